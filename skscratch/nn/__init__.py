@@ -1,0 +1,136 @@
+"""The network itself, in NumPy alone: a textbook to read and the engine of the estimators.
+
+Reading order, from the outside of a training step to its details:
+
+1. `training`: ``train_step`` is the whole idea in five lines: forward, loss, backward, penalty,
+   optimizer. ``Training`` repeats it over batches and epochs.
+2. `network`: ``Network`` chains layers; ``Workspace`` is the memory they compute in.
+3. `layers`: ``Dense``, ``Activate``, ``Dropout``, forward and backward side by side.
+4. `activations`: each function beside its derivative.
+5. `losses`: link, loss and gradient in one object; why the gradient is p - y.
+6. `optimizers` and `schedules`: what is done with the gradient, and how fast.
+7. `initializers`: where the weights start, and why there.
+8. `parameters`, `batches`, `stopping`, `options`: one flat vector, mini-batches, patience, and how
+   a name becomes an object.
+
+Two conventions run through all of it. Rows of a matrix are samples, so that a layer computes
+``Z = X W + b``. The last two axes are (batch, features), and any axes before them are independent
+networks side by side.
+
+Nothing here imports scikit-learn or SciPy.
+"""
+
+from .activations import (
+    ACTIVATIONS,
+    ELU,
+    GELU,
+    SELU,
+    Activation,
+    Identity,
+    LeakyReLU,
+    Logistic,
+    Mish,
+    ReLU,
+    SiLU,
+    Softplus,
+    Tanh,
+)
+from .batches import Batches
+from .initializers import (
+    INITIALIZERS,
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    Initializer,
+    LecunNormal,
+    Normal,
+    Orthogonal,
+)
+from .layers import Activate, Dense, Dropout, Layer
+from .losses import LOSSES, LogisticLogLoss, Loss, SoftmaxLogLoss, SquaredError
+from .network import Network, Workspace
+from .optimizers import (
+    OPTIMIZERS,
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Nadam,
+    Optimizer,
+    RMSprop,
+)
+from .options import lookup
+from .parameters import Parameters
+from .schedules import (
+    SCHEDULES,
+    Adaptive,
+    Clock,
+    Constant,
+    Cosine,
+    ExponentialDecay,
+    InverseScaling,
+    Schedule,
+    StepDecay,
+)
+from .stopping import Patience
+from .training import Training, train_step
+
+__all__ = [
+    "ACTIVATIONS",
+    "ELU",
+    "GELU",
+    "INITIALIZERS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "SCHEDULES",
+    "SELU",
+    "SGD",
+    "Activate",
+    "Activation",
+    "AdaGrad",
+    "Adam",
+    "AdamW",
+    "Adaptive",
+    "Batches",
+    "Clock",
+    "Constant",
+    "Cosine",
+    "Dense",
+    "Dropout",
+    "ExponentialDecay",
+    "GlorotNormal",
+    "GlorotUniform",
+    "HeNormal",
+    "HeUniform",
+    "Identity",
+    "Initializer",
+    "InverseScaling",
+    "Layer",
+    "LeakyReLU",
+    "LecunNormal",
+    "Logistic",
+    "LogisticLogLoss",
+    "Loss",
+    "Mish",
+    "Nadam",
+    "Network",
+    "Normal",
+    "Optimizer",
+    "Orthogonal",
+    "Parameters",
+    "Patience",
+    "RMSprop",
+    "ReLU",
+    "Schedule",
+    "SiLU",
+    "SoftmaxLogLoss",
+    "Softplus",
+    "SquaredError",
+    "StepDecay",
+    "Tanh",
+    "Training",
+    "Workspace",
+    "lookup",
+    "train_step",
+]

@@ -1,0 +1,364 @@
+r"""Activations: each function beside its derivative.
+
+A hidden layer computes ``Z = X W + b`` and then ``A = f(Z)``, element by element. On the way
+back the chain rule turns the gradient with respect to A into the one with respect to Z::
+
+    dZ = dA * f'(Z)
+
+Without f, a stack of layers would collapse into a single linear map.
+
+Memory. All arrays below have the shape ``(..., batch, units)``. Where f' can be told from
+f(z) alone (ReLU, tanh, the logistic), f overwrites Z: ``A is Z``, and nothing else is kept.
+The others write to an array of their own and may ask for further ones, `n_saved` of them, to
+keep from the forward to the backward pass what is expensive to compute twice. The backward
+pass may overwrite everything that it is given: nobody needs it afterwards.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from .options import NON_NEGATIVE, POSITIVE, Options, real
+
+
+class Activation(Options):
+    """Base of the activations.
+
+    Attributes
+    ----------
+    in_place : bool
+        Whether `forward` overwrites Z.
+    n_saved : int
+        How many further arrays of Z's shape both passes get.
+    init : str
+        The initializer that keeps the signal's variance steady through layers of this
+        activation; what ``init="auto"`` picks.
+    """
+
+    in_place: ClassVar[bool] = False
+    n_saved: ClassVar[int] = 0
+    init: ClassVar[str] = "glorot_uniform"
+
+    def forward(self, Z: np.ndarray, A: np.ndarray, *saved: np.ndarray) -> None:
+        """Write f(Z) to A."""
+        raise NotImplementedError
+
+    def backward(self, dA: np.ndarray, Z: np.ndarray, A: np.ndarray, *saved: np.ndarray) -> None:
+        """Turn dA into ``dZ = dA * f'(Z)``, in place."""
+        raise NotImplementedError
+
+
+@dataclass
+class Identity(Activation):
+    """f(z) = z,  f'(z) = 1."""
+
+    in_place: ClassVar[bool] = True
+
+    def forward(self, Z, A):
+        pass
+
+    def backward(self, dA, Z, A):
+        pass
+
+
+@dataclass
+class Logistic(Activation):
+    """f(z) = 1 / (1 + exp(-z)),  f'(z) = f (1 - f).
+
+    Computed as (1 + tanh(z/2)) / 2, which is the same and never overflows.
+    """
+
+    in_place: ClassVar[bool] = True
+
+    def forward(self, Z, A):
+        logistic(Z, out=A)
+
+    def backward(self, dA, Z, A):
+        dA *= A
+        np.subtract(1, A, out=A)
+        dA *= A
+
+
+@dataclass
+class Tanh(Activation):
+    """f(z) = tanh(z),  f'(z) = 1 - f^2."""
+
+    in_place: ClassVar[bool] = True
+
+    def forward(self, Z, A):
+        np.tanh(Z, out=A)
+
+    def backward(self, dA, Z, A):
+        np.square(A, out=A)
+        np.subtract(1, A, out=A)
+        dA *= A
+
+
+@dataclass
+class ReLU(Activation):
+    """f(z) = max(0, z),  f'(z) = 1 if z > 0 else 0.
+
+    The derivative at 0 does not exist; 0 is taken there, as scikit-learn and PyTorch do.
+    """
+
+    in_place: ClassVar[bool] = True
+    init: ClassVar[str] = "he_normal"
+
+    def forward(self, Z, A):
+        np.maximum(Z, 0, out=A)
+
+    def backward(self, dA, Z, A):
+        np.greater(A, 0, out=A)
+        dA *= A
+
+
+@dataclass
+class LeakyReLU(Activation):
+    """f(z) = z if z > 0 else slope z,  f'(z) = 1 if z > 0 else slope.
+
+    Parameters
+    ----------
+    slope : float, default=0.01
+        Slope on the negative side, >= 0.
+
+    References
+    ----------
+    Maas, Hannun and Ng (2013), "Rectifier nonlinearities improve neural network acoustic
+    models".
+    """
+
+    slope: float = real(0.01, NON_NEGATIVE)
+
+    init: ClassVar[str] = "he_normal"
+
+    def forward(self, Z, A):
+        np.minimum(Z, 0, out=A)
+        A *= self.slope - 1
+        A += Z  # z <= 0: z + (slope - 1) z
+
+    def backward(self, dA, Z, A):
+        np.greater(Z, 0, out=Z)
+        Z *= 1 - self.slope
+        Z += self.slope
+        dA *= Z
+
+
+class _ExponentialUnit(Activation):
+    """f(z) = scale (z if z > 0 else alpha (exp(z) - 1)); the common part of ELU and SELU.
+
+    With E = exp(min(z, 0)), which is 1 wherever z > 0::
+
+        f  = scale (max(z, 0) + alpha (E - 1))
+        f' = scale (alpha E - (alpha - 1) [z > 0])
+    """
+
+    n_saved: ClassVar[int] = 1
+    alpha: float
+    scale: float
+
+    def forward(self, Z, A, E):
+        np.minimum(Z, 0, out=E)
+        np.exp(E, out=E)
+        np.subtract(E, 1, out=A)
+        A *= self.alpha
+        np.maximum(Z, 0, out=Z)
+        A += Z
+        A *= self.scale
+
+    def backward(self, dA, Z, A, E):
+        E *= self.scale * self.alpha
+        np.greater(Z, 0, out=Z)
+        Z *= self.scale * (self.alpha - 1)
+        E -= Z
+        dA *= E
+
+
+@dataclass
+class ELU(_ExponentialUnit):
+    """f(z) = z if z > 0 else alpha (exp(z) - 1),  f'(z) = 1 if z > 0 else alpha exp(z).
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Minus the value that f approaches on the far negative side, > 0.
+
+    References
+    ----------
+    Clevert, Unterthiner and Hochreiter (2016), "Fast and accurate deep network learning by
+    exponential linear units", arXiv:1511.07289.
+    """
+
+    alpha: float = real(1.0, POSITIVE)
+
+    scale: ClassVar[float] = 1.0
+    init: ClassVar[str] = "he_normal"
+
+
+@dataclass
+class SELU(_ExponentialUnit):
+    """f(z) = scale (z if z > 0 else alpha (exp(z) - 1)), the ELU that normalizes itself.
+
+    With ``alpha = 1.6733`` and ``scale = 1.0507``, layers with LeCun-normal weights drive
+    their outputs towards mean 0 and variance 1.
+
+    References
+    ----------
+    Klambauer, Unterthiner, Mayr and Hochreiter (2017), "Self-normalizing neural networks",
+    arXiv:1706.02515.
+    """
+
+    alpha: ClassVar[float] = 1.6732632423543772
+    scale: ClassVar[float] = 1.0507009873554805
+    init: ClassVar[str] = "lecun_normal"
+
+
+@dataclass
+class GELU(Activation):
+    """f(z) = z/2 (1 + t) with t = tanh(u), u = c (z + 0.044715 z^3), c = sqrt(2/pi).
+
+    f'(z) = (1 + t)/2 + z/2 (1 - t^2) u',  u' = c (1 + 3 * 0.044715 z^2).
+
+    This is the tanh form; the exact one has the normal distribution function in place of
+    (1 + t)/2, and differs by less than 5e-4.
+
+    References
+    ----------
+    Hendrycks and Gimpel (2016), "Gaussian error linear units (GELUs)", arXiv:1606.08415.
+    """
+
+    n_saved: ClassVar[int] = 1
+    init: ClassVar[str] = "he_normal"
+
+    _c: ClassVar[float] = math.sqrt(2 / math.pi)
+    _cubic: ClassVar[float] = 0.044715
+
+    def forward(self, Z, A, T):
+        np.square(Z, out=T)
+        T *= self._c * self._cubic
+        T += self._c
+        T *= Z
+        np.tanh(T, out=T)
+        np.add(T, 1, out=A)
+        A *= Z
+        A *= 0.5
+
+    def backward(self, dA, Z, A, T):
+        # A is free: it takes z/2 u', then z/2 u' (1 - t^2); T becomes (1 + t)/2.
+        np.square(Z, out=A)
+        A *= 1.5 * self._c * self._cubic
+        A += 0.5 * self._c
+        A *= Z
+        np.square(T, out=Z)
+        np.subtract(1, Z, out=Z)
+        A *= Z
+        T *= 0.5
+        T += 0.5
+        A += T
+        dA *= A
+
+
+@dataclass
+class SiLU(Activation):
+    """f(z) = z s(z), s the logistic;  f'(z) = s + f (1 - s). Also called swish.
+
+    References
+    ----------
+    Elfwing, Uchibe and Doya (2018), "Sigmoid-weighted linear units for neural network
+    function approximation in reinforcement learning", arXiv:1702.03118.
+    """
+
+    n_saved: ClassVar[int] = 1
+    init: ClassVar[str] = "he_normal"
+
+    def forward(self, Z, A, S):
+        logistic(Z, out=S)
+        np.multiply(Z, S, out=A)
+
+    def backward(self, dA, Z, A, S):
+        np.subtract(1, S, out=Z)
+        A *= Z
+        A += S
+        dA *= A
+
+
+@dataclass
+class Mish(Activation):
+    """f(z) = z t, t = tanh(softplus(z));  f'(z) = t + z (1 - t^2) s, s the logistic.
+
+    With e = exp(z) and n = e (e + 2), t = n / (n + 2) and s = e / (1 + e): one exponential
+    serves both passes.
+
+    References
+    ----------
+    Misra (2019), "Mish: a self regularized non-monotonic activation function",
+    arXiv:1908.08681.
+    """
+
+    n_saved: ClassVar[int] = 2
+    init: ClassVar[str] = "he_normal"
+
+    def forward(self, Z, A, E, T):
+        # From 20 on t is 1 to the last bit, also in float64; e^2 must not overflow.
+        np.minimum(Z, 20, out=E)
+        np.exp(E, out=E)
+        np.add(E, 2, out=T)
+        T *= E
+        np.add(T, 2, out=A)
+        T /= A
+        np.multiply(Z, T, out=A)
+
+    def backward(self, dA, Z, A, E, T):
+        np.add(E, 1, out=A)
+        E /= A  # s
+        Z *= E
+        np.square(T, out=A)
+        np.subtract(1, A, out=A)
+        Z *= A
+        Z += T
+        dA *= Z
+
+
+@dataclass
+class Softplus(Activation):
+    """f(z) = log(1 + exp(z)),  f'(z) = 1 / (1 + exp(-z)).
+
+    References
+    ----------
+    Dugas et al. (2001), "Incorporating second-order functional knowledge for better option
+    pricing".
+    """
+
+    def forward(self, Z, A):
+        np.logaddexp(Z, 0, out=A)
+
+    def backward(self, dA, Z, A):
+        logistic(Z, out=Z)
+        dA *= Z
+
+
+def logistic(Z: np.ndarray, out: np.ndarray) -> None:
+    """Write ``1 / (1 + exp(-Z))`` to ``out``, which may be Z."""
+    np.multiply(Z, 0.5, out=out)
+    np.tanh(out, out=out)
+    out *= 0.5
+    out += 0.5
+
+
+ACTIVATIONS: dict[str, Callable[[], Activation]] = {
+    "identity": Identity,
+    "logistic": Logistic,
+    "sigmoid": Logistic,
+    "tanh": Tanh,
+    "relu": ReLU,
+    "leaky_relu": LeakyReLU,
+    "elu": ELU,
+    "selu": SELU,
+    "gelu": GELU,
+    "silu": SiLU,
+    "swish": SiLU,
+    "mish": Mish,
+    "softplus": Softplus,
+}

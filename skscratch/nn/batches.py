@@ -1,0 +1,97 @@
+"""Batches: the training rows, in mini-batches, in a new order each epoch."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+Batch = tuple[Any, np.ndarray, np.ndarray | None]
+
+
+class Batches:
+    """An epoch's batches, each time it is iterated over.
+
+    Rows are gathered into buffers that are overwritten by the next batch; nothing is copied when
+    the batch is everything, or when rows are taken in order.
+
+    Parameters
+    ----------
+    X : ndarray or sparse CSR matrix of shape (n_samples, n_features)
+        The inputs.
+    Y : ndarray of shape (n_samples, n_outputs)
+        The targets, of the network's dtype.
+    weights : ndarray of shape (n_samples,) or None
+        Row weights, of the network's dtype and with mean 1 over the rows used.
+    batch_size : int or None, default=None
+        Rows of a batch; the last one may have fewer. None, or more than there are: all rows.
+    rng : numpy.random.Generator or None, default=None
+        The source of each epoch's order; None keeps the rows in theirs.
+    rows : ndarray of int, optional
+        Indices of the rows to use, all by default. It spares a copy of a training part.
+
+    Attributes
+    ----------
+    n_samples : int
+        Number of rows of an epoch.
+    batch_size : int
+        Number of rows of a full batch.
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        Y: np.ndarray,
+        weights: np.ndarray | None = None,
+        *,
+        batch_size: int | None = None,
+        rng: np.random.Generator | None = None,
+        rows: np.ndarray | None = None,
+    ):
+        self._X, self._Y, self._weights, self._rng, self._rows = X, Y, weights, rng, rows
+        self.n_samples = len(Y) if rows is None else len(rows)
+        self.batch_size = min(batch_size or self.n_samples, self.n_samples)
+        # The order within a batch does not matter: with a single one there is nothing to shuffle.
+        self._shuffled = rng is not None and self.batch_size < self.n_samples
+        # What has to be gathered, or comes in another dtype (as a memory map may), needs room.
+        gathered = self._shuffled or rows is not None
+        self._room = [
+            _room(array, self.batch_size, Y.dtype)
+            if _is_dense(array) and (gathered or array.dtype != Y.dtype)
+            else None
+            for array in (X, Y, weights)
+        ]
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = self._rows
+        if self._shuffled:
+            order = self._rng.permutation(self.n_samples if order is None else order)
+        for start in range(0, self.n_samples, self.batch_size):
+            chosen: Any = slice(start, min(start + self.batch_size, self.n_samples))
+            if order is not None:
+                chosen = order[chosen]
+            X, Y, weights = (
+                _pick(array, chosen, room)
+                for array, room in zip((self._X, self._Y, self._weights), self._room, strict=True)
+            )
+            yield X, Y, weights
+
+
+def _is_dense(array: Any) -> bool:
+    return isinstance(array, np.ndarray)
+
+
+def _room(array: np.ndarray, n_rows: int, dtype: np.dtype) -> np.ndarray:
+    return np.empty((n_rows, *array.shape[1:]), dtype)
+
+
+def _pick(array: Any, chosen: Any, room: np.ndarray | None) -> Any:
+    """Return the chosen rows (a slice or indices), in ``room`` if they need any."""
+    if array is None or room is None:
+        return None if array is None else array[chosen]
+    if isinstance(chosen, slice) or array.dtype != room.dtype:
+        picked = array[chosen]
+        room = room[: len(picked)]
+        room[...] = picked
+        return room
+    # With any other mode np.take buffers its result and copies it to ``out`` afterwards.
+    return np.take(array, chosen, axis=0, out=room[: len(chosen)], mode="clip")

@@ -1,0 +1,242 @@
+"""The network: a chain of layers over one parameter vector, and the workspace it computes in."""
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from .activations import Activation
+from .initializers import Initializer
+from .layers import Activate, Dense, Dropout, Layer
+from .parameters import Parameters
+
+# Prediction goes block by block; a block's widest array should stay in the processor's cache.
+_BLOCK_ELEMENTS = 2**17
+
+
+class Network:
+    """A multilayer perceptron from inputs to logits.
+
+    Each hidden layer is an affine map, an activation and, if its rate is above 0, dropout. The
+    last layer is an affine map alone; the loss owns what comes after it.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Numbers of features from input to output, at least two.
+    activations : sequence of Activation
+        One for each hidden layer.
+    dropout : sequence of float, optional
+        One rate in [0, 1) for each hidden layer; none by default.
+    stack : tuple of int, default=()
+        Leading axes: ``(K,)`` makes K independent networks that are trained side by side.
+    dtype : numpy.dtype, default=float64
+        float32 or float64.
+
+    Attributes
+    ----------
+    layers : list of Layer
+        All layers in order.
+    dense : list of Dense
+        The affine maps among them, whose ``W`` and ``b`` are views into the parameters.
+    parameters : Parameters
+        The flat vector and its views.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscratch.nn import Network, ReLU
+    >>> network = Network([4, 8, 3], [ReLU()])
+    >>> network.predict(np.ones((5, 4))).shape
+    (5, 3)
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activations: Sequence[Activation],
+        dropout: Sequence[float] | None = None,
+        *,
+        stack: tuple[int, ...] = (),
+        dtype: Any = np.float64,
+    ):
+        self.sizes = tuple(sizes)
+        self.activations = list(activations)
+        self.dropout = [0.0] * len(self.activations) if dropout is None else list(dropout)
+        self.layers = self._make_layers()
+        self.parameters = Parameters(
+            [shape for layer in self.layers for shape in layer.shapes()], stack, np.dtype(dtype)
+        )
+        self._bind()
+
+    def _make_layers(self) -> list[Layer]:
+        layers: list[Layer] = []
+        n_in, *hidden, n_out = self.sizes
+        for n_units, activation, rate in zip(hidden, self.activations, self.dropout, strict=True):
+            layers += [Dense(n_in, n_units, input_gradient=bool(layers))]
+            layers += [Activate(activation, n_units)]
+            if rate > 0:
+                layers += [Dropout(rate, n_units)]
+            n_in = n_units
+        layers += [Dense(n_in, n_out, input_gradient=bool(layers))]
+        return layers
+
+    def _bind(self) -> None:
+        for layer, views in zip(self.layers, self.per_layer(self.parameters), strict=True):
+            layer.bind(views)
+        self.dense = [layer for layer in self.layers if isinstance(layer, Dense)]
+
+    def per_layer(self, parameters: Parameters) -> list[list[np.ndarray]]:
+        """Group the views of ``parameters`` (or of a gradient like them) by layer."""
+        views = iter(parameters.views)
+        return [[next(views) for _ in layer.shapes()] for layer in self.layers]
+
+    @property
+    def stack(self) -> tuple[int, ...]:
+        """The leading axes, ``()`` for a single network."""
+        return self.parameters.vector.shape[:-1]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The floating-point type of the parameters and of all computation."""
+        return self.parameters.vector.dtype
+
+    def initialize(
+        self, initializers: Sequence[Initializer], streams: Sequence[np.random.Generator]
+    ) -> None:
+        """Draw the weights, layer after layer, and set the biases to 0.
+
+        Parameters
+        ----------
+        initializers : sequence of Initializer
+            One for each affine map.
+        streams : sequence of numpy.random.Generator
+            One for each network of the stack.
+        """
+        self.parameters.vector[...] = 0
+        for index, stream in zip(np.ndindex(self.stack), streams, strict=True):
+            for layer, initializer in zip(self.dense, initializers, strict=True):
+                layer.W[index] = initializer.sample(stream, layer.n_in, layer.n_out)
+
+    def forward(self, X: np.ndarray, workspace: "Workspace") -> np.ndarray:
+        """Return the logits, of shape (..., batch, n_out), for X of shape (batch, n_in)."""
+        for layer, cache in zip(self.layers, workspace.caches, strict=True):
+            X = layer.forward(X, cache)
+        return X
+
+    def backward(self, dZ: np.ndarray, workspace: "Workspace") -> None:
+        """Write dL/dparameters to ``workspace.gradient``, given dL/dlogits of the last forward."""
+        for layer, cache in workspace.backward_order:
+            dZ = layer.backward(dZ, cache)
+
+    def predict(self, X: np.ndarray) -> np.ndarray:
+        """Return the logits for X, block by block.
+
+        Parameters
+        ----------
+        X : ndarray or sparse matrix of shape (n_samples, n_in)
+            The inputs, of any real dtype.
+
+        Returns
+        -------
+        Z : ndarray of shape (..., n_samples, n_out)
+            The logits, in float64.
+        """
+        n_samples = X.shape[0]
+        Z = np.empty((*self.stack, n_samples, self.sizes[-1]))
+        n_rows = max(1, min(n_samples, _BLOCK_ELEMENTS // max(self.sizes)))
+        workspace = Workspace(self, n_rows)
+        for start in range(0, n_samples, n_rows):
+            block = X[start : start + n_rows]
+            if block.dtype != self.dtype:
+                block = block.astype(self.dtype)
+            Z[..., start : start + n_rows, :] = self.forward(
+                block, workspace.for_rows(block.shape[0])
+            )
+        return Z
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The layers hold views, which would come back as copies: they are made anew instead.
+        kept = ("sizes", "activations", "dropout", "parameters")
+        return {name: self.__dict__[name] for name in kept}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.layers = self._make_layers()
+        self._bind()
+
+
+class Workspace:
+    """Everything that forward and backward passes of one batch size write to.
+
+    Parameters
+    ----------
+    network : Network
+        The network to compute.
+    n_rows : int
+        Rows of a batch.
+    training : bool, default=False
+        Whether there will be backward passes.
+    streams : sequence of numpy.random.Generator, default=()
+        The dropout streams, one for each network of the stack.
+
+    Attributes
+    ----------
+    gradient : Parameters or None
+        dL/dparameters, shaped like the network's.
+    dZ : ndarray of shape (..., n_rows, n_out) or None
+        Room for dL/dlogits.
+    scratch : ndarray of shape (..., n_penalized) or None
+        Room for one result of the size of the weights.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        n_rows: int,
+        *,
+        training: bool = False,
+        streams: Sequence[np.random.Generator] = (),
+    ):
+        self._network, self._n_rows, self._streams = network, n_rows, streams
+        self._smaller: dict[int, Workspace] = {}
+        self._arrays: list[np.ndarray] = []
+        self.gradient = network.parameters.like() if training else None
+        self.scratch = np.empty_like(network.parameters.penalized) if training else None
+        self._prepare(self._allocate)
+
+    def _allocate(self, width: int) -> np.ndarray:
+        shape = (*self._network.stack, self._n_rows, width)
+        self._arrays.append(np.empty(shape, self._network.dtype))
+        return self._arrays[-1]
+
+    def _prepare(self, room) -> None:
+        network, layers = self._network, self._network.layers
+        gradients: Sequence[Sequence[np.ndarray] | None] = [None] * len(layers)
+        if self.gradient is not None:
+            gradients = network.per_layer(self.gradient)
+        self.caches: list[SimpleNamespace] = [
+            layer.prepare(room, views, self._streams)
+            for layer, views in zip(layers, gradients, strict=True)
+        ]
+        self.backward_order = list(zip(layers, self.caches, strict=True))[::-1]
+        self.dZ = room(network.sizes[-1]) if self.gradient is not None else None
+
+    def for_rows(self, n_rows: int) -> "Workspace":
+        """Return this workspace, or one for fewer rows that shares its memory.
+
+        The layers ask for the same arrays in the same order, so that each gets the first rows
+        of the one it got here. A run meets two sizes, full batches and the last one; both are
+        made once.
+        """
+        if n_rows == self._n_rows:
+            return self
+        if n_rows not in self._smaller:
+            smaller = object.__new__(Workspace)
+            smaller.__dict__.update(self.__dict__)
+            smaller._n_rows = n_rows
+            arrays = iter(self._arrays)
+            smaller._prepare(lambda width: next(arrays)[..., :n_rows, :])
+            self._smaller[n_rows] = smaller
+        return self._smaller[n_rows]

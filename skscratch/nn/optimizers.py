@@ -1,0 +1,343 @@
+r"""Optimizers: how the gradient moves the parameters.
+
+Each follows its paper's formula for the parameters ``w``, their gradient ``g``, the learning
+rate ``lr`` and the step number ``t = 1, 2, ...``. An optimizer knows nothing of layers: it sees
+one flat vector (for a stack of networks an array of shape ``(..., P)``) and changes it in place.
+
+An optimizer object is configuration and never changes. ``init`` makes the `State` that a run
+owns; ``step`` reads and updates it::
+
+    optimizer = Adam(beta2=0.95)
+    state = optimizer.init(w)
+    optimizer.step(w, g, 0.001, state)
+
+Scalars are Python floats throughout: a NumPy float64 scalar would drag a float32 loop through
+double precision, which is several times slower.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+
+from .options import FRACTION, POSITIVE, Options, boolean, real
+
+
+@dataclass
+class State:
+    """What an optimizer remembers from step to step.
+
+    Attributes
+    ----------
+    t : int
+        Number of steps made.
+    moments : tuple of ndarray
+        Running averages, each of the parameters' shape; which ones is the optimizer's affair.
+    scratch : ndarray
+        Room for one intermediate result of the parameters' shape.
+    """
+
+    moments: tuple[np.ndarray, ...]
+    scratch: np.ndarray
+    t: int = 0
+
+
+class Optimizer(Options):
+    """Base of the optimizers.
+
+    Attributes
+    ----------
+    n_moments : int
+        Number of running averages.
+    decoupled_decay : bool
+        Whether weight decay acts on the weights directly instead of through the loss.
+    """
+
+    n_moments: ClassVar[int] = 0
+    decoupled_decay: ClassVar[bool] = False
+
+    def init(self, w: np.ndarray) -> State:
+        """Make the state for parameters like ``w``, of shape (..., P)."""
+        return State(tuple(np.zeros_like(w) for _ in range(self.n_moments)), np.empty_like(w))
+
+    def step(self, w: np.ndarray, g: np.ndarray, learning_rate: float, state: State) -> None:
+        """Move ``w``, in place.
+
+        Parameters
+        ----------
+        w : ndarray of shape (..., P)
+            The parameters.
+        g : ndarray of shape (..., P)
+            Their gradient. It is left as it is.
+        learning_rate : float
+            The rate of this step.
+        state : State
+            The run's state, made by `init`.
+        """
+        state.t += 1
+        self._move(w, g, learning_rate, state)
+
+    def _move(self, w: np.ndarray, g: np.ndarray, lr: float, state: State) -> None:
+        raise NotImplementedError
+
+
+@dataclass
+class SGD(Optimizer):
+    r"""Stochastic gradient descent, with momentum if wanted.
+
+    ``v = momentum v - lr g;  w += v``, and Nesterov's form ``w += momentum v - lr g`` with the
+    new v, which looks ahead by one step.
+
+    Parameters
+    ----------
+    momentum : float, default=0.0
+        Share of the last update that is kept, in [0, 1).
+    nesterov : bool, default=False
+        Whether to look ahead. Without momentum there is nothing to look ahead with.
+
+    References
+    ----------
+    Sutskever, Martens, Dahl and Hinton (2013), "On the importance of initialization and
+    momentum in deep learning", ICML.
+    """
+
+    momentum: float = real(0.0, FRACTION)
+    nesterov: bool = boolean(False)
+
+    def init(self, w):
+        n_moments = 1 if self.momentum else 0
+        return State(tuple(np.zeros_like(w) for _ in range(n_moments)), np.empty_like(w))
+
+    def _move(self, w, g, lr, state):
+        scaled = np.multiply(g, lr, out=state.scratch)
+        if not state.moments:
+            w -= scaled
+            return
+        (v,) = state.moments
+        v *= self.momentum
+        v -= scaled
+        if self.nesterov:
+            w -= scaled
+            w += np.multiply(v, self.momentum, out=state.scratch)
+        else:
+            w += v
+
+
+@dataclass
+class AdaGrad(Optimizer):
+    """``G += g^2;  w -= lr g / (sqrt(G) + epsilon)``.
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-8
+        Keeps the division defined, > 0.
+
+    References
+    ----------
+    Duchi, Hazan and Singer (2011), "Adaptive subgradient methods for online learning and
+    stochastic optimization", JMLR 12.
+    """
+
+    epsilon: float = real(1e-8, POSITIVE)
+
+    n_moments: ClassVar[int] = 1
+
+    def _move(self, w, g, lr, state):
+        (G,) = state.moments
+        G += np.square(g, out=state.scratch)
+        update = np.sqrt(G, out=state.scratch)
+        update += self.epsilon
+        np.divide(g, update, out=update)
+        update *= lr
+        w -= update
+
+
+@dataclass
+class RMSprop(Optimizer):
+    """``v = rho v + (1 - rho) g^2;  w -= lr g / (sqrt(v) + epsilon)``.
+
+    Parameters
+    ----------
+    rho : float, default=0.9
+        Decay of the running average, in [0, 1).
+    epsilon : float, default=1e-8
+        Keeps the division defined, > 0.
+
+    References
+    ----------
+    Tieleman and Hinton (2012), "Lecture 6.5: RMSprop", Coursera. Epsilon stands outside the
+    root here, as in PyTorch and Keras; the lecture has none.
+    """
+
+    rho: float = real(0.9, FRACTION)
+    epsilon: float = real(1e-8, POSITIVE)
+
+    n_moments: ClassVar[int] = 1
+
+    def _move(self, w, g, lr, state):
+        (v,) = state.moments
+        _average_of_squares(v, g, self.rho, state.scratch)
+        update = np.sqrt(v, out=state.scratch)
+        update += self.epsilon
+        np.divide(g, update, out=update)
+        update *= lr
+        w -= update
+
+
+@dataclass
+class Adam(Optimizer):
+    """Adaptive moments: each parameter gets a step of about ``lr``, whatever its gradient's scale.
+
+    ::
+
+        m = beta1 m + (1 - beta1) g         m_hat = m / (1 - beta1^t)
+        v = beta2 v + (1 - beta2) g^2       v_hat = v / (1 - beta2^t)
+        w -= lr m_hat / (sqrt(v_hat) + epsilon)
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        Decay of the mean of gradients, in [0, 1).
+    beta2 : float, default=0.999
+        Decay of the mean of squared gradients, in [0, 1).
+    epsilon : float, default=1e-8
+        Keeps the division defined, > 0.
+    correct_epsilon : bool, default=True
+        Where epsilon is added. True is Algorithm 1 of the paper, as above. False is the
+        faster form that the paper gives after it, ``lr sqrt(1 - beta2^t) / (1 - beta1^t) *
+        m / (sqrt(v) + epsilon)``, which scikit-learn computes: there epsilon weighs more in
+        the first steps.
+
+    References
+    ----------
+    Kingma and Ba (2015), "Adam: a method for stochastic optimization", arXiv:1412.6980.
+    """
+
+    beta1: float = real(0.9, FRACTION)
+    beta2: float = real(0.999, FRACTION)
+    epsilon: float = real(1e-8, POSITIVE)
+    correct_epsilon: bool = boolean(True)
+
+    n_moments: ClassVar[int] = 2
+
+    def _move(self, w, g, lr, state):
+        m, v = state.moments
+        # sqrt(v_hat) + epsilon = (sqrt(v) + epsilon root) / root, and the root joins lr.
+        root = math.sqrt(1 - self.beta2**state.t)
+        rate = lr * root / (1 - self.beta1**state.t)
+        epsilon = self.epsilon * root if self.correct_epsilon else self.epsilon
+        _average(m, g, self.beta1, state.scratch)
+        _average_of_squares(v, g, self.beta2, state.scratch)
+        update = np.sqrt(v, out=state.scratch)
+        update += epsilon
+        np.divide(m, update, out=update)
+        update *= rate
+        w -= update
+
+
+@dataclass
+class AdamW(Adam):
+    """Adam with decoupled weight decay: besides Adam's step, ``W -= lr l2 W``.
+
+    L2 through the loss would be rescaled by Adam like any gradient; here it shrinks all weights
+    (not biases) at the same rate. The decay is applied by the training step, which knows which
+    parameters are weights. Parameters as `Adam`'s.
+
+    References
+    ----------
+    Loshchilov and Hutter (2019), "Decoupled weight decay regularization", arXiv:1711.05101.
+    """
+
+    decoupled_decay: ClassVar[bool] = True
+
+
+@dataclass
+class Nadam(Optimizer):
+    """Adam with Nesterov's momentum.
+
+    ::
+
+        mu_t = beta1 (1 - 0.5 * 0.96^(0.004 t))
+        m = mu_t m + (1 - mu_t) g
+        v = beta2 v + (1 - beta2) g^2
+        m_hat = mu_{t+1} m / (1 - mu_1...mu_{t+1}) + (1 - mu_t) g / (1 - mu_1...mu_t)
+        w -= lr m_hat / (sqrt(v / (1 - beta2^t)) + epsilon)
+
+    Parameters
+    ----------
+    beta1 : float, default=0.9
+        The momentum that mu_t approaches, in [0, 1).
+    beta2 : float, default=0.999
+        Decay of the mean of squared gradients, in [0, 1).
+    epsilon : float, default=1e-8
+        Keeps the division defined, > 0.
+
+    References
+    ----------
+    Dozat (2016), "Incorporating Nesterov momentum into Adam", ICLR workshop, Algorithm 2 with
+    the momentum schedule that it recommends. PyTorch has beta1 in place of mu_t in m.
+    """
+
+    beta1: float = real(0.9, FRACTION)
+    beta2: float = real(0.999, FRACTION)
+    epsilon: float = real(1e-8, POSITIVE)
+
+    n_moments: ClassVar[int] = 2
+
+    def init(self, w):
+        zeros = (np.zeros_like(w), np.zeros_like(w))
+        return NadamState(zeros, np.empty_like(w), look_ahead=np.empty_like(w))
+
+    def _move(self, w, g, lr, state):
+        m, v = state.moments
+        mu, mu_next = self._momentum(state.t), self._momentum(state.t + 1)
+        state.mu_product *= mu
+        _average(m, g, mu, state.scratch)
+        _average_of_squares(v, g, self.beta2, state.scratch)
+        update = np.multiply(m, lr * mu_next / (1 - state.mu_product * mu_next), out=state.scratch)
+        update += np.multiply(g, lr * (1 - mu) / (1 - state.mu_product), out=state.look_ahead)
+        root = np.sqrt(v, out=state.look_ahead)
+        root *= 1 / math.sqrt(1 - self.beta2**state.t)
+        root += self.epsilon
+        update /= root
+        w -= update
+
+    def _momentum(self, t: int) -> float:
+        return self.beta1 * (1 - 0.5 * 0.96 ** (0.004 * t))
+
+
+@dataclass(kw_only=True)
+class NadamState(State):
+    """Nadam remembers the product of its momenta and needs room for two results."""
+
+    look_ahead: np.ndarray
+    mu_product: float = field(default=1.0)
+
+
+def _average(m: np.ndarray, g: np.ndarray, beta: float, scratch: np.ndarray) -> None:
+    """``m = beta m + (1 - beta) g``, in place."""
+    m *= beta
+    m += np.multiply(g, 1 - beta, out=scratch)
+
+
+def _average_of_squares(v: np.ndarray, g: np.ndarray, beta: float, scratch: np.ndarray) -> None:
+    """``v = beta v + (1 - beta) g^2``, in place."""
+    v *= beta
+    np.square(g, out=scratch)
+    scratch *= 1 - beta
+    v += scratch
+
+
+OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {
+    "sgd": SGD,
+    "momentum": partial(SGD, momentum=0.9),
+    "nesterov": partial(SGD, momentum=0.9, nesterov=True),
+    "adagrad": AdaGrad,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+    "nadam": Nadam,
+}

@@ -1,0 +1,213 @@
+"""Options: the small objects that configure a network, and how a name becomes one.
+
+An activation, an initializer, an optimizer, a schedule and a loss are all the same kind of
+thing here: a dataclass whose fields are its hyperparameters. Each kind keeps one table from
+names to classes beside its definitions, and `lookup` turns a name (or an object, which it
+returns as it is) into an object.
+
+Options are configuration. Training never changes them: what a run has to remember (moments,
+steps, random streams) lives in objects that the run owns.
+"""
+
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from numbers import Integral, Real
+from typing import Any, Self, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A range of real numbers, printed as mathematicians write it.
+
+    Parameters
+    ----------
+    low, high : float
+        The ends.
+    closed : {"left", "right", "both", "neither"}, default="left"
+        Which ends belong to the interval.
+
+    Examples
+    --------
+    >>> print(Interval(0, 1))
+    [0, 1)
+    >>> 1 in Interval(0, 1)
+    False
+    """
+
+    low: float
+    high: float
+    closed: str = "left"
+
+    def __contains__(self, value: float) -> bool:
+        above = value >= self.low if self.closed in ("left", "both") else value > self.low
+        below = value <= self.high if self.closed in ("right", "both") else value < self.high
+        return above and below
+
+    def __str__(self) -> str:
+        opening = "[" if self.closed in ("left", "both") else "("
+        closing = "]" if self.closed in ("right", "both") else ")"
+        return f"{opening}{self.low:g}, {self.high:g}{closing}"
+
+
+FRACTION = Interval(0, 1)
+POSITIVE = Interval(0, math.inf, closed="neither")
+NON_NEGATIVE = Interval(0, math.inf)
+
+
+def check_real(name: str, value: Any, interval: Interval) -> float:
+    """Return ``value`` as a Python float if it is a real number in ``interval``.
+
+    Raises
+    ------
+    TypeError
+        If it is no real number. A bool is none.
+    ValueError
+        If it is outside the interval, or NaN.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(
+            f"{name} must be a number in {interval}, got {value!r} of type "
+            f"{type(value).__name__}."
+        )
+    if value not in interval:
+        raise ValueError(f"{name} must be a number in {interval}, got {value!r}.")
+    # A Python float, since a NumPy float64 scalar would pull float32 loops through double.
+    return float(value)
+
+
+def check_integer(name: str, value: Any, minimum: int) -> int:
+    """Return ``value`` as a Python int if it is an integer that is at least ``minimum``.
+
+    Raises
+    ------
+    TypeError
+        If it is no integer. A bool is none.
+    ValueError
+        If it is below the minimum.
+    """
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(
+            f"{name} must be an integer >= {minimum}, got {value!r} of type "
+            f"{type(value).__name__}."
+        )
+    if value < minimum:
+        raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}.")
+    return int(value)
+
+
+def real(default: float, interval: Interval) -> Any:
+    """Declare an option's field that holds a real number in ``interval``."""
+
+    def check(name: str, value: Any) -> None:
+        check_real(name, value, interval)
+
+    return field(default=default, metadata={"check": check})
+
+
+def integer(default: int, minimum: int) -> Any:
+    """Declare an option's field that holds an integer that is at least ``minimum``."""
+
+    def check(name: str, value: Any) -> None:
+        check_integer(name, value, minimum)
+
+    return field(default=default, metadata={"check": check})
+
+
+def boolean(default: bool) -> Any:
+    """Declare an option's field that holds True or False."""
+
+    def check(name: str, value: Any) -> None:
+        if not isinstance(value, bool):
+            raise TypeError(f"{name} must be True or False, got {value!r}.")
+
+    return field(default=default, metadata={"check": check})
+
+
+class Options:
+    """Base of all configuration objects: hyperparameters by name, as scikit-learn wants them.
+
+    A subclass is a dataclass. The constructor stores; ``validate`` judges. That way a grid
+    search may set any value, and the error comes from ``fit``.
+    """
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """Return the hyperparameters as a dict from name to value.
+
+        Parameters
+        ----------
+        deep : bool, default=True
+            Accepted as scikit-learn passes it; options hold no further objects.
+        """
+        return {name: getattr(self, name) for name in self._names()}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set hyperparameters by name and return the object.
+
+        Raises
+        ------
+        ValueError
+            If a name is not one of the object's hyperparameters.
+        """
+        for name, value in params.items():
+            if name not in self._names():
+                raise ValueError(
+                    f"{type(self).__name__} has no parameter {name!r}; "
+                    f"it has {', '.join(self._names()) or 'none'}."
+                )
+            setattr(self, name, value)
+        return self
+
+    def validate(self) -> None:
+        """Raise a ``ValueError`` or ``TypeError`` if a hyperparameter is out of its range."""
+        for item in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+            if check := item.metadata.get("check"):
+                check(f"{type(self).__name__}({item.name}=...)", getattr(self, item.name))
+
+    @classmethod
+    def _names(cls) -> list[str]:
+        return [item.name for item in fields(cls)]  # type: ignore[arg-type]  # as above
+
+
+def lookup(kind: str, value: Any, table: Mapping[str, Callable[[], T]], base: type[T]) -> T:
+    """Return the object that ``value`` names, or ``value`` itself if it is one.
+
+    Parameters
+    ----------
+    kind : str
+        What is looked up, for the error message: ``"activation"``.
+    value : str or object
+        A name in the table, or an object of the kind.
+    table : dict
+        From each name to what makes the object.
+    base : type
+        The class that an object must derive from.
+
+    Raises
+    ------
+    ValueError
+        If the name is unknown; the message lists the near names, then all of them.
+    TypeError
+        If the value is neither a name nor an object of the kind.
+    """
+    if isinstance(value, str):
+        if value not in table:
+            near = difflib.get_close_matches(value, table, n=3)
+            hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+            raise ValueError(
+                f"Unknown {kind} {value!r}.{hint} Choose from {', '.join(map(repr, sorted(table)))}."
+            )
+        value = table[value]()
+    elif isinstance(value, type) and issubclass(value, base):
+        raise TypeError(f"{kind} must be an object, got the class {value.__name__}; call it.")
+    elif not isinstance(value, base):
+        raise TypeError(
+            f"{kind} must be a name ({', '.join(map(repr, sorted(table)))}) or an object derived "
+            f"from {base.__name__}, got {value!r} of type {type(value).__name__}."
+        )
+    if isinstance(value, Options):
+        value.validate()
+    return value
