@@ -2,8 +2,8 @@
 
 Reading order, from the outside of a training step to its details:
 
-1. `training`: ``train_step`` is the whole idea in five lines: forward, loss, backward, penalty,
-   optimizer. ``Training`` repeats it over batches and epochs.
+1. `training`: ``train_step`` and ``loss_and_gradient`` are the whole idea in five lines: forward,
+   loss, backward, penalty, optimizer. ``Training`` repeats it over batches and epochs.
 2. `network`: ``Network`` chains layers; ``Workspace`` is the memory they compute in.
 3. `layers`: ``Dense``, ``Activate``, ``Dropout``, forward and backward side by side.
 4. `activations`: each function beside its derivative.
@@ -74,7 +74,7 @@ from .schedules import (
     StepDecay,
 )
 from .stopping import Patience
-from .training import Training, train_step
+from .training import Training, loss_and_gradient, train_step
 
 __all__ = [
     "ACTIVATIONS",
@@ -132,5 +132,6 @@ __all__ = [
     "Training",
     "Workspace",
     "lookup",
+    "loss_and_gradient",
     "train_step",
 ]

@@ -130,30 +130,31 @@ class Network:
         for layer, cache in workspace.backward_order:
             dZ = layer.backward(dZ, cache)
 
-    def predict(self, X: np.ndarray) -> np.ndarray:
+    def predict(self, X: Any, rows: np.ndarray | None = None) -> np.ndarray:
         """Return the logits for X, block by block.
 
         Parameters
         ----------
-        X : ndarray or sparse matrix of shape (n_samples, n_in)
+        X : ndarray or sparse CSR matrix of shape (n_samples, n_in)
             The inputs, of any real dtype.
+        rows : ndarray of int, optional
+            Indices of the rows to take, all by default. It spares a copy of a validation part.
 
         Returns
         -------
         Z : ndarray of shape (..., n_samples, n_out)
             The logits, in float64.
         """
-        n_samples = X.shape[0]
+        n_samples = X.shape[0] if rows is None else len(rows)
         Z = np.empty((*self.stack, n_samples, self.sizes[-1]))
         n_rows = max(1, min(n_samples, _BLOCK_ELEMENTS // max(self.sizes)))
         workspace = Workspace(self, n_rows)
         for start in range(0, n_samples, n_rows):
-            block = X[start : start + n_rows]
+            part = slice(start, start + n_rows)
+            block = X[part if rows is None else rows[part]]
             if block.dtype != self.dtype:
                 block = block.astype(self.dtype)
-            Z[..., start : start + n_rows, :] = self.forward(
-                block, workspace.for_rows(block.shape[0])
-            )
+            Z[..., part, :] = self.forward(block, workspace.for_rows(block.shape[0]))
         return Z
 
     def __getstate__(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from .batches import Batches
 from .losses import Loss
 from .network import Network, Workspace
 from .optimizers import Optimizer, State
+from .parameters import Parameters
 from .schedules import Clock, Schedule
 from .stopping import Patience
 
@@ -46,22 +47,29 @@ def train_step(
     weights : ndarray of shape (batch,) or None
         Row weights.
     workspace : Workspace
-        A training workspace for as many rows.
+        A training workspace for as many rows; its ``gradient`` comes back filled.
 
     Returns
     -------
     value : ndarray of shape (...)
         The batch's loss before the move, penalty included.
     """
-    parameters, gradient = training.network.parameters, workspace.gradient
+    value = loss_and_gradient(training, X, Y, weights, workspace)
+    training.move(workspace.gradient)
+    return value
+
+
+def loss_and_gradient(
+    training: "Training", X: Any, Y: np.ndarray, weights: np.ndarray | None, workspace: Workspace
+) -> np.ndarray:
+    """Compute a batch's loss and write its gradient to ``workspace.gradient``.
+
+    Parameters and return value are `train_step`'s.
+    """
     Z = training.network.forward(X, workspace)
     value = training.loss.value_and_gradient(Z, Y, weights, workspace.dZ)
     training.network.backward(workspace.dZ, workspace)
-    value += training.penalize(parameters, gradient, X.shape[0], workspace.scratch)
-    training.optimizer.step(
-        parameters.vector, gradient.vector, training.rate, training.optimizer_state
-    )
-    return value
+    return value + training.penalize(workspace.gradient, X.shape[0], workspace.scratch)
 
 
 @dataclass
@@ -118,15 +126,21 @@ class Training:
         self.rate = self.learning_rate
         self.optimizer_state = self.optimizer.init(self.network.parameters.vector)
 
-    def penalize(self, parameters, gradient, n_rows: int, scratch: np.ndarray) -> Any:
-        """Add the penalty's gradient to ``gradient`` and return the penalty."""
-        W = parameters.penalized
+    def penalize(self, gradient: Parameters, n_rows: int, scratch: np.ndarray) -> Any:
+        """Add the gradient of the L2 penalty to ``gradient`` and return the penalty."""
         if self.optimizer.decoupled_decay:
-            W *= 1 - self.rate * self.l2
             return 0.0
+        W = self.network.parameters.penalized
         strength = self.l2 / (n_rows * self.mean_weight)
         gradient.penalized += np.multiply(W, strength, out=scratch)
         return 0.5 * strength * np.vecdot(W, W)
+
+    def move(self, gradient: Parameters) -> None:
+        """Let the optimizer make a step, after decoupled weight decay if that is its way."""
+        parameters = self.network.parameters
+        if self.optimizer.decoupled_decay:
+            parameters.penalized *= 1 - self.rate * self.l2
+        self.optimizer.step(parameters.vector, gradient.vector, self.rate, self.optimizer_state)
 
     def run(
         self,

@@ -1,0 +1,509 @@
+"""What both estimators share: parameters, validation of input, fit and partial_fit."""
+
+import copy
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import nan
+from numbers import Number
+from typing import Any, Self
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator, is_regressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from ._lbfgs import LBFGS
+from ._settings import OPTION_TABLES, Settings, resolve
+from ._split import split_rows
+from .nn.batches import Batches
+from .nn.losses import Loss
+from .nn.network import Network
+from .nn.schedules import Constant
+from .nn.stopping import Patience
+from .nn.training import Training, Validate
+
+
+def is_stochastic(estimator: "BaseScratchMLP") -> bool:
+    """Say whether the estimator's optimizer goes by batches, as `partial_fit` needs."""
+    if estimator.optimizer == "lbfgs" or isinstance(estimator.optimizer, LBFGS):
+        raise AttributeError("partial_fit needs a stochastic optimizer, and optimizer is 'lbfgs'.")
+    return True
+
+
+class BaseScratchMLP(BaseEstimator, ABC):
+    """Base of the classifier and the regressor: validate, encode, train, decode.
+
+    A subclass says how targets become the network's outputs, which loss goes with them, and what
+    the logits mean.
+    """
+
+    hidden_layer_sizes: Any
+    optimizer: Any
+    random_state: Any
+    warm_start: Any
+
+    # What a subclass defines ------------------------------------------------------------------
+
+    @abstractmethod
+    def _clean_target(self, y: Any) -> np.ndarray:
+        """Check y and bring it into its plain form, without learning from it."""
+
+    @abstractmethod
+    def _learn_target(self, y: np.ndarray, sample_weight: np.ndarray | None, classes: Any) -> None:
+        """Learn from the first call's y what encodes and decodes: classes, or mean and scale."""
+
+    @abstractmethod
+    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Turn y into the network's targets, of shape (n_samples, n_outputs)."""
+
+    @abstractmethod
+    def _n_logits(self) -> int:
+        """Return the number of the network's outputs."""
+
+    @abstractmethod
+    def _make_loss(self) -> Loss:
+        """Return the loss to train with."""
+
+    @abstractmethod
+    def _score_logits(self, Z: np.ndarray, Y: np.ndarray, sample_weight: Any) -> float:
+        """Return the score, greater being better, of logits Z for encoded targets Y."""
+
+    def _strata(self, Y: np.ndarray) -> np.ndarray | None:
+        """Return the class numbers to stratify the validation split by, if any."""
+        return None
+
+    # Public methods ---------------------------------------------------------------------------
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs, finite numbers. A sparse matrix is never densified, a memory map never
+            read into memory as a whole.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, >= 0; None means 1 everywhere.
+
+        Returns
+        -------
+        self : object
+            The fitted estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a parameter or the data are not what they may be, or if the loss becomes
+            non-finite. The estimator then stays as it was before the call.
+        """
+        with self._unchanged_on_error():
+            self._fit(X, y, sample_weight, continuing=bool(self.warm_start) and self._is_fitted())
+        return self
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters, and those of the objects among them, as in ``optimizer__momentum``.
+
+        Parameters
+        ----------
+        **params : dict
+            Parameters by name.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError
+            If a name is unknown, or if ``x__y`` is given where x is no object but a name such
+            as ``"sgd"``.
+        """
+        for key in params:
+            name, _, nested = key.partition("__")
+            value = params.get(name, getattr(self, name, None))
+            if nested and name in OPTION_TABLES and not hasattr(value, "set_params"):
+                raise ValueError(
+                    f"{key} cannot be set: {name}={value!r} is no object with parameters of its "
+                    f"own. Pass one, such as {name}={_example(name, value)}."
+                )
+        return super().set_params(**params)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    # Fitted attributes ------------------------------------------------------------------------
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """Weight matrices of shape (n_in, n_out), views into the network's parameters."""
+        return [layer.W for layer in self.network_.dense]
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """Bias vectors of shape (n_out,), views into the network's parameters."""
+        return [layer.b[0] for layer in self.network_.dense]
+
+    @property
+    def n_layers_(self) -> int:
+        """Number of layers, input and output included."""
+        return len(self.network_.sizes)
+
+    @property
+    def n_outputs_(self) -> int:
+        """Number of the network's outputs."""
+        return self.network_.sizes[-1]
+
+    @property
+    def out_activation_(self) -> str:
+        """Name of the function that turns logits into predictions."""
+        return self._training.loss.out_activation
+
+    @property
+    def t_(self) -> int:
+        """Number of rows trained on, over all epochs."""
+        return self._training.clock.samples
+
+    @property
+    def loss_curve_(self) -> list[float]:
+        """Mean training loss of each epoch, penalty included."""
+        return self.history_["loss"]
+
+    @property
+    def loss_(self) -> float:
+        """Training loss of the last epoch; NaN if the first one was interrupted."""
+        return self.loss_curve_[-1] if self.loss_curve_ else nan
+
+    @property
+    def best_loss_(self) -> float | None:
+        """Smallest training loss; None with early stopping, as in scikit-learn."""
+        return None if self._holds_out else min(self.loss_curve_, default=nan)
+
+    @property
+    def validation_scores_(self) -> list[float] | None:
+        """Score on the validation part after each epoch; None without early stopping."""
+        return self.history_["validation_score"] if self._holds_out else None
+
+    @property
+    def best_validation_score_(self) -> float | None:
+        """Best score on the validation part; None without early stopping."""
+        return max(self.validation_scores_, default=nan) if self._holds_out else None
+
+    # Training ---------------------------------------------------------------------------------
+
+    def _is_fitted(self) -> bool:
+        return hasattr(self, "network_")
+
+    @contextmanager
+    def _unchanged_on_error(self) -> Iterator[None]:
+        """Leave the estimator as it was if anything goes wrong.
+
+        Training works on copies, so that it is enough to remember which objects there were.
+        """
+        before = vars(self).copy()
+        try:
+            yield
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+
+    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+        with self._unchanged_on_error():
+            self._fit(
+                X,
+                y,
+                sample_weight,
+                continuing=self._is_fitted(),
+                incremental=True,
+                classes=classes,
+            )
+        return self
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        *,
+        continuing: bool,
+        incremental: bool = False,
+        classes: Any = None,
+    ) -> None:
+        settings = resolve(self.get_params(deep=False))
+        if incremental and settings.early_stopping is True:
+            raise ValueError(
+                "partial_fit makes one epoch per call and holds no rows out: "
+                "early_stopping=True does not go with it; set it to False."
+            )
+        X, y, sample_weight = self._validate(X, y, sample_weight, reset=not continuing)
+        if not continuing:
+            self._learn_target(y, sample_weight, classes)
+            self._streams = _spawn_streams(self.random_state)
+        streams = copy.deepcopy(self._streams)
+        network = (
+            self._copy_network(settings)
+            if continuing
+            else self._make_network(X.shape, settings, streams["init"])
+        )
+        X, Y = _as_float(X, network.dtype), self._encode(y, network.dtype)
+        rows = held_out = None
+        if settings.holds_out(X.shape[0]) and not incremental:
+            rows, held_out = self._split(Y, settings, streams["split"])
+        mean_weight, weights = _normalize(sample_weight, rows, held_out, network.dtype)
+        training = Training(
+            network,
+            self._make_loss(),
+            settings.optimizer,
+            Constant() if incremental and settings.schedule.finite_horizon else settings.schedule,
+            settings.learning_rate,
+            settings.l2,
+            mean_weight,
+            (streams["dropout"],),
+        )
+        if continuing:
+            self._resume(training)
+        batches = Batches(
+            X,
+            Y,
+            weights,
+            batch_size=settings.rows_per_batch,
+            rng=streams["shuffle"] if settings.shuffle else None,
+            rows=rows,
+        )
+        validate = self._validator(X, Y, weights, held_out, training.loss)
+        n_before = len(training.history["epoch"])
+        self._run(training, batches, settings, incremental, validate)
+        self._training, self._streams, self._holds_out = training, streams, held_out is not None
+        self.network_, self.history_ = network, training.history
+        self.n_iter_ = len(training.history["epoch"]) - n_before
+
+    def _validate(
+        self, X: Any, y: Any, sample_weight: Any, reset: bool
+    ) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            reset=reset,
+            accept_sparse=["csr", "csc"],
+            dtype="numeric",
+            multi_output=True,
+            y_numeric=is_regressor(self),
+        )
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        return X, self._clean_target(y), sample_weight
+
+    def _make_network(
+        self, shape: tuple[int, int], settings: Settings, stream: np.random.Generator
+    ) -> Network:
+        n_samples, n_features = shape
+        network = Network(
+            [n_features, *settings.hidden_layer_sizes, self._n_logits()],
+            settings.activations,
+            settings.dropout,
+            dtype=settings.float_type(n_samples),
+        )
+        network.initialize(settings.initializers, [stream])
+        return network
+
+    def _copy_network(self, settings: Settings) -> Network:
+        """Copy the network to go on with; activation and dropout may have been changed."""
+        old = self.network_
+        if settings.hidden_layer_sizes != old.sizes[1:-1]:
+            raise ValueError(
+                f"hidden_layer_sizes={self.hidden_layer_sizes!r} differs from the "
+                f"{old.sizes[1:-1]} of the network that training would continue. Set "
+                "warm_start=False and call fit to start anew."
+            )
+        if settings.dtype not in ("auto", old.dtype):
+            raise ValueError(
+                f"dtype={settings.dtype!r} differs from the {old.dtype} of the network that "
+                "training would continue. Set warm_start=False and call fit to start anew."
+            )
+        network = Network(old.sizes, settings.activations, settings.dropout, dtype=old.dtype)
+        network.parameters.vector[...] = old.parameters.vector
+        return network
+
+    def _resume(self, training: Training) -> None:
+        """Take over what the run so far remembers."""
+        previous = self._training
+        training.history = copy.deepcopy(previous.history)
+        training.clock = copy.copy(previous.clock)
+        if training.optimizer == previous.optimizer:
+            training.optimizer_state = copy.deepcopy(previous.optimizer_state)
+        if training.schedule.finite_horizon:
+            training.clock.epoch = 0
+
+    def _run(
+        self,
+        training: Training,
+        batches: Batches,
+        settings: Settings,
+        incremental: bool,
+        validate: Validate | None,
+    ) -> None:
+        report = _print_row if settings.verbose else None
+        if isinstance(settings.optimizer, LBFGS):
+            outcome = settings.optimizer.minimize(
+                training, batches, settings.max_iter, settings.tol, report
+            )
+        elif incremental:
+            training.run(batches, 1, report=report)
+            return
+        else:
+            training.clock.horizon = settings.max_iter
+            patience = Patience(settings.tol, settings.n_iter_no_change)
+            finite = settings.schedule.finite_horizon
+            outcome = training.run(
+                batches,
+                settings.max_iter,
+                patience=None if finite and validate is None else patience,
+                validate=validate,
+                report=report,
+            )
+            if finite:
+                return
+        if outcome == "exhausted":
+            warnings.warn(
+                f"Training reached max_iter={settings.max_iter} before it converged. Raise "
+                "max_iter or the learning rate, or scale the features.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _split(
+        self, Y: np.ndarray, settings: Settings, stream: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        n_samples = len(Y)
+        rows, held_out = split_rows(
+            n_samples, settings.n_validation(n_samples), stream, self._strata(Y)
+        )
+        if len(rows) < 1 or len(held_out) < 2:
+            raise ValueError(
+                f"validation_fraction={settings.validation_fraction} of n_samples={n_samples} "
+                f"leaves {len(rows)} rows to train on and {len(held_out)} to validate on; at "
+                "least 1 and 2 are needed. Give more data, another validation_fraction, or set "
+                "early_stopping=False."
+            )
+        return rows, held_out
+
+    def _validator(
+        self,
+        X: Any,
+        Y: np.ndarray,
+        weights: np.ndarray | None,
+        held_out: np.ndarray | None,
+        loss: Loss,
+    ) -> Validate | None:
+        """Return what measures a network on the rows held out."""
+        if held_out is None:
+            return None
+        targets = Y[held_out].astype(np.float64)
+        weights = None if weights is None else weights[held_out].astype(np.float64)
+
+        def validate(network: Network) -> tuple[float, float]:
+            Z = network.predict(X, held_out)
+            score = self._score_logits(Z, targets, weights)
+            value = loss.value_and_gradient(Z, targets, weights, np.empty_like(Z))
+            return value, score
+
+        return validate
+
+    # Prediction -------------------------------------------------------------------------------
+
+    def _logits(self, X: Any) -> np.ndarray:
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, reset=False, accept_sparse=["csr", "csc"], dtype="numeric"
+        )
+        return self.network_.predict(X.tocsr() if issparse(X) else X)
+
+
+def _example(name: str, value: Any) -> str:
+    table, _ = OPTION_TABLES[name]
+    return f"{type(table[value]()).__name__}(...)" if value in table else "..."
+
+
+def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:
+    """Make independent random streams, one for each purpose."""
+    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    names = ("init", "shuffle", "dropout", "split")
+    children = np.random.SeedSequence(seed).spawn(len(names))
+    return {
+        name: np.random.default_rng(child) for name, child in zip(names, children, strict=True)
+    }
+
+
+def _check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
+    if isinstance(sample_weight, Number):
+        sample_weight = np.full(X.shape[0], sample_weight)
+    sample_weight = check_array(
+        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+    )
+    if sample_weight.ndim != 1:
+        raise ValueError(
+            f"sample_weight must have one value per row, got an array of {sample_weight.ndim} axes."
+        )
+    check_consistent_length(X, sample_weight)
+    if np.any(sample_weight < 0):
+        raise ValueError(
+            f"sample_weight must not be negative, got a smallest weight of {sample_weight.min():g}."
+        )
+    if not np.any(sample_weight):
+        raise ValueError("sample_weight must not be zero everywhere.")
+    return sample_weight
+
+
+def _normalize(
+    sample_weight: np.ndarray | None,
+    rows: np.ndarray | None,
+    held_out: np.ndarray | None,
+    dtype: np.dtype,
+) -> tuple[float, np.ndarray | None]:
+    """Return the mean training weight, and the weights divided by it."""
+    if sample_weight is None:
+        return 1.0, None
+    mean = float(np.mean(sample_weight if rows is None else sample_weight[rows]))
+    if mean == 0 or (held_out is not None and not np.any(sample_weight[held_out])):
+        raise ValueError(
+            "sample_weight is zero in all rows of the training or the validation part; give more "
+            "rows a weight, or set early_stopping=False."
+        )
+    return mean, (sample_weight / mean).astype(dtype)
+
+
+def _as_float(X: Any, dtype: np.dtype) -> Any:
+    """Bring X into the layout and dtype that batches are fastest to take from.
+
+    A memory map stays one: its batches are converted as they are read.
+    """
+    if issparse(X):
+        return X.tocsr().astype(dtype, copy=False)
+    if _is_memory_mapped(X):
+        return X
+    return np.ascontiguousarray(X, dtype)
+
+
+def _is_memory_mapped(X: Any) -> bool:
+    while isinstance(X, np.ndarray):
+        if isinstance(X, np.memmap):
+            return True
+        X = X.base
+    return False
+
+
+def _print_row(row: dict[str, Any]) -> None:
+    parts = [f"Epoch {row['epoch']}: loss {row['loss']:.6f}"]
+    if not np.isnan(row["validation_score"]):
+        parts.append(f"validation score {row['validation_score']:.4f}")
+    print(", ".join(parts))

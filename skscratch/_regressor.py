@@ -1,0 +1,285 @@
+"""The regressor: targets to standardized columns on the way in, and back on the way out."""
+
+from typing import Any, Self
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import column_or_1d
+from sklearn.utils.metaestimators import available_if
+
+from ._base import BaseScratchMLP, is_stochastic
+from .nn.losses import Loss, SquaredError
+
+
+class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
+    """Multilayer perceptron regressor, written from scratch in NumPy.
+
+    Trains a network of fully connected layers on the squared error. Targets may have one output
+    or several.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Number of units of each hidden layer, >= 1; an int makes one layer. ``()`` makes a linear
+        model, the perceptron.
+    activation : str, Activation or a sequence of these, default="relu"
+        Activation of the hidden layers, or one for each: ``"identity"``, ``"logistic"`` (also
+        ``"sigmoid"``), ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"selu"``,
+        ``"gelu"``, ``"silu"`` (also ``"swish"``), ``"mish"``, ``"softplus"``, or an object such
+        as ``LeakyReLU(slope=0.1)``.
+    init : str or Initializer, default="auto"
+        How the weights are drawn: ``"he_normal"`` (also ``"he"``), ``"he_uniform"``,
+        ``"glorot_normal"`` (also ``"xavier"``), ``"glorot_uniform"``, ``"lecun_normal"``,
+        ``"normal"`` (standard deviation 0.01), ``"orthogonal"``, or an object such as
+        ``Normal(std=0.1)``. ``"auto"`` takes, layer by layer, He's for the ReLU family (ReLU, leaky
+        ReLU, ELU, GELU, SiLU, Mish), LeCun's for SELU, and Glorot's uniform one for the others
+        and for the output layer. Biases start at 0.
+    optimizer : str or Optimizer, default="adam"
+        ``"sgd"``, ``"momentum"``, ``"nesterov"`` (both with momentum 0.9), ``"adagrad"``,
+        ``"rmsprop"``, ``"adam"``, ``"adamw"``, ``"nadam"``, ``"lbfgs"``, or an object such as
+        ``SGD(momentum=0.8, nesterov=True)``, whose parameters can be searched as
+        ``optimizer__momentum``. ``"lbfgs"`` trains on all rows at once; it refuses dropout, a
+        schedule and ``early_stopping=True``, and makes no use of ``learning_rate``,
+        ``batch_size``, ``shuffle`` and ``n_iter_no_change``.
+    l2 : float, default=1e-4
+        Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights (not the biases), >= 0,
+        where n is the number of rows of a batch; scikit-learn's ``alpha``. With ``"adamw"`` it
+        is decoupled from the loss: each step takes ``learning_rate * l2 * W`` away from W.
+    dropout : float or sequence of float, default=0.0
+        Share of the units that each hidden layer switches off while training, in [0, 1); one
+        value for all layers or one for each.
+    batch_size : int, "auto", "full" or None, default="auto"
+        Rows of a mini-batch, >= 1. ``"auto"`` is 200; ``"full"`` and None take all rows. A batch
+        never has more rows than there are.
+    learning_rate : float, default=1e-3
+        Step size, > 0; the schedule's base rate.
+    lr_schedule : str or Schedule, default="constant"
+        The learning rate over the epochs: ``"constant"``, ``"step"``, ``"exponential"``,
+        ``"cosine"``, ``"invscaling"``, ``"adaptive"``, or an object such as
+        ``StepDecay(drop=0.5, every=100)``. ``"cosine"`` reaches 0 at ``max_iter``, so that
+        training is not ended by ``tol`` before (only by early stopping).
+    loss : {"squared_error"}, default="squared_error"
+        Half the squared error, averaged over the outputs.
+    standardize_target : bool, default=True
+        Whether to train on targets with mean 0 and standard deviation 1 in each output (weighted
+        by ``sample_weight``; a constant output is only centered). Predictions and scores are in
+        y's units all the same, ``loss_`` is in those of training.
+    max_iter : int, default=200
+        Most epochs, that is passes over the data, >= 1; with ``"lbfgs"`` most iterations.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in a new random order.
+    random_state : int, RandomState instance or None, default=None
+        Source of the random numbers for initial weights, order of rows, dropout and validation
+        split, each of which has a stream of its own. Pass an int for reproducible results.
+    tol : float, default=1e-4
+        Least improvement of the training loss, or with early stopping of the validation score,
+        that counts as one, >= 0. With ``"lbfgs"`` the largest gradient component at convergence.
+    n_iter_no_change : int or inf, default=10
+        Training ends after more than this many epochs in a row without improvement, >= 1.
+    early_stopping : bool or "auto", default=False
+        Whether to hold a part of the rows out, to stop when its score (R2) does not
+        improve any more, and to return to the weights with the best score. ``"auto"`` does so
+        from 10,000 rows on, where a tenth of them gives a steady score.
+    validation_fraction : float or "auto", default=0.1
+        Share of the rows to hold out, in (0, 1). ``"auto"`` is a tenth, but
+        at most 10,000 rows.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the weights and the optimizer's state of the last call instead
+        of starting anew. A schedule with an end, such as ``"cosine"``, starts anew.
+    dtype : {"auto", "float32", "float64"}, default="auto"
+        Precision of training. ``"auto"`` is float64 below 1,000 rows and with ``"lbfgs"``,
+        float32 otherwise. DTYPE_EVIDENCE
+        Predictions are float64 in any case.
+    verbose : bool or int, default=False
+        Whether to print a line per epoch.
+
+    Attributes
+    ----------
+    coefs_, intercepts_ : list of ndarray
+        Weight matrices of shape (n_in, n_out) and bias vectors of shape (n_out,), layer by layer;
+        views into the network's parameters.
+    network_ : skscratch.nn.Network
+        The trained network.
+    history_ : dict of list
+        A value per epoch for each of ``epoch`` (from 1, over all calls), ``loss``,
+        ``validation_loss``, ``validation_score`` (NaN where nothing is held out),
+        ``learning_rate``, ``gradient_norm`` (mean over the epoch's steps, penalty included) and
+        ``seconds``; ``pd.DataFrame(est.history_)`` makes a table of it.
+    loss_, best_loss_ : float
+        Last and smallest training loss, penalty included; ``best_loss_`` is None with early
+        stopping.
+    loss_curve_ : list of float
+        Training loss of each epoch.
+    validation_scores_, best_validation_score_ : list of float, float
+        Score on the rows held out, for each epoch, and the best; None without early stopping.
+    n_iter_ : int
+        Epochs of the last call.
+    t_ : int
+        Rows trained on, over all epochs.
+    n_layers_, n_outputs_ : int
+        Number of layers, input and output included, and of the network's outputs.
+    out_activation_ : str
+        Function that turns logits into predictions: ``"identity"``.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+        Names of the features, where X has them.
+
+    See Also
+    --------
+    ScratchMLPClassifier : The same network for classification.
+    sklearn.neural_network.MLPRegressor : scikit-learn's, whose names and meanings are kept.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_diabetes
+    >>> from sklearn.model_selection import train_test_split
+    >>> from sklearn.pipeline import make_pipeline
+    >>> from sklearn.preprocessing import StandardScaler
+    >>> from skscratch import ScratchMLPRegressor
+    >>> X, y = load_diabetes(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> reg = ScratchMLPRegressor((32,), activation="tanh", l2=1.0, max_iter=30, random_state=0,
+    ...                           lr_schedule="cosine", batch_size=32)
+    >>> model = make_pipeline(StandardScaler(), reg).fit(X_train, y_train)
+    >>> bool(model.score(X_test, y_test) > 0.3)
+    True
+    """
+
+    def __init__(
+        self,
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        init="auto",
+        optimizer="adam",
+        l2=1e-4,
+        dropout=0.0,
+        batch_size="auto",
+        learning_rate=1e-3,
+        lr_schedule="constant",
+        loss="squared_error",
+        standardize_target=True,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        warm_start=False,
+        dtype="auto",
+        verbose=False,
+    ):
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.init = init
+        self.optimizer = optimizer
+        self.l2 = l2
+        self.dropout = dropout
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.lr_schedule = lr_schedule
+        self.loss = loss
+        self.standardize_target = standardize_target
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.warm_start = warm_start
+        self.dtype = dtype
+        self.verbose = verbose
+
+    @available_if(is_stochastic)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train for one epoch on X and y, going on from where the last call ended.
+
+        Mean and scale of a standardized target are those of the first call.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            The targets.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows, >= 0; None means 1 everywhere.
+
+        Returns
+        -------
+        self : object
+            The estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`. The estimator then stays as it was before the call.
+        """
+        return self._partial_fit(X, y, sample_weight)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Predict the targets.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+
+        Returns
+        -------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            Predictions in float64, in the unit of the y that was trained on.
+        """
+        Z = self._logits(X)
+        y = self._training.loss.inverse_link(Z)
+        if self._target_scaler is not None:
+            y = self._target_scaler.inverse_transform(y)
+        return y[:, 0] if y.shape[1] == 1 else y
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _clean_target(self, y: Any) -> np.ndarray:
+        y = np.asarray(y.toarray() if issparse(y) else y, dtype=np.float64)
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return y.reshape(len(y), -1)
+
+    def _learn_target(self, y: np.ndarray, sample_weight: np.ndarray | None, classes: Any) -> None:
+        if not isinstance(self.standardize_target, bool | np.bool_):
+            raise ValueError(
+                f"standardize_target must be True or False, got {self.standardize_target!r}."
+            )
+        self._n_targets = y.shape[1]
+        self._target_scaler = None
+        if self.standardize_target:
+            self._target_scaler = StandardScaler().fit(y, sample_weight=sample_weight)
+
+    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        if y.shape[1] != self._n_targets:
+            raise ValueError(
+                f"y has {y.shape[1]} outputs, but the estimator has learned from {self._n_targets}."
+            )
+        if self._target_scaler is not None:
+            y = self._target_scaler.transform(y)
+        return y.astype(dtype)
+
+    def _n_logits(self) -> int:
+        return self._n_targets
+
+    def _make_loss(self) -> Loss:
+        if self.loss != "squared_error":
+            raise ValueError(f"loss must be 'squared_error', got {self.loss!r}.")
+        return SquaredError()
+
+    def _score_logits(self, Z: np.ndarray, Y: np.ndarray, sample_weight: Any) -> float:
+        # R2 is the same in standardized units as in y's own.
+        return r2_score(Y, Z, sample_weight=sample_weight)
