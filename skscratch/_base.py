@@ -195,7 +195,7 @@ class BaseScratchMLP(BaseEstimator, ABC):
     @property
     def best_validation_score_(self) -> float | None:
         """Best score on the validation part; None without early stopping."""
-        return max(self.validation_scores_, default=nan) if self._holds_out else None
+        return max(self.history_["validation_score"], default=nan) if self._holds_out else None
 
     # Training ---------------------------------------------------------------------------------
 
@@ -208,12 +208,12 @@ class BaseScratchMLP(BaseEstimator, ABC):
 
         Training works on copies, so that it is enough to remember which objects there were.
         """
-        before = vars(self).copy()
+        before = self.__dict__.copy()
         try:
             yield
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
 
     def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
@@ -240,20 +240,20 @@ class BaseScratchMLP(BaseEstimator, ABC):
     ) -> None:
         settings = resolve(self.get_params(deep=False))
         if incremental and settings.early_stopping is True:
-            raise ValueError(
-                "partial_fit makes one epoch per call and holds no rows out: "
-                "early_stopping=True does not go with it; set it to False."
+            warnings.warn(
+                "early_stopping=True has no effect in partial_fit, which makes one epoch per call "
+                "and holds no rows out.",
+                UserWarning,
+                stacklevel=4,
             )
         X, y, sample_weight = self._validate(X, y, sample_weight, reset=not continuing)
-        if not continuing:
+        if continuing:
+            streams = copy.deepcopy(self._streams)
+            network = self._copy_network(settings)
+        else:
+            streams = _spawn_streams(self.random_state)
             self._learn_target(y, sample_weight, classes)
-            self._streams = _spawn_streams(self.random_state)
-        streams = copy.deepcopy(self._streams)
-        network = (
-            self._copy_network(settings)
-            if continuing
-            else self._make_network(X.shape, settings, streams["init"])
-        )
+            network = self._make_network(X.shape, settings, streams["init"])
         X, Y = _as_float(X, network.dtype), self._encode(y, network.dtype)
         rows = held_out = None
         if settings.holds_out(X.shape[0]) and not incremental:
@@ -415,7 +415,7 @@ class BaseScratchMLP(BaseEstimator, ABC):
             Z = network.predict(X, held_out)
             score = self._score_logits(Z, targets, weights)
             value = loss.value_and_gradient(Z, targets, weights, np.empty_like(Z))
-            return value, score
+            return float(value), float(score)
 
         return validate
 
@@ -423,9 +423,7 @@ class BaseScratchMLP(BaseEstimator, ABC):
 
     def _logits(self, X: Any) -> np.ndarray:
         check_is_fitted(self)
-        X = validate_data(
-            self, X, reset=False, accept_sparse=["csr", "csc"], dtype="numeric"
-        )
+        X = validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype="numeric")
         return self.network_.predict(X.tocsr() if issparse(X) else X)
 
 
@@ -439,9 +437,7 @@ def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     names = ("init", "shuffle", "dropout", "split")
     children = np.random.SeedSequence(seed).spawn(len(names))
-    return {
-        name: np.random.default_rng(child) for name, child in zip(names, children, strict=True)
-    }
+    return {name: np.random.default_rng(child) for name, child in zip(names, children, strict=True)}
 
 
 def _check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:

@@ -82,9 +82,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         improve any more, and to return to the weights with the best score. ``"auto"`` does so
         from 10,000 rows on, where a tenth of them gives a steady score.
     validation_fraction : float or "auto", default=0.1
-        Share of the rows to hold out, in (0, 1), taken
-        from each class alike unless the target is multilabel; a class of one row stays in training. ``"auto"`` is a tenth, but
-        at most 10,000 rows.
+        Share of the rows to hold out, in (0, 1), but at least 2 rows. Each class gives its share,
+        unless the target is multilabel; a class of one row stays in training. Groups and time
+        order are not looked at. ``"auto"`` is a tenth, but at most 10,000 rows.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's state of the last call instead
         of starting anew. A schedule with an end, such as ``"cosine"``, starts anew.
@@ -225,12 +225,15 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         """
         if classes is None and not self._is_fitted():
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if classes is not None and self._is_fitted():
-            if not np.array_equal(np.unique(classes), self.classes_):
-                raise ValueError(
-                    f"classes={classes!r} is not the same as on the last call to partial_fit or "
-                    f"fit, which was {self.classes_!r}."
-                )
+        if (
+            classes is not None
+            and self._is_fitted()
+            and not np.array_equal(np.unique(classes), self.classes_)
+        ):
+            raise ValueError(
+                f"classes={classes!r} is not the same as on the last call to partial_fit or fit, "
+                f"which was {self.classes_!r}."
+            )
         return self._partial_fit(X, y, sample_weight, classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -341,10 +344,12 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             )
 
     def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        if self._multilabel != (y.ndim == 2) or (y.ndim == 2 and y.shape[1] != len(self.classes_)):
+        expected = (len(y), len(self.classes_)) if self._multilabel else (len(y),)
+        if y.shape != expected:
             raise ValueError(
-                f"y has the shape {y.shape}, but the estimator has learned from "
-                + (f"{len(self.classes_)} independent labels." if self._multilabel else "one label a row.")
+                f"y has the shape {y.shape}, but must have {expected} for the "
+                f"{'labels' if self._multilabel else 'classes'} {self.classes_.tolist()} that the "
+                "estimator has learned."
             )
         if self._multilabel:
             return y.astype(dtype)

@@ -84,8 +84,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         improve any more, and to return to the weights with the best score. ``"auto"`` does so
         from 10,000 rows on, where a tenth of them gives a steady score.
     validation_fraction : float or "auto", default=0.1
-        Share of the rows to hold out, in (0, 1). ``"auto"`` is a tenth, but
-        at most 10,000 rows.
+        Share of the rows to hold out, in (0, 1), but at least 2 rows. Groups and time order are
+        not looked at. ``"auto"`` is a tenth, but at most 10,000 rows.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's state of the last call instead
         of starting anew. A schedule with an end, such as ``"cosine"``, starts anew.

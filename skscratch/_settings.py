@@ -4,6 +4,7 @@
 the start of each fit, before any state changes.
 """
 
+import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,15 @@ from ._lbfgs import LBFGS
 from .nn.activations import ACTIVATIONS, Activation
 from .nn.initializers import INITIALIZERS, Initializer
 from .nn.optimizers import OPTIMIZERS, Optimizer
-from .nn.options import FRACTION, NON_NEGATIVE, POSITIVE, Interval, check_integer, check_real, lookup
+from .nn.options import (
+    FRACTION,
+    NON_NEGATIVE,
+    POSITIVE,
+    Interval,
+    check_integer,
+    check_real,
+    lookup,
+)
 from .nn.schedules import SCHEDULES, Constant, Schedule
 
 ALL_OPTIMIZERS = {**OPTIMIZERS, "lbfgs": LBFGS}
@@ -71,10 +80,15 @@ class Settings:
         return bool(self.early_stopping)
 
     def n_validation(self, n_samples: int) -> int:
-        """Return how many of so many rows to hold out, rounded up as scikit-learn does."""
+        """Return how many of so many rows to hold out: rounded up, and at least 2.
+
+        R2 is not defined for a single row.
+        """
         if self.validation_fraction is None:
-            return min(math.ceil(AUTO_VALIDATION_FRACTION * n_samples), AUTO_VALIDATION_ROWS)
-        return math.ceil(self.validation_fraction * n_samples)
+            n_rows = min(math.ceil(AUTO_VALIDATION_FRACTION * n_samples), AUTO_VALIDATION_ROWS)
+        else:
+            n_rows = math.ceil(self.validation_fraction * n_samples)
+        return max(n_rows, 2)
 
     def float_type(self, n_samples: int) -> np.dtype:
         """Return the dtype to train so many rows in."""
@@ -108,7 +122,7 @@ def resolve(params: dict[str, Any]) -> Settings:
         "activation",
         params["activation"],
         len(sizes),
-        lambda value: lookup("activation", value, ACTIVATIONS, Activation),
+        lambda value: _option("activation", value),
     )
     dropout = _per_layer(
         "dropout",
@@ -119,13 +133,13 @@ def resolve(params: dict[str, Any]) -> Settings:
     settings = Settings(
         hidden_layer_sizes=sizes,
         activations=activations,
-        initializers=_initializers(params, activations),
-        optimizer=_one("optimizer", params),
+        initializers=_initializers(params["init"], activations),
+        optimizer=_option("optimizer", params["optimizer"]),
         l2=check_real("l2", params["l2"], NON_NEGATIVE),
         dropout=dropout,
         batch_size=_batch_size(params["batch_size"]),
         learning_rate=check_real("learning_rate", params["learning_rate"], POSITIVE),
-        schedule=_one("lr_schedule", params),
+        schedule=_option("lr_schedule", params["lr_schedule"]),
         max_iter=check_integer("max_iter", params["max_iter"], 1),
         shuffle=_choice("shuffle", params["shuffle"], (True, False)),
         tol=check_real("tol", params["tol"], NON_NEGATIVE),
@@ -164,18 +178,20 @@ def _per_layer(name: str, value: Any, n_layers: int, check: Callable[[Any], Any]
     return values
 
 
-def _one(name: str, params: dict[str, Any]) -> Any:
+def _option(name: str, value: Any) -> Any:
+    """Return the object that a parameter names, or a copy of the one it holds.
+
+    A fitted network keeps it, and must not change when somebody changes the parameter.
+    """
     table, base = OPTION_TABLES[name]
-    return lookup(name, params[name], table, base)
+    return copy.deepcopy(lookup(name, value, table, base))
 
 
-def _initializers(params: dict[str, Any], activations: list[Activation]) -> list[Initializer]:
+def _initializers(init: Any, activations: list[Activation]) -> list[Initializer]:
     """Return an initializer for each affine map; the last one has no activation."""
-    if params["init"] == "auto":
-        names = [*(activation.init for activation in activations), OUTPUT_INIT]
-        return [INITIALIZERS[name]() for name in names]
-    table = {"auto": None, **INITIALIZERS}  # so that "auto" is among the suggestions
-    return [lookup("init", params["init"], table, Initializer)] * (len(activations) + 1)
+    if isinstance(init, str) and init == "auto":
+        return [_option("init", name) for name in (*(f.init for f in activations), OUTPUT_INIT)]
+    return [_option("init", init)] * (len(activations) + 1)
 
 
 def _batch_size(value: Any) -> int | None:
@@ -208,9 +224,7 @@ def _verbose(value: Any) -> bool:
 
 def _choice(name: str, value: Any, choices: tuple) -> Any:
     # `in` alone would take 1 for True.
-    if not any(
-        value == choice for choice in choices if isinstance(value, type(choice) | np.bool_)
-    ):
+    if not any(value == choice for choice in choices if isinstance(value, type(choice) | np.bool_)):
         raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, got {value!r}.")
     return value
 
@@ -225,6 +239,6 @@ def _check_lbfgs(settings: Settings) -> None:
     for name, is_set in refused.items():
         if is_set:
             raise ValueError(
-                f"{name} does not go with optimizer='lbfgs', which minimizes one fixed loss over all "
-                f"rows; leave {name} at its default or take another optimizer."
+                f"{name} does not go with optimizer='lbfgs', which minimizes one fixed loss over "
+                f"all rows; leave {name} at its default or take another optimizer."
             )

@@ -193,7 +193,7 @@ class ELU(_ExponentialUnit):
 
     alpha: float = real(1.0, POSITIVE)
 
-    scale: ClassVar[float] = 1.0
+    scale = 1.0
     init: ClassVar[str] = "he_normal"
 
 
@@ -210,8 +210,8 @@ class SELU(_ExponentialUnit):
     arXiv:1706.02515.
     """
 
-    alpha: ClassVar[float] = 1.6732632423543772
-    scale: ClassVar[float] = 1.0507009873554805
+    alpha = 1.6732632423543772
+    scale = 1.0507009873554805
     init: ClassVar[str] = "lecun_normal"
 
 

@@ -51,19 +51,20 @@ class Batches:
         self.n_samples = len(Y) if rows is None else len(rows)
         self.batch_size = min(batch_size or self.n_samples, self.n_samples)
         # The order within a batch does not matter: with a single one there is nothing to shuffle.
-        self._shuffled = rng is not None and self.batch_size < self.n_samples
+        if self.batch_size == self.n_samples:
+            self._rng = None
         # What has to be gathered, or comes in another dtype (as a memory map may), needs room.
-        gathered = self._shuffled or rows is not None
+        gathered = self._rng is not None or rows is not None
         self._room = [
-            _room(array, self.batch_size, Y.dtype)
-            if _is_dense(array) and (gathered or array.dtype != Y.dtype)
+            np.empty((self.batch_size, *array.shape[1:]), Y.dtype)
+            if isinstance(array, np.ndarray) and (gathered or array.dtype != Y.dtype)
             else None
             for array in (X, Y, weights)
         ]
 
     def __iter__(self) -> Iterator[Batch]:
         order = self._rows
-        if self._shuffled:
+        if self._rng is not None:
             order = self._rng.permutation(self.n_samples if order is None else order)
         for start in range(0, self.n_samples, self.batch_size):
             chosen: Any = slice(start, min(start + self.batch_size, self.n_samples))
@@ -76,22 +77,15 @@ class Batches:
             yield X, Y, weights
 
 
-def _is_dense(array: Any) -> bool:
-    return isinstance(array, np.ndarray)
-
-
-def _room(array: np.ndarray, n_rows: int, dtype: np.dtype) -> np.ndarray:
-    return np.empty((n_rows, *array.shape[1:]), dtype)
-
-
 def _pick(array: Any, chosen: Any, room: np.ndarray | None) -> Any:
     """Return the chosen rows (a slice or indices), in ``room`` if they need any."""
     if array is None or room is None:
         return None if array is None else array[chosen]
-    if isinstance(chosen, slice) or array.dtype != room.dtype:
+    if isinstance(chosen, slice) or array.dtype != room.dtype or not array.flags.c_contiguous:
         picked = array[chosen]
         room = room[: len(picked)]
         room[...] = picked
         return room
-    # With any other mode np.take buffers its result and copies it to ``out`` afterwards.
+    # np.take would first copy the whole of an array in another order, and with another mode it
+    # would buffer its result and copy it to ``out`` afterwards.
     return np.take(array, chosen, axis=0, out=room[: len(chosen)], mode="clip")

@@ -102,7 +102,8 @@ class SoftmaxLogLoss(Loss):
     def inverse_link(self, Z):
         P = np.exp(Z - Z.max(axis=-1, keepdims=True))
         P /= P.sum(axis=-1, keepdims=True)
-        return P
+        # No class is impossible: a probability too small for a float becomes the smallest one.
+        return np.maximum(P, np.finfo(P.dtype).tiny, out=P)
 
 
 @dataclass
@@ -136,7 +137,10 @@ class LogisticLogLoss(Loss):
 
     def inverse_link(self, Z):
         # exp(-log(1 + exp(-z))) stays accurate where p is tiny, unlike (1 + tanh(z/2)) / 2.
-        return np.exp(-np.logaddexp(0, -Z))
+        P = np.exp(-np.logaddexp(0, -Z))
+        # The logistic function never reaches 0 or 1; rounding shall not either.
+        limits = np.finfo(P.dtype)
+        return np.clip(P, limits.tiny, 1 - limits.epsneg, out=P)
 
 
 @dataclass

@@ -203,8 +203,9 @@ class Workspace:
         self._network, self._n_rows, self._streams = network, n_rows, streams
         self._smaller: dict[int, Workspace] = {}
         self._arrays: list[np.ndarray] = []
-        self.gradient = network.parameters.like() if training else None
-        self.scratch = np.empty_like(network.parameters.penalized) if training else None
+        # Any, since whoever trains may rely on them.
+        self.gradient: Any = network.parameters.like() if training else None
+        self.scratch: Any = np.empty_like(network.parameters.penalized) if training else None
         self._prepare(self._allocate)
 
     def _allocate(self, width: int) -> np.ndarray:
@@ -222,7 +223,7 @@ class Workspace:
             for layer, views in zip(layers, gradients, strict=True)
         ]
         self.backward_order = list(zip(layers, self.caches, strict=True))[::-1]
-        self.dZ = room(network.sizes[-1]) if self.gradient is not None else None
+        self.dZ: Any = room(network.sizes[-1]) if self.gradient is not None else None
 
     def for_rows(self, n_rows: int) -> "Workspace":
         """Return this workspace, or one for fewer rows that shares its memory.

@@ -42,7 +42,7 @@ class Interval:
     high: float
     closed: str = "left"
 
-    def __contains__(self, value: float) -> bool:
+    def __contains__(self, value: Any) -> bool:
         above = value >= self.low if self.closed in ("left", "both") else value > self.low
         below = value <= self.high if self.closed in ("right", "both") else value < self.high
         return above and below
@@ -70,8 +70,7 @@ def check_real(name: str, value: Any, interval: Interval) -> float:
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(
-            f"{name} must be a number in {interval}, got {value!r} of type "
-            f"{type(value).__name__}."
+            f"{name} must be a number in {interval}, got {value!r} of type {type(value).__name__}."
         )
     if value not in interval:
         raise ValueError(f"{name} must be a number in {interval}, got {value!r}.")
@@ -91,8 +90,7 @@ def check_integer(name: str, value: Any, minimum: int) -> int:
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(
-            f"{name} must be an integer >= {minimum}, got {value!r} of type "
-            f"{type(value).__name__}."
+            f"{name} must be an integer >= {minimum}, got {value!r} of type {type(value).__name__}."
         )
     if value < minimum:
         raise ValueError(f"{name} must be an integer >= {minimum}, got {value!r}.")
@@ -198,7 +196,8 @@ def lookup(kind: str, value: Any, table: Mapping[str, Callable[[], T]], base: ty
             near = difflib.get_close_matches(value, table, n=3)
             hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
             raise ValueError(
-                f"Unknown {kind} {value!r}.{hint} Choose from {', '.join(map(repr, sorted(table)))}."
+                f"Unknown {kind} {value!r}.{hint} Choose from "
+                f"{', '.join(map(repr, sorted(table)))}."
             )
         value = table[value]()
     elif isinstance(value, type) and issubclass(value, base):

@@ -1,0 +1,113 @@
+"""scikit-learn's own checks, at defaults and over a spread of configurations.
+
+At defaults nothing is expected to fail. Elsewhere a check is expected to fail only where its claim
+is false by the nature of the method, and says why.
+"""
+
+import pytest
+from sklearn.base import clone
+from sklearn.utils import get_tags
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from skscratch import ScratchMLPClassifier, ScratchMLPRegressor
+from skscratch.nn.optimizers import OPTIMIZERS
+
+ESTIMATORS = [ScratchMLPClassifier, ScratchMLPRegressor]
+
+WEIGHTS_EQUAL_REPETITION = [
+    "check_sample_weight_equivalence_on_dense_data",
+    "check_sample_weight_equivalence_on_sparse_data",
+]
+BATCHES = "A repeated row fills batches that a weighted one does not."
+DROPOUT = "A repeated row gets a dropout mask for each copy, a weighted one only one."
+SPLIT = "Copies of a row may fall on both sides of the validation split, a weighted row cannot."
+FLOAT32 = "Sums of different order differ by float32's rounding, far above the check's 1e-7."
+
+REFIT = "The check fits one object twice and expects the same; warm_start is there to go on."
+
+# The checks call partial_fit whatever the parameters.
+pytestmark = pytest.mark.filterwarnings("ignore:early_stopping=True has no effect:UserWarning")
+
+
+def weights_differ(reason):
+    return dict.fromkeys(WEIGHTS_EQUAL_REPETITION, reason)
+
+
+# (parameters, expected failures); each optimizer joins by being in the table.
+CONFIGURATIONS = [
+    *(({"optimizer": name}, {}) for name in [*OPTIMIZERS, "lbfgs"]),
+    ({"early_stopping": True, "learning_rate": 0.01}, weights_differ(SPLIT)),
+    ({"early_stopping": "auto", "validation_fraction": "auto"}, {}),
+    ({"dropout": 0.2, "learning_rate": 0.01}, weights_differ(DROPOUT)),
+    ({"hidden_layer_sizes": (32, 16), "activation": ["tanh", "gelu"]}, {}),
+    ({"hidden_layer_sizes": (), "learning_rate": 0.1}, {}),
+    ({"activation": "selu", "init": "orthogonal", "batch_size": "full"}, {}),
+    ({"batch_size": 8}, weights_differ(BATCHES)),
+    (
+        {"dtype": "float32"},
+        {**weights_differ(FLOAT32), "check_methods_subset_invariance": FLOAT32},
+    ),
+    ({"dtype": "float64"}, {}),
+    (
+        {"warm_start": True},
+        {
+            "check_classifiers_multilabel_representation_invariance": REFIT,
+            "check_supervised_y_2d": REFIT,
+        },
+    ),
+    ({"lr_schedule": "cosine"}, {}),
+    ({"lr_schedule": "adaptive", "shuffle": False, "n_iter_no_change": 3}, {}),
+]
+RATES = {"sgd": 0.01, "adagrad": 0.05}
+"""For optimizers that would learn too little from the checks' data at the default rate."""
+
+
+def configured(estimator_class, params):
+    estimator = estimator_class(**params)
+    rate = RATES.get(params.get("optimizer"))
+    return estimator.set_params(learning_rate=rate) if rate else estimator
+
+
+EXPECTED = {
+    repr(configured(estimator_class, params)): failures
+    for estimator_class in ESTIMATORS
+    for params, failures in CONFIGURATIONS
+}
+
+
+@parametrize_with_checks([estimator_class() for estimator_class in ESTIMATORS])
+def test_defaults_pass_every_check(estimator, check):
+    check(estimator)
+
+
+@parametrize_with_checks(
+    [
+        configured(estimator_class, params)
+        for estimator_class in ESTIMATORS
+        for params, _ in CONFIGURATIONS
+    ],
+    expected_failed_checks=lambda estimator: EXPECTED[repr(estimator)],
+)
+def test_configurations_pass_every_check(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize("estimator_class", ESTIMATORS)
+def test_tags(estimator_class):
+    tags = get_tags(estimator_class())
+    assert tags.input_tags.sparse
+    assert tags.target_tags.required
+    assert not tags.non_deterministic
+    if estimator_class is ScratchMLPClassifier:
+        assert tags.estimator_type == "classifier"
+        assert tags.classifier_tags.multi_class
+        assert tags.classifier_tags.multi_label
+        assert not tags.target_tags.multi_output  # multiclass-multioutput raises
+    else:
+        assert tags.estimator_type == "regressor"
+        assert tags.target_tags.multi_output
+
+
+def test_every_configuration_is_distinct():
+    assert len(EXPECTED) == len(ESTIMATORS) * len(CONFIGURATIONS)
+    assert all(clone(configured(ESTIMATORS[0], params)) for params, _ in CONFIGURATIONS)

@@ -1,0 +1,256 @@
+"""Step-by-step parity with scikit-learn's MLP.
+
+From the same weights, without shuffling, both make the same steps: the weights agree after 20
+epochs of mini-batches, the last of which is shorter.
+"""
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.preprocessing import StandardScaler
+
+from skscratch import SGD, Adam, ScratchMLPClassifier, ScratchMLPRegressor
+from skscratch.nn import Initializer
+
+HIDDEN = (7, 5)
+L2 = 0.3
+RATE = 0.01
+
+
+@dataclass
+class Given(Initializer):
+    """Hands out matrices made beforehand, by their shape."""
+
+    matrices: dict = field(default_factory=dict)
+
+    def sample(self, rng, n_in, n_out):
+        return self.matrices[n_in, n_out]
+
+
+def starting_from(sklearn_class, matrices):
+    """Derive from scikit-learn's class one that starts from these weights and biases of 0."""
+
+    class SameStart(sklearn_class):
+        def _init_coef(self, fan_in, fan_out, dtype):
+            return matrices[fan_in, fan_out].astype(dtype), np.zeros(fan_out, dtype)
+
+    return SameStart
+
+
+def draw(sizes):
+    rng = np.random.default_rng(0)
+    return {pair: rng.normal(scale=0.5, size=pair) for pair in pairwise(sizes)}
+
+
+def data(target):
+    if target == "binary":
+        X, y = load_breast_cancer(return_X_y=True)
+    elif target == "regression":
+        X, y = load_diabetes(return_X_y=True)
+        y = (y - y.mean()) / y.std()
+    else:
+        X, y = load_iris(return_X_y=True)
+    if target == "multilabel":
+        y = np.column_stack([y == 0, y == 2, X[:, 0] > 5.8, X[:, 1] > 3]).astype(int)
+    if target == "multioutput":
+        X, y = X[:, :2], X[:, 2:]
+    # 150 rows in batches of 16 leave 6 for the last one.
+    return StandardScaler().fit_transform(X)[:150], y[:150]
+
+
+OPTIMIZERS = {
+    "sgd": (SGD(), {"solver": "sgd", "momentum": 0.0}),
+    "momentum": (
+        SGD(momentum=0.9),
+        {"solver": "sgd", "momentum": 0.9, "nesterovs_momentum": False},
+    ),
+    "nesterov": (
+        SGD(momentum=0.9, nesterov=True),
+        {"solver": "sgd", "momentum": 0.9, "nesterovs_momentum": True},
+    ),
+    # scikit-learn leaves epsilon uncorrected; with an epsilon of next to nothing that is the same.
+    "adam_uncorrected": (Adam(epsilon=1e-8, correct_epsilon=False), {"epsilon": 1e-8}),
+    "adam": (Adam(epsilon=1e-16), {"epsilon": 1e-16}),
+}
+
+
+def both(target, optimizer, activation="tanh", **ours):
+    """Fit our estimator and scikit-learn's from the same start."""
+    X, y = data(target)
+    n_outputs = {"binary": 1, "multiclass": 3, "multilabel": 4, "regression": 1}.get(target, 2)
+    matrices = draw([X.shape[1], *HIDDEN, n_outputs])
+    is_regression = target in ("regression", "multioutput")
+    mine, its = OPTIMIZERS[optimizer]
+    params = {
+        "hidden_layer_sizes": HIDDEN,
+        "activation": activation,
+        "batch_size": 16,
+        "max_iter": 20,
+        "shuffle": False,
+        "tol": 0.0,
+        "n_iter_no_change": 1000,
+        "early_stopping": False,
+        "warm_start": False,
+        "random_state": 0,
+    }
+    theirs = starting_from(MLPRegressor if is_regression else MLPClassifier, matrices)(
+        **params,
+        alpha=L2,
+        learning_rate="constant",
+        learning_rate_init=RATE,
+        **{"solver": "adam", "beta_1": 0.9, "beta_2": 0.999, **its},
+    )
+    scratch = ScratchMLPRegressor if is_regression else ScratchMLPClassifier
+    if is_regression:
+        ours = {"standardize_target": False, **ours}
+    ours = scratch(
+        **params,
+        **{
+            "init": Given(matrices),
+            "optimizer": mine,
+            "l2": L2,
+            "learning_rate": RATE,
+            "lr_schedule": "constant",
+            "dropout": 0.0,
+            "dtype": "float64",
+            **ours,
+        },
+    )
+    return ours.fit(X, y), theirs.fit(X, y)
+
+
+def assert_same_weights(ours, theirs):
+    assert ours.n_iter_ == theirs.n_iter_ == 20
+    for mine, its in zip(
+        ours.coefs_ + ours.intercepts_, theirs.coefs_ + theirs.intercepts_, strict=True
+    ):
+        assert_allclose(mine, its, rtol=0, atol=1e-8)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("target", ["binary", "multiclass", "multilabel", "regression"])
+def test_weights_agree_after_20_epochs(target, optimizer):
+    ours, theirs = both(target, optimizer)
+    assert_same_weights(ours, theirs)
+    assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+    assert ours.t_ == theirs.t_
+    assert ours.out_activation_ == theirs.out_activation_
+    assert ours.n_layers_ == theirs.n_layers_
+    assert ours.n_outputs_ == theirs.n_outputs_
+    assert ours.best_loss_ == pytest.approx(theirs.best_loss_, rel=1e-9)
+
+
+@pytest.mark.parametrize("activation", ["identity", "logistic", "relu"])
+@pytest.mark.parametrize("target", ["multiclass", "regression"])
+def test_weights_agree_with_every_activation_that_both_have(target, activation):
+    assert_same_weights(*both(target, "nesterov", activation=activation))
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "nesterov"])
+def test_multioutput_agrees_once_its_factor_is_accounted_for(optimizer):
+    # scikit-learn averages the loss over the outputs but not its gradient, which is n_outputs = 2
+    # times too long; its penalty is not. A rate of 2 r with half the penalty makes up for both.
+    ours, theirs = both("multioutput", optimizer, learning_rate=2 * RATE, l2=L2 / 2)
+    assert_same_weights(ours, theirs)
+
+
+def test_multioutput_agrees_with_adam_which_ignores_the_factor():
+    ours, theirs = both("multioutput", "adam", l2=L2 / 2)
+    assert_same_weights(ours, theirs)
+
+
+@pytest.mark.parametrize("target", ["binary", "multiclass", "multilabel", "regression"])
+def test_outputs_agree(target):
+    ours, theirs = both(target, "sgd")
+    X, y = data(target)
+    assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-8)
+    assert ours.score(X, y) == pytest.approx(theirs.score(X, y), rel=1e-8)
+    if target != "regression":
+        assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), rtol=1e-8)
+        assert_allclose(ours.predict_log_proba(X), theirs.predict_log_proba(X), atol=1e-8)
+
+
+@pytest.mark.parametrize("tol", [1e-2, 3e-2])
+def test_training_stops_in_the_same_epoch(tol):
+    X, y = data("multiclass")
+    matrices = draw([4, *HIDDEN, 3])
+    params = {
+        "hidden_layer_sizes": HIDDEN,
+        "activation": "relu",
+        "batch_size": 16,
+        "max_iter": 500,
+        "shuffle": False,
+        "tol": tol,
+        "n_iter_no_change": 3,
+        "random_state": 0,
+    }
+    theirs = starting_from(MLPClassifier, matrices)(
+        **params, solver="sgd", momentum=0.0, alpha=L2, learning_rate_init=RATE
+    ).fit(X, y)
+    ours = ScratchMLPClassifier(
+        **params,
+        optimizer="sgd",
+        init=Given(matrices),
+        l2=L2,
+        learning_rate=RATE,
+        lr_schedule="constant",
+        dropout=0.0,
+        dtype="float64",
+    ).fit(X, y)
+    assert 5 < ours.n_iter_ < 500
+    assert ours.n_iter_ == theirs.n_iter_
+    assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("schedule", ["invscaling", "adaptive"])
+def test_schedules_make_the_same_losses(schedule):
+    X, y = data("multiclass")
+    matrices = draw([4, *HIDDEN, 3])
+    params = {
+        "hidden_layer_sizes": HIDDEN,
+        "activation": "tanh",
+        "batch_size": 16,
+        "max_iter": 60,
+        "shuffle": False,
+        "tol": 1e-2,
+        "n_iter_no_change": 2,
+        "random_state": 0,
+    }
+    theirs = starting_from(MLPClassifier, matrices)(
+        **params,
+        solver="sgd",
+        momentum=0.0,
+        alpha=L2,
+        learning_rate=schedule,
+        learning_rate_init=RATE,
+        power_t=0.5,
+    ).fit(X, y)
+    ours = ScratchMLPClassifier(
+        **params,
+        optimizer="sgd",
+        init=Given(matrices),
+        l2=L2,
+        learning_rate=RATE,
+        lr_schedule=schedule,
+        dropout=0.0,
+        dtype="float64",
+    ).fit(X, y)
+    assert len(set(ours.history_["learning_rate"])) > 2
+    assert_allclose(ours.loss_curve_, theirs.loss_curve_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("target", ["binary", "multiclass", "multilabel"])
+def test_lbfgs_reaches_the_same_optimum_of_a_convex_problem(target):
+    X, y = data(target)
+    params = {"hidden_layer_sizes": (), "max_iter": 5000, "tol": 1e-7, "random_state": 0}
+    ours = ScratchMLPClassifier(**params, optimizer="lbfgs", l2=1.0, dtype="float64").fit(X, y)
+    theirs = MLPClassifier(**params, solver="lbfgs", alpha=1.0).fit(X, y)
+    assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-7)
+    # SciPy ends both when the loss changes by less than 2e-9 of itself, short of the optimum.
+    assert_allclose(ours.coefs_[0], theirs.coefs_[0], atol=1e-3)
+    assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-4)
