@@ -46,6 +46,9 @@ class BaseScratchMLP(BaseEstimator, ABC):
     random_state: Any
     warm_start: Any
 
+    _streams: dict[str, np.random.Generator]
+    _training: Training
+
     # What a subclass defines ------------------------------------------------------------------
 
     @abstractmethod
@@ -131,7 +134,7 @@ class BaseScratchMLP(BaseEstimator, ABC):
             if nested and name in OPTION_TABLES and not hasattr(value, "set_params"):
                 raise ValueError(
                     f"{key} cannot be set: {name}={value!r} is no object with parameters of its "
-                    f"own. Pass one, such as {name}={_example(name, value)}."
+                    f"own. Pass one, such as {_example(name, value)}."
                 )
         return super().set_params(**params)
 
@@ -428,8 +431,9 @@ class BaseScratchMLP(BaseEstimator, ABC):
 
 
 def _example(name: str, value: Any) -> str:
-    table, _ = OPTION_TABLES[name]
-    return f"{type(table[value]()).__name__}(...)" if value in table else "..."
+    table, base = OPTION_TABLES[name]
+    make = table.get(value)
+    return f"{type(make()).__name__}(...)" if make else f"one derived from {base.__name__}"
 
 
 def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:

@@ -4,7 +4,6 @@
 the start of each fit, before any state changes.
 """
 
-import copy
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,7 +30,7 @@ from .nn.schedules import SCHEDULES, Constant, Schedule
 ALL_OPTIMIZERS = {**OPTIMIZERS, "lbfgs": LBFGS}
 OPTION_TABLES: dict[str, tuple[dict, type]] = {
     "activation": (ACTIVATIONS, Activation),
-    "init": (INITIALIZERS, Initializer),
+    "init": ({"auto": None, **INITIALIZERS}, Initializer),
     "optimizer": (ALL_OPTIMIZERS, Optimizer),
     "lr_schedule": (SCHEDULES, Schedule),
 }
@@ -179,12 +178,8 @@ def _per_layer(name: str, value: Any, n_layers: int, check: Callable[[Any], Any]
 
 
 def _option(name: str, value: Any) -> Any:
-    """Return the object that a parameter names, or a copy of the one it holds.
-
-    A fitted network keeps it, and must not change when somebody changes the parameter.
-    """
     table, base = OPTION_TABLES[name]
-    return copy.deepcopy(lookup(name, value, table, base))
+    return lookup(name, value, table, base)
 
 
 def _initializers(init: Any, activations: list[Activation]) -> list[Initializer]:

@@ -2,19 +2,21 @@
 
 An activation, an initializer, an optimizer, a schedule and a loss are all the same kind of
 thing here: a dataclass whose fields are its hyperparameters. Each kind keeps one table from
-names to classes beside its definitions, and `lookup` turns a name (or an object, which it
-returns as it is) into an object.
+names to classes beside its definitions, and `lookup` turns a name, or an object, into an object.
 
 Options are configuration. Training never changes them: what a run has to remember (moments,
 steps, random streams) lives in objects that the run owns.
 """
 
+import copy
 import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, Self, TypeVar
+
+import numpy as np
 
 T = TypeVar("T")
 
@@ -119,7 +121,7 @@ def boolean(default: bool) -> Any:
     """Declare an option's field that holds True or False."""
 
     def check(name: str, value: Any) -> None:
-        if not isinstance(value, bool):
+        if not isinstance(value, bool | np.bool_):
             raise TypeError(f"{name} must be True or False, got {value!r}.")
 
     return field(default=default, metadata={"check": check})
@@ -171,7 +173,10 @@ class Options:
 
 
 def lookup(kind: str, value: Any, table: Mapping[str, Callable[[], T]], base: type[T]) -> T:
-    """Return the object that ``value`` names, or ``value`` itself if it is one.
+    """Return the object that ``value`` names, or a copy of ``value`` if it is one.
+
+    Whoever gets it may keep it: it does not change when the caller's object does. Its fields are
+    Python scalars, since NumPy's (a search grid has them) would drag float32 loops through double.
 
     Parameters
     ----------
@@ -207,6 +212,10 @@ def lookup(kind: str, value: Any, table: Mapping[str, Callable[[], T]], base: ty
             f"{kind} must be a name ({', '.join(map(repr, sorted(table)))}) or an object derived "
             f"from {base.__name__}, got {value!r} of type {type(value).__name__}."
         )
+    value = copy.deepcopy(value)
     if isinstance(value, Options):
         value.validate()
+        for name, item in value.get_params().items():
+            if isinstance(item, np.generic):
+                setattr(value, name, item.item())
     return value

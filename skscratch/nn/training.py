@@ -179,7 +179,7 @@ class Training:
         Raises
         ------
         ValueError
-            If the loss is no longer finite. The parameters are then of no use.
+            If the loss or the parameters are no longer finite. They are then of no use.
         """
         vector = self.network.parameters.vector
         best = vector.copy() if validate else None
@@ -212,6 +212,8 @@ class Training:
             outcome = "interrupted"
         if best is not None and patience is not None and math.isfinite(patience.best):
             np.copyto(vector, best)
+        if not np.isfinite(vector).all():  # the last step's doing: no loss was computed after it
+            raise self._diverged(len(self.history["epoch"]) + (outcome == "interrupted"))
         return outcome
 
     def _epoch(
@@ -233,16 +235,18 @@ class Training:
         loss, norm = loss / n_rows, norm / n_steps
         epoch = len(self.history["epoch"]) + 1
         if not np.all(np.isfinite(loss)):
-            raise ValueError(
-                f"Training diverged: the loss became non-finite in epoch {epoch}, at learning "
-                f"rate {self.rate:g}. Try a smaller learning_rate, scaled features "
-                "(sklearn.preprocessing.StandardScaler), or another optimizer or init."
-            )
+            raise self._diverged(epoch)
         self.clock.epoch += 1
         self.clock.samples += n_rows
         validation_loss, score = validate(self.network) if validate else (math.nan, math.nan)
-        return self.record(
-            epoch, loss, validation_loss, score, self.rate, norm, time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        return self.record(epoch, loss, validation_loss, score, self.rate, norm, seconds)
+
+    def _diverged(self, epoch: int) -> ValueError:
+        return ValueError(
+            f"Training diverged: the loss or the parameters became non-finite in epoch {epoch}, at "
+            f"learning rate {self.rate:g}. Try a smaller learning_rate, scaled features "
+            "(sklearn.preprocessing.StandardScaler), or another optimizer or init."
         )
 
     def record(self, *values: Any) -> dict[str, Any]:

@@ -1,0 +1,78 @@
+"""What several test modules share: gradient checks and problems to train on."""
+
+import numpy as np
+
+import skscratch.nn as nn
+
+
+def directional_error(function, gradient, point, rng, step=1e-5):
+    """Compare ``gradient . d`` with a central difference of ``function`` along a random d.
+
+    Returns the relative error. ``function`` maps an array like ``point`` to a float.
+    """
+    d = rng.standard_normal(point.shape)
+    numeric = (function(point + step * d) - function(point - step * d)) / (2 * step)
+    analytic = float(np.sum(gradient * d))
+    return abs(numeric - analytic) / max(abs(numeric), abs(analytic))
+
+
+class Float32Only(np.ndarray):
+    """An array that refuses any ufunc with a double among its inputs.
+
+    A single NumPy float64 scalar makes NumPy compute a float32 loop in double precision, several
+    times slower, and no result shows it. Python floats are fine.
+    """
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=(), **kwargs):
+        for value in inputs:
+            if isinstance(value, (np.ndarray, np.generic)):
+                assert value.dtype != np.float64, f"{ufunc.__name__} in double: {value!r}"
+
+        def plain(value):
+            return value.view(np.ndarray) if isinstance(value, Float32Only) else value
+
+        kwargs.update(out=tuple(map(plain, out))) if out else None
+        result = getattr(ufunc, method)(*map(plain, inputs), **kwargs)
+        if out:
+            return out[0]
+        return result.view(Float32Only) if isinstance(result, np.ndarray) else result
+
+
+def with_numpy_scalars(option):
+    """Copy an option with NumPy's float64 scalars, as np.linspace in a search grid gives them."""
+    params = option.get_params().items()
+    return type(option)(**{k: np.float64(v) if type(v) is float else v for k, v in params})
+
+
+def targets(loss, rng, n_rows, n_outputs):
+    """Draw targets that suit the loss: one-hot, yes/no labels, or real numbers."""
+    if isinstance(loss, nn.SoftmaxLogLoss):
+        return np.eye(n_outputs)[rng.integers(n_outputs, size=n_rows)]
+    if isinstance(loss, nn.LogisticLogLoss):
+        return rng.integers(2, size=(n_rows, n_outputs)).astype(float)
+    return rng.standard_normal((n_rows, n_outputs))
+
+
+def mean_one_weights(rng, n_rows):
+    """Draw row weights whose mean is 1, one of them 0."""
+    weights = rng.uniform(0.2, 3, n_rows)
+    weights[0] = 0
+    return weights / weights.mean()
+
+
+def randomized(network, seed=0, scale=0.5):
+    """Fill all parameters, biases too, with normal numbers and return the network."""
+    vector = network.parameters.vector
+    vector[...] = np.random.default_rng(seed).standard_normal(vector.shape) * scale
+    return network
+
+
+def training_of(network, **settings):
+    """Make a Training with plain settings where none are given."""
+    defaults = {
+        "loss": nn.SquaredError(),
+        "optimizer": nn.SGD(),
+        "schedule": nn.Constant(),
+        "learning_rate": 0.1,
+    }
+    return nn.Training(network, **{**defaults, **settings})

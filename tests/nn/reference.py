@@ -1,0 +1,343 @@
+"""The network in slow, obvious loops over Python floats: the truth that the fast code must match.
+
+Every formula stands here as its textbook has it, one number at a time, without NumPy's ufuncs,
+in-place tricks or shared buffers. Tables are keyed by class name, and each entry is called with
+the object's hyperparameters (``**option.get_params()``), so that an option without a formula here
+fails its test.
+"""
+
+import math
+
+# --- Activations: f and f', for one number -------------------------------------------------
+
+
+def logistic(z):
+    return 1 / (1 + math.exp(-z)) if z >= 0 else math.exp(z) / (1 + math.exp(z))
+
+
+def softplus(z):
+    """log(1 + exp(z)), without overflow."""
+    return max(z, 0.0) + math.log1p(math.exp(-abs(z)))
+
+
+def elu(z, alpha):
+    return z if z > 0 else alpha * math.expm1(z)
+
+
+def elu_derivative(z, alpha):
+    return 1.0 if z > 0 else alpha * math.exp(z)
+
+
+SELU_ALPHA = 1.6732632423543772848170429916717
+SELU_SCALE = 1.0507009873554804934193349852946
+
+
+def gelu(z):
+    return 0.5 * z * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3)))
+
+
+def gelu_derivative(z):
+    t = math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))
+    inner = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * z**2)
+    return 0.5 * (1 + t) + 0.5 * z * (1 - t**2) * inner
+
+
+def silu_derivative(z):
+    s = logistic(z)
+    return s + z * s * (1 - s)
+
+
+def mish_derivative(z):
+    t = math.tanh(softplus(z))
+    return t + z * (1 - t**2) * logistic(z)
+
+
+ACTIVATIONS = {
+    "Identity": (lambda z: z, lambda z: 1.0),
+    "Logistic": (logistic, lambda z: logistic(z) * (1 - logistic(z))),
+    "Tanh": (math.tanh, lambda z: 1 - math.tanh(z) ** 2),
+    "ReLU": (lambda z: max(0.0, z), lambda z: 1.0 if z > 0 else 0.0),
+    "LeakyReLU": (
+        lambda z, slope: z if z > 0 else slope * z,
+        lambda z, slope: 1.0 if z > 0 else slope,
+    ),
+    "ELU": (elu, elu_derivative),
+    "SELU": (
+        lambda z: SELU_SCALE * elu(z, SELU_ALPHA),
+        lambda z: SELU_SCALE * elu_derivative(z, SELU_ALPHA),
+    ),
+    "GELU": (gelu, gelu_derivative),
+    "SiLU": (lambda z: z * logistic(z), silu_derivative),
+    "Mish": (lambda z: z * math.tanh(softplus(z)), mish_derivative),
+    "Softplus": (softplus, logistic),
+}
+
+
+def activation(option):
+    """Return f and f' of an activation object, for one number."""
+    f, derivative = ACTIVATIONS[type(option).__name__]
+    params = option.get_params()
+    return (lambda z: f(z, **params)), (lambda z: derivative(z, **params))
+
+
+# --- Losses: prediction, loss and gradient with respect to the logits, for one row ----------
+
+
+def softmax_log_loss(z, y):
+    largest = max(z)
+    exponentials = [math.exp(value - largest) for value in z]
+    total = math.fsum(exponentials)
+    p = [value / total for value in exponentials]
+    log_p = [value - largest - math.log(total) for value in z]
+    loss = -math.fsum(y_k * log_p_k for y_k, log_p_k in zip(y, log_p, strict=True))
+    return p, loss, [p_k - y_k for p_k, y_k in zip(p, y, strict=True)]
+
+
+def logistic_log_loss(z, y):
+    p = [logistic(value) for value in z]
+    # -log p = softplus(-z) and -log(1 - p) = softplus(z)
+    loss = math.fsum(
+        y_k * softplus(-z_k) + (1 - y_k) * softplus(z_k) for z_k, y_k in zip(z, y, strict=True)
+    )
+    return p, loss, [p_k - y_k for p_k, y_k in zip(p, y, strict=True)]
+
+
+def squared_error(z, y):
+    residuals = [z_k - y_k for z_k, y_k in zip(z, y, strict=True)]
+    loss = 0.5 * math.fsum(r**2 for r in residuals) / len(z)
+    return list(z), loss, [r / len(z) for r in residuals]
+
+
+LOSSES = {
+    "SoftmaxLogLoss": softmax_log_loss,
+    "LogisticLogLoss": logistic_log_loss,
+    "SquaredError": squared_error,
+}
+
+
+def loss(option, Z, Y, weights=None):
+    """Return predictions, the weighted mean loss and dL/dZ of a batch, as nested lists."""
+    per_row = LOSSES[type(option).__name__]
+    n_rows = len(Z)
+    weights = [1.0] * n_rows if weights is None else [float(w) for w in weights]
+    predictions, gradient, total = [], [], 0.0
+    for z, y, weight in zip(Z, Y, weights, strict=True):
+        p, row_loss, row_gradient = per_row(
+            [float(value) for value in z], [float(value) for value in y], **option.get_params()
+        )
+        predictions.append(p)
+        total += weight * row_loss
+        gradient.append([weight * value / n_rows for value in row_gradient])
+    return predictions, total / n_rows, gradient
+
+
+# --- Layers ---------------------------------------------------------------------------------
+
+
+def dense(X, W, b):
+    """z_ik = sum_j x_ij w_jk + b_k."""
+    return [[sum(x[j] * W[j][k] for j in range(len(W))) + b[k] for k in range(len(b))] for x in X]
+
+
+def dense_backward(X, W, dZ):
+    """Return dW, db and dX."""
+    rows, n_in, n_out = range(len(X)), range(len(W)), range(len(W[0]))
+    dW = [[sum(X[i][j] * dZ[i][k] for i in rows) for k in n_out] for j in n_in]
+    db = [sum(dZ[i][k] for i in rows) for k in n_out]
+    dX = [[sum(dZ[i][k] * W[j][k] for k in n_out) for j in n_in] for i in rows]
+    return dW, db, dX
+
+
+def elementwise(function, *matrices):
+    return [
+        [function(*values) for values in zip(*rows, strict=True)]
+        for rows in zip(*matrices, strict=True)
+    ]
+
+
+def inverted_dropout(X, uniform, rate):
+    """Zero where a uniform number falls below the rate; what stays is divided by 1 - rate."""
+    return elementwise(lambda x, u: 0.0 if u < rate else x / (1 - rate), X, uniform)
+
+
+def network(weights, biases, activations, X, uniforms=None, rates=None):
+    """Return the logits, and for each layer what the backward pass needs.
+
+    ``uniforms`` and ``rates`` hold, for each hidden layer, the random numbers of its dropout and
+    its rate.
+    """
+    trace = []
+    A = [[float(value) for value in x] for x in X]
+    for index, (W, b) in enumerate(zip(weights, biases, strict=True)):
+        Z = dense(A, W, b)
+        trace.append((A, Z))
+        if index == len(activations):
+            return Z, trace
+        f, _ = activation(activations[index])
+        A = elementwise(f, Z)
+        if rates is not None and rates[index] > 0:
+            A = inverted_dropout(A, uniforms[index], rates[index])
+    raise AssertionError("unreachable: the last layer returns")
+
+
+def loss_and_gradients(
+    weights,
+    biases,
+    activations,
+    loss_option,
+    X,
+    Y,
+    sample_weights=None,
+    *,
+    l2=0.0,
+    mean_weight=1.0,
+    uniforms=None,
+    rates=None,
+):
+    """Return the batch's loss with its penalty, and the gradients of weights and biases."""
+    n_rows = len(X)
+    Z, trace = network(weights, biases, activations, X, uniforms, rates)
+    _, value, dZ = loss(loss_option, Z, Y, sample_weights)
+    dWs, dbs = [None] * len(weights), [None] * len(weights)
+    for index in reversed(range(len(weights))):
+        A_in, _ = trace[index]
+        dWs[index], dbs[index], dA = dense_backward(A_in, weights[index], dZ)
+        if index > 0:
+            if rates is not None and rates[index - 1] > 0:
+                dA = inverted_dropout(dA, uniforms[index - 1], rates[index - 1])
+            _, derivative = activation(activations[index - 1])
+            Z_before = trace[index - 1][1]
+            dZ = elementwise(lambda da, z, d=derivative: da * d(z), dA, Z_before)
+    n = n_rows * mean_weight
+    for W, dW in zip(weights, dWs, strict=True):
+        for j, row in enumerate(W):
+            for k, w in enumerate(row):
+                value += 0.5 * l2 * w**2 / n
+                dW[j][k] += l2 * w / n
+    return value, dWs, dbs
+
+
+# --- Optimizers: each makes a function from (gradient, rate) to the change of one parameter --
+
+
+def sgd(momentum, nesterov):
+    v = 0.0
+
+    def change(g, lr):
+        nonlocal v
+        v = momentum * v - lr * g
+        return momentum * v - lr * g if nesterov else v
+
+    return change
+
+
+def adagrad(epsilon):
+    squares = []
+
+    def change(g, lr):
+        squares.append(g**2)
+        return -lr * g / (math.sqrt(sum(squares)) + epsilon)
+
+    return change
+
+
+def rmsprop(rho, epsilon):
+    v = 0.0
+
+    def change(g, lr):
+        nonlocal v
+        v = rho * v + (1 - rho) * g**2
+        return -lr * g / (math.sqrt(v) + epsilon)
+
+    return change
+
+
+def adam(beta1, beta2, epsilon, correct_epsilon):
+    m = v = 0.0
+    t = 0
+
+    def change(g, lr):
+        nonlocal m, v, t
+        t += 1
+        m = beta1 * m + (1 - beta1) * g
+        v = beta2 * v + (1 - beta2) * g**2
+        if correct_epsilon:
+            m_hat = m / (1 - beta1**t)
+            v_hat = v / (1 - beta2**t)
+            return -lr * m_hat / (math.sqrt(v_hat) + epsilon)
+        lr_t = lr * math.sqrt(1 - beta2**t) / (1 - beta1**t)
+        return -lr_t * m / (math.sqrt(v) + epsilon)
+
+    return change
+
+
+def nadam(beta1, beta2, epsilon):
+    gradients = []
+
+    def mu(t):
+        return beta1 * (1 - 0.5 * 0.96 ** (t / 250))
+
+    def change(g, lr):
+        gradients.append(g)
+        m = v = 0.0
+        product = 1.0
+        for t, g_t in enumerate(gradients, start=1):
+            m = mu(t) * m + (1 - mu(t)) * g_t
+            v = beta2 * v + (1 - beta2) * g_t**2
+            product *= mu(t)
+        t = len(gradients)
+        m_hat = mu(t + 1) * m / (1 - product * mu(t + 1)) + (1 - mu(t)) * g / (1 - product)
+        v_hat = v / (1 - beta2**t)
+        return -lr * m_hat / (math.sqrt(v_hat) + epsilon)
+
+    return change
+
+
+OPTIMIZERS = {
+    "SGD": sgd,
+    "AdaGrad": adagrad,
+    "RMSprop": rmsprop,
+    "Adam": adam,
+    "AdamW": adam,  # its decay is the training step's
+    "Nadam": nadam,
+}
+
+
+def optimizer(option):
+    """Return a function from (gradient, rate) to the change of one parameter, with a memory."""
+    return OPTIMIZERS[type(option).__name__](**option.get_params())
+
+
+# --- Schedules: the rate of an epoch --------------------------------------------------------
+
+SCHEDULES = {
+    "Constant": lambda base, clock: base,
+    "StepDecay": lambda base, clock, drop, every: base * drop ** math.floor(clock.epoch / every),
+    "ExponentialDecay": lambda base, clock, decay: base * decay**clock.epoch,
+    "Cosine": lambda base, clock: (
+        0.5 * base * (1 + math.cos(math.pi * clock.epoch / clock.horizon))
+    ),
+    "InverseScaling": lambda base, clock, power: base / (1 + clock.samples) ** power,
+    "Adaptive": lambda base, clock, factor, minimum: base * (1 / factor) ** clock.plateaus,
+}
+
+
+def rate(option, base, clock):
+    return SCHEDULES[type(option).__name__](base, clock, **option.get_params())
+
+
+# --- Initializers: the standard deviation of a weight ---------------------------------------
+
+INITIALIZER_STD = {
+    "HeNormal": lambda n_in, n_out: math.sqrt(2 / n_in),
+    "HeUniform": lambda n_in, n_out: math.sqrt(2 / n_in),
+    "GlorotNormal": lambda n_in, n_out: math.sqrt(2 / (n_in + n_out)),
+    "GlorotUniform": lambda n_in, n_out: math.sqrt(2 / (n_in + n_out)),
+    "LecunNormal": lambda n_in, n_out: math.sqrt(1 / n_in),
+    "Normal": lambda n_in, n_out, std: std,
+    "Orthogonal": lambda n_in, n_out, gain: gain / math.sqrt(max(n_in, n_out)),
+}
+
+
+def initializer_std(option, n_in, n_out):
+    return INITIALIZER_STD[type(option).__name__](n_in, n_out, **option.get_params())

@@ -1,0 +1,207 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from skscratch.nn import Batches
+
+N = 23
+
+
+def numbered(n_samples=N, dtype=np.float64):
+    """Rows that carry their number in X, Y and weights."""
+    number = np.arange(n_samples)
+    X = np.column_stack([number, -number, number**2]).astype(dtype)
+    return X, number[:, np.newaxis].astype(dtype), number.astype(dtype)
+
+
+def epoch(batches):
+    """Copy out an epoch: buffers are overwritten by the next batch."""
+    copied = []
+    for X, Y, weights in batches:
+        X = X.toarray() if scipy.sparse.issparse(X) else X
+        copied.append((np.array(X), np.array(Y), None if weights is None else np.array(weights)))
+    return copied
+
+
+def order_of(batches):
+    return np.concatenate([Y[:, 0] for _, Y, _ in epoch(batches)]).astype(int).tolist()
+
+
+def assert_rows_belong_together(batches):
+    for X, Y, weights in epoch(batches):
+        number = Y[:, 0]
+        np.testing.assert_array_equal(X, np.column_stack([number, -number, number**2]))
+        np.testing.assert_array_equal(weights, number)
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 22, 23, 24, None])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("subset", [False, True])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_each_row_comes_exactly_once_per_epoch(batch_size, shuffle, subset, dtype):
+    rows = np.random.default_rng(0).permutation(N)[:17] if subset else None
+    rng = np.random.default_rng(1) if shuffle else None
+    data = numbered(dtype=dtype)
+    batches = Batches(*data, batch_size=batch_size, rng=rng, rows=rows)
+    expected = list(range(N)) if rows is None else rows.tolist()
+    assert batches.n_samples == len(expected)
+    for _ in range(3):
+        order = order_of(batches)
+        assert sorted(order) == sorted(expected)
+        assert shuffle or order == expected
+        assert_rows_belong_together(batches)
+    for array, original in zip(data, numbered(dtype=dtype), strict=True):
+        np.testing.assert_array_equal(array, original)
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_all_batches_are_full_but_the_last(shuffle):
+    rng = np.random.default_rng(2) if shuffle else None
+    batches = Batches(*numbered(), batch_size=5, rng=rng)
+    assert batches.batch_size == 5
+    for _ in range(2):
+        sizes = [(len(X), len(Y), len(weights)) for X, Y, weights in epoch(batches)]
+        assert sizes == [(5, 5, 5)] * 4 + [(3, 3, 3)]
+
+
+@pytest.mark.parametrize(("batch_size", "expected"), [(None, N), (100, N), (N, N), (7, 7)])
+def test_batch_size_is_at_most_the_number_of_rows(batch_size, expected):
+    assert Batches(*numbered(), batch_size=batch_size).batch_size == expected
+
+
+def test_order_changes_between_epochs():
+    batches = Batches(*numbered(), batch_size=5, rng=np.random.default_rng(3))
+    orders = [tuple(order_of(batches)) for _ in range(4)]
+    assert len(set(orders)) == 4
+    assert tuple(range(N)) not in orders
+
+
+@pytest.mark.parametrize("subset", [False, True])
+def test_same_seed_same_orders(subset):
+    rows = np.arange(0, N, 2) if subset else None
+    runs = []
+    for seed in (4, 4, 5):
+        rng = np.random.default_rng(seed)
+        batches = Batches(*numbered(), batch_size=5, rng=rng, rows=rows)
+        runs.append([order_of(batches) for _ in range(3)])
+    assert runs[0] == runs[1] != runs[2]
+
+
+def test_every_order_is_as_likely_as_any_other():
+    batches = Batches(*numbered(3), batch_size=1, rng=np.random.default_rng(6))
+    orders = [tuple(order_of(batches)) for _ in range(1200)]
+    counts = [orders.count(order) for order in set(orders)]
+    assert len(counts) == 6
+    assert min(counts) > 140  # 200 expected, with a standard deviation of 13
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "shuffle"), [(None, False), (None, True), (100, True), (5, False)]
+)
+def test_nothing_is_copied_when_the_batch_is_everything_or_rows_come_in_order(batch_size, shuffle):
+    data = numbered()
+    rng = np.random.default_rng(7) if shuffle else None
+    for batch in Batches(*data, batch_size=batch_size, rng=rng):
+        for picked, array in zip(batch, data, strict=True):
+            assert np.shares_memory(picked, array)
+
+
+def test_gathered_batches_reuse_their_buffers_and_never_touch_the_data():
+    data = numbered()
+    buffers = []
+    for batch in Batches(*data, batch_size=5, rng=np.random.default_rng(8)):
+        buffers.append(batch)
+        for picked, array in zip(batch, data, strict=True):
+            assert not np.shares_memory(picked, array)
+    for later in buffers[1:]:
+        for first, picked in zip(buffers[0], later, strict=True):
+            assert np.shares_memory(first, picked)
+
+
+def test_weights_may_be_missing():
+    X, Y, _ = numbered()
+    assert all(weights is None for _, _, weights in epoch(Batches(X, Y, batch_size=5)))
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("batch_size", [None, 5])
+def test_inputs_of_another_dtype_are_converted_batch_by_batch(batch_size, shuffle):
+    X, Y, weights = numbered()
+    rng = np.random.default_rng(9) if shuffle else None
+    batches = Batches(
+        X, Y.astype(np.float32), weights.astype(np.float32), batch_size=batch_size, rng=rng
+    )
+    assert {array.dtype for batch in epoch(batches) for array in batch} == {np.dtype(np.float32)}
+    assert sorted(order_of(batches)) == list(range(N))
+    assert_rows_belong_together(batches)
+    assert X.dtype == np.float64
+
+
+@pytest.mark.parametrize("stored", ["float32", "float64", "int16"])
+@pytest.mark.parametrize("batch_size", [None, 5])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("subset", [False, True])
+def test_memory_maps(tmp_path, stored, batch_size, shuffle, subset):
+    X, Y, weights = numbered()
+    path = tmp_path / "X"
+    X.astype(stored).tofile(path)
+    mapped = np.memmap(path, stored, mode="r", shape=X.shape)
+    batches = Batches(
+        mapped,
+        Y,
+        weights,
+        batch_size=batch_size,
+        rng=np.random.default_rng(10) if shuffle else None,
+        rows=np.arange(3, 20) if subset else None,
+    )
+    assert_rows_belong_together(batches)
+    assert {X.dtype for X, _, _ in epoch(batches)} == {np.dtype(float)}
+    assert sorted(order_of(batches)) == list(range(3, 20) if subset else range(N))
+
+
+@pytest.mark.parametrize("kind", ["csr_array", "csr_matrix"])
+@pytest.mark.parametrize("batch_size", [None, 5])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("subset", [False, True])
+def test_sparse_rows(kind, batch_size, shuffle, subset):
+    X, Y, weights = numbered()
+    batches = Batches(
+        getattr(scipy.sparse, kind)(X),
+        Y,
+        weights,
+        batch_size=batch_size,
+        rng=np.random.default_rng(11) if shuffle else None,
+        rows=np.arange(3, 20) if subset else None,
+    )
+    assert all(scipy.sparse.issparse(X) and X.format == "csr" for X, _, _ in batches)
+    assert_rows_belong_together(batches)
+    assert sorted(order_of(batches)) == list(range(3, 20) if subset else range(N))
+
+
+def peak_of_an_epoch(batches):
+    """Peak allocation of an epoch after the first."""
+    for _ in batches:
+        pass
+    tracemalloc.start()
+    try:
+        for _ in batches:
+            pass
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def test_gathering_allocates_no_more_than_the_order():
+    X, Y = np.zeros((500, 1000)), np.zeros((500, 10))
+    batches = Batches(X, Y, np.ones(500), batch_size=100, rng=np.random.default_rng(12))
+    assert peak_of_an_epoch(batches) < 20_000  # a batch of X has 800,000 bytes
+
+
+@pytest.mark.parametrize("layout", ["fortran", "strided"])
+def test_gathering_never_copies_all_of_an_array_in_another_layout(layout):
+    """Data frames and column selections arrive like that, and memory maps must stay on disk."""
+    X = np.zeros((2000, 100), order="F") if layout == "fortran" else np.zeros((2000, 200))[:, ::2]
+    batches = Batches(X, np.zeros((2000, 1)), batch_size=20, rng=np.random.default_rng(13))
+    assert peak_of_an_epoch(batches) < X.nbytes / 10

@@ -1,0 +1,429 @@
+import copy
+import pickle
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from skscratch.nn import (
+    ACTIVATIONS,
+    ELU,
+    GELU,
+    LOSSES,
+    Dropout,
+    GlorotUniform,
+    HeNormal,
+    Identity,
+    LeakyReLU,
+    Mish,
+    Network,
+    Normal,
+    ReLU,
+    SoftmaxLogLoss,
+    SquaredError,
+    Tanh,
+    Workspace,
+    loss_and_gradient,
+)
+
+from . import reference
+from .checks import directional_error, mean_one_weights, randomized, targets, training_of
+
+duplicates = pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))],
+    ids=["deepcopy", "pickle"],
+)
+
+# --- Numbers that any correct build reproduces ----------------------------------------------
+
+
+def drawn_with_the_legacy_generator(sizes, activations):
+    """Weights 0.10 * randn layer after layer from RandomState(0), biases 0."""
+    network, rng = Network(sizes, activations), np.random.RandomState(0)
+    for layer in network.dense:
+        layer.W[...] = 0.10 * rng.randn(layer.n_in, layer.n_out)
+    return network
+
+
+def test_two_affine_layers_give_the_known_numbers():
+    network = drawn_with_the_legacy_generator([4, 5, 2], [Identity()])
+    X = np.array([[1, 2, 3, 4], [2.4, 1.5, -4, 2], [6, -5.3, 4.8, 1.1]])
+    first = [
+        [0.15763246, 1.26394709, 0.21385037, 0.36517514, 0.06039617],
+        [0.28589832, -0.0443426, -0.13325321, 0.53627507, 0.16143925],
+        [1.68223377, 0.59894745, 1.01019281, 1.49208337, 1.02202141],
+    ]
+    second = [[0.12848393, -0.11256537], [-0.0798689, 0.0550407], [0.01507247, 0.04082539]]
+    workspace = Workspace(network, 3)
+    np.testing.assert_allclose(network.forward(X, workspace), second, rtol=0, atol=5.1e-9)
+    np.testing.assert_allclose(workspace.caches[0].Z, first, rtol=0, atol=5.1e-9)
+    np.testing.assert_allclose(network.predict(X), second, rtol=0, atol=5.1e-9)
+
+
+def test_relu_and_softmax_give_the_known_probabilities_and_loss():
+    network = drawn_with_the_legacy_generator([2, 3, 3], [ReLU()])
+    X, Y = np.array([[1, 2], [0.5, -1.5], [-1, 2.5]]), np.eye(3)[[0, 1, 1]]
+    probabilities = [
+        [0.34471941, 0.31827426, 0.33700633],
+        [0.33541357, 0.33124654, 0.33333988],
+        [0.33876574, 0.3210686, 0.34016566],
+    ]
+    loss, Z = SoftmaxLogLoss(), network.predict(X)
+    np.testing.assert_allclose(loss.inverse_link(Z), probabilities, rtol=0, atol=5.1e-9)
+    value = loss.value_and_gradient(Z, Y, None, np.empty((3, 3)))
+    assert value == pytest.approx(1.1020057676784323, rel=0, abs=5e-16)
+
+
+def test_known_affine_map():
+    network = Network([3, 2], [])
+    network.dense[0].W[...] = np.array([[1, 2, 3], [2, 3, 4]]).T
+    X = np.array([[1, 1, 1], [2, 2, 2]])
+    np.testing.assert_array_equal(network.predict(X), [[6, 9], [12, 18]])
+
+
+# --- Forward and backward -------------------------------------------------------------------
+
+
+def value_and_gradient(network, loss, X, Y, weights=None, l2=0.0, mean_weight=1.0, streams=()):
+    """Compute what a training step does before it moves the parameters."""
+    training = training_of(network, loss=loss, l2=l2, mean_weight=mean_weight)
+    workspace = Workspace(network, len(X), training=True, streams=streams)
+    return loss_and_gradient(training, X, Y, weights, workspace), workspace.gradient
+
+
+def gradient_errors(network, loss, *, dropout=False):
+    """Directional errors of the whole gradient with L2 and weights, in three directions."""
+    rng = np.random.default_rng(10)
+    n_in, n_out = network.sizes[0], network.sizes[-1]
+    X, Y = rng.standard_normal((6, n_in)), targets(loss, rng, 6, n_out)
+    weights = mean_one_weights(rng, 6)
+    vector = network.parameters.vector
+    start = vector.copy()
+
+    def at(point):
+        vector[...] = point
+        streams = [np.random.default_rng(11)] if dropout else ()
+        value, gradient = value_and_gradient(network, loss, X, Y, weights, 0.3, 1.7, streams)
+        return float(value), gradient.vector
+
+    _, gradient = at(start)
+    return [directional_error(lambda point: at(point)[0], gradient, start, rng) for _ in range(3)]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_gradient_of_each_activation_and_loss_with_l2_and_weights(name, loss):
+    network = randomized(Network([3, 5, 4, 2], [ACTIVATIONS[name](), ACTIVATIONS[name]()]))
+    assert max(gradient_errors(network, LOSSES[loss]())) < 1e-6
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    ("sizes", "activations", "rates"),
+    [
+        ([4, 3], [], []),
+        ([4, 2], [], []),
+        ([3, 1, 2], [Tanh()], [0]),
+        ([3, 5, 4, 6, 2], [LeakyReLU(0.2), Mish(), ELU(0.5)], [0, 0, 0]),
+        ([3, 5, 4, 6, 2], [Tanh(), ReLU(), GELU()], [0.5, 0, 0.3]),
+    ],
+    ids=["no hidden", "no hidden, two outputs", "one unit", "mixed", "mixed with dropout"],
+)
+def test_gradient_of_other_architectures(sizes, activations, rates, loss):
+    network = randomized(Network(sizes, activations, rates))
+    assert max(gradient_errors(network, LOSSES[loss](), dropout=any(rates))) < 1e-6
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("rates", [None, [0.4, 0.0], [0.4, 0.6]])
+@pytest.mark.parametrize("names", [("relu", "tanh"), ("gelu", "logistic"), ("selu", "mish")])
+def test_value_and_gradients_match_the_loops(names, rates, loss):
+    rng = np.random.default_rng(12)
+    loss = LOSSES[loss]()
+    activations = [ACTIVATIONS[name]() for name in names]
+    network = randomized(Network([3, 5, 4, 2], activations, rates))
+    X, Y = rng.standard_normal((6, 3)), targets(loss, rng, 6, 2)
+    weights = mean_one_weights(rng, 6)
+    draws = np.random.default_rng(13)
+    uniforms = [draws.random((6, 5)), draws.random((6, 4))] if rates else None
+    value, gradient = value_and_gradient(
+        network, loss, X, Y, weights, 0.3, 1.7, [np.random.default_rng(13)]
+    )
+    expected_value, dWs, dbs = reference.loss_and_gradients(
+        [layer.W.tolist() for layer in network.dense],
+        [layer.b[0].tolist() for layer in network.dense],
+        activations,
+        loss,
+        X.tolist(),
+        Y,
+        weights,
+        l2=0.3,
+        mean_weight=1.7,
+        uniforms=uniforms,
+        rates=rates,
+    )
+    assert float(value) == pytest.approx(expected_value, rel=1e-12)
+    expected = [array for dW, db in zip(dWs, dbs, strict=True) for array in (dW, [db])]
+    for view, array in zip(gradient.views, expected, strict=True):
+        np.testing.assert_allclose(view, array, rtol=1e-10, atol=1e-14)
+
+
+def test_gradient_of_the_penalty_leaves_biases_alone():
+    network = randomized(Network([3, 4, 2], [Tanh()]))
+    X, Y = np.ones((5, 3)), np.ones((5, 2))
+    free = value_and_gradient(network, SquaredError(), X, Y)[1].vector
+    penalized = value_and_gradient(network, SquaredError(), X, Y, l2=2.0)[1].vector
+    n_weights = 3 * 4 + 4 * 2
+    W = network.parameters.vector[:n_weights]
+    np.testing.assert_allclose((penalized - free)[:n_weights], 2.0 * W / 5, rtol=1e-12)
+    np.testing.assert_array_equal(penalized[n_weights:], free[n_weights:])
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_every_array_of_a_workspace_has_the_dtype_of_the_network(name, dtype):
+    activation = ACTIVATIONS[name]()
+    network = randomized(Network([3, 5, 2], [activation], [0.5], dtype=dtype))
+    workspace = Workspace(network, 4, training=True, streams=[np.random.default_rng(0)])
+    X = np.ones((4, 3), dtype)
+    Z = network.forward(X, workspace)
+    SquaredError().value_and_gradient(Z, X[:, :2], None, workspace.dZ)
+    network.backward(workspace.dZ, workspace)
+    arrays = [Z, workspace.dZ, workspace.scratch, workspace.gradient.vector]
+    for cache in workspace.caches:
+        for value in vars(cache).values():
+            arrays += value if isinstance(value, tuple) else [value]
+    arrays = [array for array in arrays if isinstance(array, np.ndarray)]
+    assert len(arrays) > 10
+    assert {array.dtype for array in arrays} == {np.dtype(dtype)}
+    assert all(np.isfinite(array).all() for array in arrays if array is not workspace.scratch)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_inputs_of_1e4_stay_finite(name, dtype):
+    network = randomized(Network([3, 5, 2], [ACTIVATIONS[name]()], dtype=dtype))
+    X = np.array([[1e4, -1e4, 1e4], [-1e4, -1e4, 0]], dtype)
+    for loss in LOSSES.values():
+        value, gradient = value_and_gradient(network, loss(), X, np.eye(2, dtype=dtype))
+        assert np.isfinite(value)
+        assert np.isfinite(gradient.vector).all()
+
+
+# --- Workspaces -----------------------------------------------------------------------------
+
+
+def arrays_of(workspace):
+    return [array for cache in workspace.caches for array in vars(cache).values()
+            if isinstance(array, np.ndarray) and array.ndim > 1]  # fmt: skip
+
+
+def test_workspace_for_fewer_rows_shares_memory_and_gives_the_same_numbers():
+    rng = np.random.default_rng(14)
+    network = randomized(Network([3, 5, 4, 2], [GELU(), ReLU()], [0.5, 0]))
+    loss, X, Y = SquaredError(), rng.standard_normal((7, 3)), rng.standard_normal((7, 2))
+
+    def run(workspace, X, Y):
+        Z = network.forward(X, workspace)
+        value = loss.value_and_gradient(Z, Y, None, workspace.dZ)
+        network.backward(workspace.dZ, workspace)
+        return value, workspace.gradient.vector.copy()
+
+    stream = np.random.default_rng(15)
+    full = Workspace(network, 7, training=True, streams=[stream])
+    short = full.for_rows(3)
+    run(full, X, Y)  # leaves other numbers behind
+    stream.bit_generator.state = np.random.default_rng(16).bit_generator.state
+    results = run(short, X[:3], Y[:3])
+    fresh = Workspace(network, 3, training=True, streams=[np.random.default_rng(16)])
+    for shared, own in zip(results, run(fresh, X[:3], Y[:3]), strict=True):
+        np.testing.assert_allclose(shared, own, rtol=1e-13)
+    for name in ("Z", "M", "Y", "A"):
+        pairs = [
+            (getattr(small, name), getattr(large, name))
+            for small, large in zip(short.caches, full.caches, strict=True)
+            if isinstance(getattr(small, name, None), np.ndarray)
+        ]
+        assert pairs
+        for small, large in pairs:
+            assert np.shares_memory(small, large)
+    assert np.shares_memory(short.dZ, full.dZ)
+    assert short.gradient is full.gradient
+    assert short.scratch is full.scratch
+
+
+def test_workspace_of_each_size_is_made_once():
+    workspace = Workspace(Network([3, 2], []), 7, training=True)
+    assert workspace.for_rows(7) is workspace
+    assert workspace.for_rows(3) is workspace.for_rows(3)
+    assert workspace.for_rows(3) is not workspace.for_rows(2)
+
+
+def test_prediction_workspace_has_no_gradients():
+    workspace = Workspace(Network([3, 4, 2], [Tanh()]), 5)
+    assert workspace.gradient is workspace.dZ is workspace.scratch is None
+
+
+# --- Prediction -----------------------------------------------------------------------------
+
+
+def one_big_forward(network, X):
+    return network.forward(X, Workspace(network, len(X))).copy()
+
+
+def test_prediction_goes_block_by_block_and_joins_them():
+    # The widest layer has 4096 units, so that a block has 32 rows.
+    network = randomized(Network([3, 4096, 2], [Tanh()]))
+    for n_rows in (1, 31, 32, 33, 64, 65, 100):
+        X = np.random.default_rng(17).standard_normal((n_rows, 3))
+        Z = network.predict(X)
+        assert Z.shape == (n_rows, 2)
+        np.testing.assert_allclose(Z, one_big_forward(network, X), rtol=1e-11, atol=1e-12)
+
+
+def test_prediction_of_no_rows():
+    assert Network([3, 4, 2], [Tanh()]).predict(np.empty((0, 3))).shape == (0, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["float32", "int64", "uint8", "bool", "fortran", "strided"])
+def test_prediction_of_other_arrays(kind, dtype):
+    network = randomized(Network([3, 8, 2], [Mish()], dtype=dtype))
+    X = np.random.default_rng(18).integers(0, 5, (50, 3))
+    if kind == "fortran":
+        given = np.asfortranarray(X.astype(float))
+    elif kind == "strided":
+        given = np.repeat(np.repeat(X.astype(float), 2, axis=0), 3, axis=1)[::2, ::3]
+    else:
+        given = X.astype(kind)
+    kept = given.copy()
+    Z = network.predict(given)
+    assert Z.dtype == np.float64
+    np.testing.assert_allclose(Z, one_big_forward(network, kept.astype(dtype)), rtol=1e-5)
+    np.testing.assert_array_equal(given, kept)
+
+
+def test_prediction_computes_in_the_dtype_of_the_network():
+    """Bit for bit: a product of double inputs would differ, and take twice as long."""
+    network = randomized(Network([30, 8, 2], [Mish()], dtype=np.float32))
+    X = np.random.default_rng(26).standard_normal((50, 30))
+    expected = one_big_forward(network, X.astype(np.float32))
+    np.testing.assert_array_equal(network.predict(X), expected)
+
+
+@pytest.mark.parametrize("kind", ["csr_array", "csr_matrix"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_prediction_of_sparse_input(kind, dtype):
+    network = randomized(Network([3, 4096, 2], [ReLU()]))
+    X = np.random.default_rng(19).integers(0, 3, (70, 3)).astype(dtype)
+    Z = network.predict(getattr(scipy.sparse, kind)(X))
+    np.testing.assert_allclose(Z, one_big_forward(network, X.astype(float)), rtol=1e-11)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_prediction_of_some_rows(sparse):
+    network = randomized(Network([3, 4096, 2], [ReLU()]))
+    X = np.random.default_rng(24).standard_normal((100, 3))
+    rows = np.random.default_rng(25).permutation(100)[:70]
+    Z = network.predict(scipy.sparse.csr_array(X) if sparse else X, rows=rows)
+    np.testing.assert_allclose(Z, one_big_forward(network, X[rows]), rtol=1e-11, atol=1e-12)
+    assert network.predict(X, rows=rows[:0]).shape == (0, 2)
+
+
+def test_prediction_does_without_dropout():
+    rates = Network([3, 8, 2], [ReLU()], [0.5])
+    none = randomized(Network([3, 8, 2], [ReLU()]))
+    assert any(isinstance(layer, Dropout) for layer in rates.layers)
+    X = np.random.default_rng(20).standard_normal((5, 3))
+    np.testing.assert_array_equal(randomized(rates).predict(X), none.predict(X))
+
+
+def test_concurrent_predictions_do_not_disturb_each_other():
+    network = randomized(Network([20, 64, 64, 3], [GELU(), ReLU()]))
+    inputs = [np.random.default_rng(seed).standard_normal((3000, 20)) for seed in range(8)]
+    expected = [network.predict(X) for X in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(3):
+            for Z, right in zip(pool.map(network.predict, inputs), expected, strict=True):
+                np.testing.assert_array_equal(Z, right)
+
+
+def test_a_stack_predicts_like_its_members():
+    stack = randomized(Network([3, 4096, 2], [Tanh()], stack=(2, 2)))
+    X = np.random.default_rng(21).standard_normal((40, 3))
+    Z = stack.predict(X)
+    assert Z.shape == (2, 2, 40, 2)
+    for index in np.ndindex(2, 2):
+        member = Network([3, 4096, 2], [Tanh()])
+        member.parameters.vector[...] = stack.parameters.vector[index]
+        np.testing.assert_allclose(Z[index], member.predict(X), rtol=1e-11, atol=1e-12)
+
+
+# --- Construction, initialization, copies ---------------------------------------------------
+
+
+def test_sizes_must_fit_the_activations():
+    with pytest.raises(ValueError, match="zip"):
+        Network([3, 4, 2], [])
+    with pytest.raises(ValueError, match="zip"):
+        Network([3, 4, 2], [Tanh()], [0.1, 0.2])
+
+
+def test_initialize_draws_layer_after_layer_and_sets_biases_to_0():
+    network = randomized(Network([3, 4, 2], [Tanh()]))
+    network.initialize([HeNormal(), Normal(0.5)], [np.random.default_rng(22)])
+    rng = np.random.default_rng(22)
+    np.testing.assert_array_equal(network.dense[0].W, HeNormal().sample(rng, 3, 4))
+    np.testing.assert_array_equal(network.dense[1].W, Normal(0.5).sample(rng, 4, 2))
+    for layer in network.dense:
+        np.testing.assert_array_equal(layer.b, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_initialize_gives_each_member_of_a_stack_its_own_stream(dtype):
+    initializers = [GlorotUniform(), HeNormal()]
+    stack = Network([3, 4, 2], [Tanh()], stack=(2, 2), dtype=dtype)
+    stack.initialize(initializers, [np.random.default_rng(seed) for seed in range(4)])
+    for seed, index in enumerate(np.ndindex(2, 2)):
+        member = Network([3, 4, 2], [Tanh()], dtype=dtype)
+        member.initialize(initializers, [np.random.default_rng(seed)])
+        np.testing.assert_array_equal(stack.parameters.vector[index], member.parameters.vector)
+
+
+def test_initialize_needs_a_stream_for_each_member():
+    network = Network([3, 2], [], stack=(2,))
+    with pytest.raises(ValueError, match="zip"):
+        network.initialize([HeNormal()], [np.random.default_rng(0)])
+
+
+@duplicates
+@pytest.mark.parametrize("stack", [(), (3,)])
+def test_a_duplicate_predicts_alike_and_its_layers_see_its_own_vector(duplicate, stack):
+    network = randomized(Network([3, 5, 2], [LeakyReLU(0.3)], [0.25], stack=stack))
+    X = np.random.default_rng(23).standard_normal((6, 3))
+    before = network.predict(X)
+    other = duplicate(network)
+    np.testing.assert_array_equal(other.predict(X), before)
+    assert (other.sizes, other.stack, other.dtype) == (network.sizes, stack, network.dtype)
+    assert other.activations == network.activations
+    assert other.dropout == network.dropout
+    other.parameters.vector[...] = 0
+    np.testing.assert_array_equal(other.predict(X), 0)
+    other.dense[-1].b[...] = 1
+    np.testing.assert_array_equal(other.predict(X), 1)
+    assert other.parameters.vector.sum() == 2 * np.prod(stack)
+    np.testing.assert_array_equal(network.predict(X), before)
+
+
+def test_a_pickle_stores_the_numbers_once():
+    network = Network([100, 100, 10], [ReLU()])
+    assert len(pickle.dumps(network)) < 1.1 * network.parameters.vector.nbytes
+
+
+def test_the_first_layer_is_spared_its_input_gradient():
+    network = Network([3, 4, 5, 2], [ReLU(), Tanh()])
+    assert [layer.input_gradient for layer in network.dense] == [False, True, True]
+    workspace = Workspace(network, 6, training=True)
+    assert workspace.caches[0].dX is None

@@ -1,0 +1,137 @@
+import math
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_classification, make_regression
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from skscratch.nn import Adaptive, Clock, Patience
+
+
+def epochs_until_spent(values, tol, n_iter_no_change):
+    patience = Patience(tol, n_iter_no_change)
+    for epoch, value in enumerate(values, start=1):
+        patience.update(value)
+        if patience.spent:
+            return epoch
+    return None
+
+
+@pytest.mark.parametrize("n_iter_no_change", [1, 3, 10])
+def test_spent_after_more_than_the_tolerated_number_of_stalled_epochs(n_iter_no_change):
+    assert epochs_until_spent([1.0] * 30, 0.1, n_iter_no_change) == n_iter_no_change + 2
+
+
+def test_an_improvement_starts_the_count_again():
+    assert epochs_until_spent([0, 0, 0, 1, 1, 1, 1, 1], 0.1, 2) == 7
+
+
+@pytest.mark.parametrize(("gain", "stalled"), [(0.24, 1), (0.25, 0), (0.26, 0)])
+def test_an_improvement_is_one_of_at_least_tol(gain, stalled):
+    patience = Patience(tol=0.25, n_iter_no_change=5)
+    patience.update(1.0)
+    patience.update(1.0 + gain)
+    assert patience.stalled == stalled
+
+
+def test_small_gains_count_for_the_best_but_not_for_patience():
+    patience = Patience(tol=0.1, n_iter_no_change=100)
+    assert [patience.update(value) for value in (0.0, 0.05, 0.04, 0.09)] == [
+        True,
+        True,
+        False,
+        True,
+    ]
+    assert patience.best == 0.09
+    assert patience.stalled == 3
+
+
+def test_equal_values_are_not_best():
+    patience = Patience(tol=0.0, n_iter_no_change=3)
+    assert patience.update(1.0)
+    assert not patience.update(1.0)
+
+
+def test_nan_is_never_best_and_always_stalled():
+    patience = Patience(tol=0.0, n_iter_no_change=1)
+    assert not patience.update(math.nan)
+    assert patience.best == -math.inf
+    assert patience.update(-5.0)
+    assert not patience.update(math.nan)
+    assert (patience.best, patience.stalled) == (-5.0, 1)
+
+
+def test_infinite_patience_is_never_spent():
+    assert epochs_until_spent([0.0] * 1000, 1.0, math.inf) is None
+
+
+def test_renewal_forgets_stalled_epochs_but_not_the_best():
+    patience = Patience(tol=0.1, n_iter_no_change=1)
+    for _ in range(3):
+        patience.update(1.0)
+    assert patience.spent
+    patience.renew()
+    assert not patience.spent
+    assert patience.best == 1.0
+    assert not patience.update(0.5)
+
+
+def fit(model, X, y):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X, y)
+
+
+@pytest.mark.parametrize("n_iter_no_change", [1, 2, 5])
+@pytest.mark.parametrize("tol", [1e-2, 1e-3, 1e-4])
+def test_stops_in_the_epoch_in_which_scikit_learn_stops_on_the_training_loss(tol, n_iter_no_change):
+    X, y = make_classification(80, 5, random_state=0)
+    model = MLPClassifier(
+        (8,), max_iter=300, tol=tol, n_iter_no_change=n_iter_no_change,
+        learning_rate_init=0.02, batch_size=16, random_state=0,
+    )  # fmt: skip
+    fit(model, X, y)
+    assert model.n_iter_ < 300
+    losses = -np.array(model.loss_curve_)
+    assert epochs_until_spent(losses, tol, n_iter_no_change) == model.n_iter_
+
+
+@pytest.mark.parametrize("n_iter_no_change", [1, 4])
+@pytest.mark.parametrize("model_type", [MLPClassifier, MLPRegressor])
+def test_stops_in_the_epoch_in_which_scikit_learn_stops_on_the_score(model_type, n_iter_no_change):
+    if model_type is MLPClassifier:
+        X, y = make_classification(120, 5, flip_y=0.3, random_state=1)
+    else:
+        X, y = make_regression(120, 5, noise=50, random_state=1)
+        y = y / y.std()
+    model = model_type(
+        hidden_layer_sizes=(8,), max_iter=300, tol=1e-3, n_iter_no_change=n_iter_no_change,
+        early_stopping=True, learning_rate_init=0.02, batch_size=16, random_state=0,
+    )  # fmt: skip
+    fit(model, X, y)
+    assert model.n_iter_ < 300
+    scores = model.validation_scores_
+    assert epochs_until_spent(scores, 1e-3, n_iter_no_change) == model.n_iter_
+
+
+def test_adaptive_rate_and_stop_follow_scikit_learn():
+    X, y = make_classification(80, 5, random_state=2)
+    model = MLPClassifier(
+        (8,), solver="sgd", learning_rate="adaptive", learning_rate_init=0.5, max_iter=400,
+        tol=1e-3, n_iter_no_change=2, batch_size=16, random_state=0,
+    )  # fmt: skip
+    fit(model, X, y)
+    assert model.n_iter_ < 400
+    patience, schedule, clock, stops = Patience(1e-3, 2), Adaptive(), Clock(), []
+    for epoch, loss in enumerate(model.loss_curve_, start=1):
+        patience.update(-loss)
+        if patience.spent:
+            stops.append(epoch)
+            if not schedule.continues_after_plateau(0.5, clock):
+                break
+            clock.plateaus += 1
+            patience.renew()
+    assert stops[-1] == model.n_iter_
+    assert len(stops) == 10  # 0.5 / 5^9 is the first rate at most 1e-6, and stalls once more
