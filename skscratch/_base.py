@@ -416,6 +416,8 @@ class BaseScratchMLP(BaseEstimator, ABC):
 
         def validate(network: Network) -> tuple[float, float]:
             Z = network.predict(X, held_out)
+            if not np.isfinite(Z).all():
+                return nan, nan
             score = self._score_logits(Z, targets, weights)
             value = loss.value_and_gradient(Z, targets, weights, np.empty_like(Z))
             return float(value), float(score)
@@ -432,7 +434,7 @@ class BaseScratchMLP(BaseEstimator, ABC):
 
 def _example(name: str, value: Any) -> str:
     table, base = OPTION_TABLES[name]
-    make = table.get(value)
+    make = table.get(value) if isinstance(value, str) else None
     return f"{type(make()).__name__}(...)" if make else f"one derived from {base.__name__}"
 
 

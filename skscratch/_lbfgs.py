@@ -126,6 +126,8 @@ class LBFGS(Optimizer):
                     "maxfun": self.max_fun,
                     "maxcor": self.memory,
                     "gtol": tol,
+                    # SciPy's default would end the search before the gradient is that small.
+                    "ftol": 64 * np.finfo(np.float64).eps,
                 },
             )
         except KeyboardInterrupt:

@@ -212,8 +212,8 @@ class Training:
             outcome = "interrupted"
         if best is not None and patience is not None and math.isfinite(patience.best):
             np.copyto(vector, best)
-        if not np.isfinite(vector).all():  # the last step's doing: no loss was computed after it
-            raise self._diverged(len(self.history["epoch"]) + (outcome == "interrupted"))
+        if outcome == "interrupted":
+            self._check_finite(0.0)
         return outcome
 
     def _epoch(
@@ -224,7 +224,8 @@ class Training:
         self.rate = self.schedule.rate(self.learning_rate, self.clock)
         gradient = workspace.gradient.vector
         loss, norm, n_rows, n_steps = 0.0, 0.0, 0, 0
-        # Overflow is no warning of NumPy's here but an error of ours, below.
+        validation_loss = score = math.nan
+        # Overflow is no warning of NumPy's here but an error of ours.
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
             for X, Y, weights in batches:
                 rows = X.shape[0]
@@ -232,21 +233,28 @@ class Training:
                 norm += np.sqrt(np.vecdot(gradient, gradient))
                 n_rows += rows
                 n_steps += 1
-        loss, norm = loss / n_rows, norm / n_steps
-        epoch = len(self.history["epoch"]) + 1
-        if not np.all(np.isfinite(loss)):
-            raise self._diverged(epoch)
+            loss, norm = loss / n_rows, norm / n_steps
+            self._check_finite(loss)
+            if validate:
+                validation_loss, score = validate(self.network)
+                self._check_finite(validation_loss)
         self.clock.epoch += 1
         self.clock.samples += n_rows
-        validation_loss, score = validate(self.network) if validate else (math.nan, math.nan)
         seconds = time.perf_counter() - started
+        epoch = len(self.history["epoch"]) + 1
         return self.record(epoch, loss, validation_loss, score, self.rate, norm, seconds)
 
-    def _diverged(self, epoch: int) -> ValueError:
-        return ValueError(
-            f"Training diverged: the loss or the parameters became non-finite in epoch {epoch}, at "
-            f"learning rate {self.rate:g}. Try a smaller learning_rate, scaled features "
-            "(sklearn.preprocessing.StandardScaler), or another optimizer or init."
+    def _check_finite(self, loss: Any) -> None:
+        # The last step may have spoiled the parameters after its loss was computed. NaN is both
+        # minimum and maximum of what it is in.
+        vector = self.network.parameters.vector
+        if np.isfinite(loss).all() and np.isfinite([vector.min(), vector.max()]).all():
+            return
+        raise ValueError(
+            "Training diverged: the loss or the parameters became non-finite in epoch "
+            f"{len(self.history['epoch']) + 1}, at learning rate {self.rate:g}. Try a smaller "
+            "learning_rate, scaled features (sklearn.preprocessing.StandardScaler), or another "
+            "optimizer or init."
         )
 
     def record(self, *values: Any) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+"""What several test modules share: estimators with every setting explicit, and small data."""
+
+import joblib
+import pytest
+from sklearn.datasets import (
+    load_breast_cancer,
+    load_diabetes,
+    load_iris,
+    make_multilabel_classification,
+)
+from sklearn.preprocessing import scale
+
+from skscratch import ScratchMLPClassifier, ScratchMLPRegressor
+
+# Nothing is left to the defaults, so that a better default neither breaks nor weakens a test.
+SETTINGS = {
+    "hidden_layer_sizes": (8,),
+    "activation": "tanh",
+    "init": "glorot_uniform",
+    "optimizer": "adam",
+    "l2": 0.01,
+    "dropout": 0.0,
+    "batch_size": 16,
+    "learning_rate": 0.01,
+    "lr_schedule": "constant",
+    "max_iter": 5,
+    "shuffle": True,
+    "random_state": 0,
+    "tol": 0.0,
+    "n_iter_no_change": float("inf"),
+    "early_stopping": False,
+    "validation_fraction": 0.2,
+    "warm_start": False,
+    "dtype": "float64",
+    "verbose": False,
+}
+
+
+def classifier(**params):
+    return ScratchMLPClassifier(**{**SETTINGS, "loss": "log_loss", **params})
+
+
+def regressor(**params):
+    settings = {**SETTINGS, "loss": "squared_error", "standardize_target": True}
+    return ScratchMLPRegressor(**{**settings, **params})
+
+
+def iris():
+    X, y = load_iris(return_X_y=True)
+    return scale(X), y
+
+
+def cancer():
+    X, y = load_breast_cancer(return_X_y=True)
+    return scale(X[:200, :6]), y[:200]
+
+
+def diabetes():
+    X, y = load_diabetes(return_X_y=True)
+    return scale(X[:150]), y[:150]
+
+
+def multilabel():
+    X, Y = make_multilabel_classification(120, 5, n_classes=3, random_state=0)
+    return scale(X), Y
+
+
+BOTH = [
+    pytest.param(classifier, iris, id="classifier"),
+    pytest.param(regressor, diabetes, id="regressor"),
+]
+"""Each estimator with data for it."""
+
+
+def state(estimator):
+    """Return a hash of everything that the estimator holds."""
+    return joblib.hash(vars(estimator))
+
+
+@pytest.fixture
+def splits(monkeypatch):
+    """Record the (training, validation) rows of each fit that holds some out."""
+    from skscratch import _base
+
+    recorded = []
+
+    def recording(*args):
+        recorded.append(original(*args))
+        return recorded[-1]
+
+    original = _base.split_rows
+    monkeypatch.setattr(_base, "split_rows", recording)
+    return recorded

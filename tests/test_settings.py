@@ -1,0 +1,220 @@
+import math
+
+import numpy as np
+import pytest
+
+from skscratch import (
+    ELU,
+    LBFGS,
+    SGD,
+    AdaGrad,
+    Adam,
+    AdamW,
+    Cosine,
+    LeakyReLU,
+    Nadam,
+    Normal,
+    Orthogonal,
+    RMSprop,
+    StepDecay,
+)
+from skscratch._settings import (
+    AUTO_BATCH_SIZE,
+    AUTO_EARLY_STOPPING_FROM,
+    AUTO_FLOAT32_FROM,
+    AUTO_VALIDATION_FRACTION,
+    AUTO_VALIDATION_ROWS,
+    resolve,
+)
+from skscratch.nn import (
+    ACTIVATIONS,
+    GELU,
+    INITIALIZERS,
+    SCHEDULES,
+    Adaptive,
+    Constant,
+    ExponentialDecay,
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    InverseScaling,
+    LecunNormal,
+    Logistic,
+    ReLU,
+    SiLU,
+    Tanh,
+)
+
+from .conftest import classifier
+
+
+def resolved(**params):
+    return resolve(classifier(**params).get_params(deep=False))
+
+
+TWO = {"hidden_layer_sizes": (5, 4)}
+
+# (parameters, attribute of the settings, its value)
+GOOD = [
+    ({"hidden_layer_sizes": 7}, "hidden_layer_sizes", (7,)),
+    ({"hidden_layer_sizes": np.int32(7)}, "hidden_layer_sizes", (7,)),
+    ({"hidden_layer_sizes": [7, 3]}, "hidden_layer_sizes", (7, 3)),
+    ({"hidden_layer_sizes": np.array([7, 3])}, "hidden_layer_sizes", (7, 3)),
+    ({"hidden_layer_sizes": range(2, 5)}, "hidden_layer_sizes", (2, 3, 4)),
+    ({"hidden_layer_sizes": ()}, "hidden_layer_sizes", ()),
+    ({"hidden_layer_sizes": ()}, "activations", []),
+    ({"hidden_layer_sizes": (), "activation": []}, "activations", []),
+    ({"activation": "sigmoid"}, "activations", [Logistic()]),
+    ({"activation": "swish"}, "activations", [SiLU()]),
+    ({**TWO, "activation": "gelu"}, "activations", [GELU(), GELU()]),
+    ({**TWO, "activation": ["tanh", "relu"]}, "activations", [Tanh(), ReLU()]),
+    ({**TWO, "activation": ("tanh", ELU(alpha=2))}, "activations", [Tanh(), ELU(alpha=2)]),
+    ({**TWO, "activation": np.array(["tanh", "relu"])}, "activations", [Tanh(), ReLU()]),
+    ({"activation": LeakyReLU(slope=0)}, "activations", [LeakyReLU(slope=0)]),
+    ({"init": "he"}, "initializers", [HeNormal(), HeNormal()]),
+    ({"init": "he_uniform"}, "initializers", [HeUniform(), HeUniform()]),
+    ({"init": "xavier"}, "initializers", [GlorotNormal(), GlorotNormal()]),
+    ({"init": Normal(std=0)}, "initializers", [Normal(std=0), Normal(std=0)]),
+    ({"init": Orthogonal(gain=2)}, "initializers", [Orthogonal(gain=2)] * 2),
+    ({"optimizer": "sgd"}, "optimizer", SGD()),
+    ({"optimizer": "momentum"}, "optimizer", SGD(momentum=0.9)),
+    ({"optimizer": "nesterov"}, "optimizer", SGD(momentum=0.9, nesterov=True)),
+    ({"optimizer": "adagrad"}, "optimizer", AdaGrad()),
+    ({"optimizer": "rmsprop"}, "optimizer", RMSprop()),
+    ({"optimizer": "adam"}, "optimizer", Adam()),
+    ({"optimizer": "adamw"}, "optimizer", AdamW()),
+    ({"optimizer": "nadam"}, "optimizer", Nadam()),
+    ({"optimizer": "lbfgs"}, "optimizer", LBFGS()),
+    ({"optimizer": SGD(momentum=0)}, "optimizer", SGD(momentum=0)),
+    ({"optimizer": SGD(momentum=np.float32(0.5))}, "optimizer", SGD(momentum=np.float32(0.5))),
+    ({"optimizer": "lbfgs", "dropout": [0.0]}, "optimizer", LBFGS()),
+    ({"optimizer": "lbfgs", "early_stopping": "auto"}, "optimizer", LBFGS()),
+    ({"optimizer": "lbfgs", "batch_size": 16}, "rows_per_batch", None),
+    ({"l2": 0}, "l2", 0.0),
+    ({"l2": np.float32(0.5)}, "l2", 0.5),
+    ({"dropout": 0}, "dropout", [0.0]),
+    ({**TWO, "dropout": 0.25}, "dropout", [0.25, 0.25]),
+    ({**TWO, "dropout": (0.25, 0)}, "dropout", [0.25, 0.0]),
+    ({**TWO, "dropout": np.array([0.25, 0])}, "dropout", [0.25, 0.0]),
+    ({"batch_size": "auto"}, "rows_per_batch", AUTO_BATCH_SIZE),
+    ({"batch_size": "full"}, "rows_per_batch", None),
+    ({"batch_size": None}, "rows_per_batch", None),
+    ({"batch_size": np.int64(3)}, "rows_per_batch", 3),
+    ({"batch_size": 10**9}, "rows_per_batch", 10**9),
+    ({"learning_rate": 1}, "learning_rate", 1.0),
+    ({"learning_rate": np.float64(0.1)}, "learning_rate", 0.1),
+    ({"lr_schedule": "constant"}, "schedule", Constant()),
+    ({"lr_schedule": "step"}, "schedule", StepDecay(drop=0.5, every=100)),
+    ({"lr_schedule": "exponential"}, "schedule", ExponentialDecay(decay=0.96)),
+    ({"lr_schedule": "cosine"}, "schedule", Cosine()),
+    ({"lr_schedule": "invscaling"}, "schedule", InverseScaling()),
+    ({"lr_schedule": "adaptive"}, "schedule", Adaptive()),
+    ({"lr_schedule": StepDecay(drop=1, every=7)}, "schedule", StepDecay(drop=1, every=7)),
+    ({"max_iter": np.int16(3)}, "max_iter", 3),
+    ({"shuffle": np.False_}, "shuffle", False),
+    ({"tol": 0}, "tol", 0.0),
+    ({"n_iter_no_change": np.int64(3)}, "n_iter_no_change", 3),
+    ({"n_iter_no_change": math.inf}, "n_iter_no_change", math.inf),
+    ({"n_iter_no_change": np.inf}, "n_iter_no_change", math.inf),
+    ({"validation_fraction": 0.5}, "validation_fraction", 0.5),
+    ({"validation_fraction": "auto"}, "validation_fraction", None),
+    ({"warm_start": np.True_}, "warm_start", True),
+    ({"verbose": True}, "verbose", True),
+    ({"verbose": 2}, "verbose", True),
+    ({"verbose": 0}, "verbose", False),
+]
+
+
+@pytest.mark.parametrize(("params", "name", "expected"), GOOD, ids=lambda value: repr(value))
+def test_good_values(params, name, expected):
+    value = getattr(resolved(**params), name)
+    assert value == expected
+    assert type(value) is type(expected) or isinstance(value, np.bool_)
+
+
+def test_numpy_scalars_become_python_numbers():
+    # A NumPy float64 scalar would pull a float32 loop through double precision.
+    settings = resolved(
+        learning_rate=np.float64(0.1),
+        l2=np.float64(0.1),
+        dropout=np.float64(0.1),
+        max_iter=np.int64(3),
+    )
+    assert type(settings.learning_rate) is type(settings.l2) is type(settings.dropout[0]) is float
+    assert type(settings.max_iter) is int
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_automatic_init_goes_by_the_activation_and_ends_with_glorot(name):
+    settings = resolved(hidden_layer_sizes=(3, 3), activation=["tanh", name], init="auto")
+    relatives_of_relu = ("relu", "leaky_relu", "elu", "gelu", "silu", "swish", "mish")
+    expected = (
+        HeNormal()
+        if name in relatives_of_relu
+        else LecunNormal()
+        if name == "selu"
+        else GlorotUniform()
+    )
+    assert settings.initializers == [GlorotUniform(), expected, GlorotUniform()]
+
+
+def test_automatic_init_of_a_linear_model_is_glorot():
+    assert resolved(hidden_layer_sizes=(), init="auto").initializers == [GlorotUniform()]
+
+
+@pytest.mark.parametrize("name", INITIALIZERS)
+def test_every_initializer_is_used_for_every_layer(name):
+    settings = resolved(hidden_layer_sizes=(3, 3), init=name)
+    assert settings.initializers == [INITIALIZERS[name]()] * 3
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_resolves(name):
+    assert resolved(lr_schedule=name).schedule == SCHEDULES[name]()
+
+
+@pytest.mark.parametrize(
+    ("params", "n_samples", "expected"),
+    [
+        ({"dtype": "auto", "optimizer": "adam"}, AUTO_FLOAT32_FROM - 1, "float64"),
+        ({"dtype": "auto", "optimizer": "adam"}, AUTO_FLOAT32_FROM, "float32"),
+        ({"dtype": "auto", "optimizer": "lbfgs"}, 10 * AUTO_FLOAT32_FROM, "float64"),
+        ({"dtype": "float32", "optimizer": "adam"}, 2, "float32"),
+        ({"dtype": "float32", "optimizer": "lbfgs"}, 2, "float32"),
+        ({"dtype": "float64", "optimizer": "adam"}, 10**9, "float64"),
+    ],
+)
+def test_dtype_rule(params, n_samples, expected):
+    assert resolved(**params).float_type(n_samples) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "n_samples", "expected"),
+    [
+        ({"early_stopping": False}, 10**9, False),
+        ({"early_stopping": np.False_}, 10**9, False),
+        ({"early_stopping": True}, 2, True),
+        ({"early_stopping": "auto"}, AUTO_EARLY_STOPPING_FROM - 1, False),
+        ({"early_stopping": "auto"}, AUTO_EARLY_STOPPING_FROM, True),
+        ({"early_stopping": "auto", "optimizer": "lbfgs"}, 10**9, False),
+    ],
+)
+def test_early_stopping_rule(params, n_samples, expected):
+    assert resolved(**params).holds_out(n_samples) is expected
+
+
+@pytest.mark.parametrize(
+    ("fraction", "n_samples", "expected"),
+    [
+        (0.1, 100, 10),
+        (0.1, 101, 11),
+        (0.25, 10, 3),
+        (0.001, 100, 2),
+        ("auto", 1000, math.ceil(AUTO_VALIDATION_FRACTION * 1000)),
+        ("auto", 10**9, AUTO_VALIDATION_ROWS),
+        (0.5, 10**6, 500_000),
+    ],
+)
+def test_rows_to_hold_out(fraction, n_samples, expected):
+    assert resolved(validation_fraction=fraction).n_validation(n_samples) == expected
