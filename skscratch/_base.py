@@ -5,7 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from math import nan
+from math import inf, nan
 from numbers import Number
 from typing import Any, Self
 
@@ -21,7 +21,7 @@ from ._settings import OPTION_TABLES, Settings, resolve
 from ._split import split_rows
 from .nn.batches import Batches
 from .nn.losses import Loss
-from .nn.network import Network
+from .nn.network import Network, cast
 from .nn.schedules import Constant
 from .nn.stopping import Patience
 from .nn.training import Training, Validate
@@ -357,26 +357,23 @@ class BaseScratchMLP(BaseEstimator, ABC):
     ) -> None:
         report = _print_row if settings.verbose else None
         if isinstance(settings.optimizer, LBFGS):
-            outcome = settings.optimizer.minimize(
-                training, batches, settings.max_iter, settings.tol, report
-            )
-        elif incremental:
+            settings.optimizer.minimize(training, batches, settings.max_iter, settings.tol, report)
+            return
+        if incremental:
             training.run(batches, 1, report=report)
             return
-        else:
-            training.clock.horizon = settings.max_iter
-            patience = Patience(settings.tol, settings.n_iter_no_change)
-            finite = settings.schedule.finite_horizon
-            outcome = training.run(
-                batches,
-                settings.max_iter,
-                patience=None if finite and validate is None else patience,
-                validate=validate,
-                report=report,
-            )
-            if finite:
-                return
-        if outcome == "exhausted":
+        training.clock.horizon = settings.max_iter
+        patience = Patience(settings.tol, settings.n_iter_no_change)
+        # Such a run ends when the user said, and not before.
+        to_the_end = settings.schedule.finite_horizon or settings.n_iter_no_change == inf
+        outcome = training.run(
+            batches,
+            settings.max_iter,
+            patience=None if to_the_end and validate is None else patience,
+            validate=validate,
+            report=report,
+        )
+        if outcome == "exhausted" and not to_the_end:
             warnings.warn(
                 f"Training reached max_iter={settings.max_iter} before it converged. Raise "
                 "max_iter or the learning rate, or scale the features.",
@@ -490,10 +487,10 @@ def _as_float(X: Any, dtype: np.dtype) -> Any:
     A memory map stays one: its batches are converted as they are read.
     """
     if issparse(X):
-        return X.tocsr().astype(dtype, copy=False)
+        return cast(X.tocsr(), dtype)
     if _is_memory_mapped(X):
         return X
-    return np.ascontiguousarray(X, dtype)
+    return np.ascontiguousarray(cast(X, dtype))
 
 
 def _is_memory_mapped(X: Any) -> bool:

@@ -8,6 +8,8 @@ from math import isfinite, nan
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize
+from sklearn.exceptions import ConvergenceWarning
 
 from .nn.batches import Batches
 from .nn.network import Workspace
@@ -48,7 +50,7 @@ class LBFGS(Optimizer):
         max_iter: int,
         tol: float,
         report: Callable[[dict[str, Any]], None] | None = None,
-    ) -> str:
+    ) -> None:
         """Move the network's parameters to a minimum of the loss over the whole data.
 
         Parameters
@@ -64,18 +66,18 @@ class LBFGS(Optimizer):
         report : callable, optional
             Called with each iteration's row of the history.
 
-        Returns
-        -------
-        outcome : {"exhausted", "stalled", "interrupted"}
-            As `Training.run`'s.
-
         Raises
         ------
         ValueError
             If the loss is not finite.
-        """
-        from scipy.optimize import minimize
 
+        Warns
+        -----
+        ConvergenceWarning
+            If the search ends before it converged, with SciPy's reason.
+        UserWarning
+            If the user interrupts it; the parameters of the last iteration are kept.
+        """
         ((X, Y, weights),) = batches
         vector = training.network.parameters.vector
         workspace = Workspace(training.network, batches.batch_size, training=True)
@@ -126,8 +128,9 @@ class LBFGS(Optimizer):
                     "maxfun": self.max_fun,
                     "maxcor": self.memory,
                     "gtol": tol,
-                    # SciPy's default would end the search before the gradient is that small.
-                    "ftol": 64 * np.finfo(np.float64).eps,
+                    # SciPy's default would end the search before the gradient is that small; a
+                    # smaller change than this is rounding.
+                    "ftol": 64 * float(np.finfo(vector.dtype).eps),
                 },
             )
         except KeyboardInterrupt:
@@ -137,8 +140,14 @@ class LBFGS(Optimizer):
                 stacklevel=2,
             )
             vector[...] = settled
-            return "interrupted"
+            return
         if result.nit == 0:  # the start is a minimum already
             after_iteration(result)
         vector[...] = result.x
-        return "stalled" if result.success else "exhausted"
+        if not result.success:
+            warnings.warn(
+                f"L-BFGS stopped before it converged: {result.message}. Raise max_iter or "
+                "LBFGS(max_fun=...), raise tol, or scale the features.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )

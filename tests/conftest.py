@@ -9,8 +9,12 @@ from sklearn.datasets import (
     make_multilabel_classification,
 )
 from sklearn.preprocessing import scale
+from threadpoolctl import threadpool_limits
 
 from skscratch import ScratchMLPClassifier, ScratchMLPRegressor
+
+# The workers of pytest-xdist have a core each; BLAS threads besides would fight over it.
+threadpool_limits(limits=1, user_api="blas")
 
 # Nothing is left to the defaults, so that a better default neither breaks nor weakens a test.
 SETTINGS = {

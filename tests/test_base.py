@@ -34,7 +34,7 @@ from skscratch import (
     StepDecay,
 )
 from skscratch._settings import AUTO_EARLY_STOPPING_FROM, AUTO_FLOAT32_FROM
-from skscratch.nn import Tanh
+from skscratch.nn import Network, Tanh
 
 from .conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
 
@@ -141,6 +141,25 @@ def test_sparse_input_is_never_densified(make, form, monkeypatch):
     estimator.set_params(early_stopping=False).partial_fit(X, y)
     assert estimator.predict(X).shape == (2_000,)
     assert np.isfinite(estimator.score(X, y))
+
+
+def test_sparse_rows_are_predicted_in_blocks(monkeypatch):
+    # However wide X is: the network computes with the hidden layers' few columns only.
+    X = scipy.sparse.eye(1_000, 200_000, format="csr")
+    estimator = classifier(
+        hidden_layer_sizes=(4,), max_iter=1, batch_size="full", optimizer="sgd"
+    ).fit(X, np.arange(1_000) % 2)
+    blocks = []
+    forward = Network.forward
+
+    def counting(self, X, workspace):
+        blocks.append(X.shape[0])
+        return forward(self, X, workspace)
+
+    monkeypatch.setattr(Network, "forward", counting)
+    estimator.predict(X)
+    assert sum(blocks) == 1_000
+    assert len(blocks) < 20
 
 
 def mapped(path, X):
@@ -314,6 +333,10 @@ def test_writing_to_the_weights_takes_effect(make, data, prepare):
     estimator.intercepts_[-1][...] = 2
     expected = 2 if is_classifier(estimator) else 2 * y.std() + y.mean()
     np.testing.assert_allclose(output(estimator, X), expected)
+    # What is stored, and gone on with, is what was written.
+    np.testing.assert_allclose(output(copy.deepcopy(estimator), X), expected)
+    estimator.set_params(warm_start=True, learning_rate=1e-12, max_iter=1).fit(X, y)
+    np.testing.assert_allclose(output(estimator, X), expected, rtol=1e-6)
 
 
 # Searching and routing ------------------------------------------------------------------------
@@ -912,6 +935,20 @@ def test_rows_held_out_are_never_trained_on(make, data, splits):
 
 
 @both
+def test_weights_of_rows_held_out_do_not_matter_in_training(make, data, splits):
+    X, y = data()
+    target = {"standardize_target": False} if make is regressor else {}
+    params = {"early_stopping": True, "max_iter": 6, "l2": 5.0, **target}
+    weights = np.random.default_rng(0).uniform(0.1, 3, len(y))
+    plain = make(**params).fit(X, y, weights)
+    for rows, matters in zip(splits[0], (True, False), strict=True):
+        other = weights.copy()
+        other[rows] *= np.linspace(1, 10, len(rows))
+        estimator = make(**params).fit(X, y, other)
+        assert (estimator.loss_curve_ != plain.loss_curve_) is matters
+
+
+@both
 def test_validation_fraction_is_the_share_held_out(make, data, splits):
     X, y = data()
     for fraction, n_rows in ((0.2, 30), (0.5, 75), ("auto", 15)):
@@ -978,9 +1015,17 @@ def test_adaptive_schedule_lowers_the_rate_at_each_plateau(make, data):
 def test_convergence_warning_at_max_iter(make, data):
     X, y = data()
     with pytest.warns(ConvergenceWarning, match="max_iter=5 before it converged"):
-        make(max_iter=5).fit(X, y)
+        make(max_iter=5, n_iter_no_change=10).fit(X, y)
     with pytest.warns(ConvergenceWarning):
-        make(max_iter=5, early_stopping=True).fit(X, y)
+        make(max_iter=5, n_iter_no_change=10, early_stopping=True).fit(X, y)
+
+
+@both
+def test_no_convergence_warning_where_the_user_fixed_the_epochs(make, data):
+    X, y = data()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert make(max_iter=5, n_iter_no_change=np.inf).fit(X, y).n_iter_ == 5
 
 
 @both
@@ -1182,7 +1227,7 @@ def test_any_failure_leaves_no_trace(make, data):
 @both
 def test_a_warning_turned_into_an_error_leaves_no_trace(make, data):
     X, y = data()
-    estimator = make()
+    estimator = make(n_iter_no_change=10)
     before = state(estimator)
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)

@@ -14,7 +14,7 @@ def random_labels(seed):
     counts = rng.integers(0, 10 ** rng.integers(1, 4), size=rng.integers(1, 12))
     counts[rng.integers(len(counts))] += 2
     labels = rng.permutation(np.repeat(np.arange(len(counts)), counts))
-    return labels, int(rng.integers(0, len(labels)))
+    return labels, int(rng.integers(0, len(labels) + 1))
 
 
 @pytest.mark.parametrize("seed", range(200))
@@ -86,6 +86,13 @@ def test_only_singletons_hold_nothing_out():
     training, held_out = split_rows(5, 3, stream(0), np.arange(5))
     assert len(held_out) == 0
     np.testing.assert_array_equal(training, np.arange(5))
+
+
+def test_every_class_keeps_a_row_even_if_all_are_to_be_held_out():
+    labels = np.repeat([0, 1, 2], [5, 3, 1])
+    training, held_out = split_rows(9, 9, stream(0), labels)
+    np.testing.assert_array_equal(labels[training], [0, 1, 2])
+    assert len(held_out) == 6
 
 
 def test_a_class_number_without_rows_is_no_matter():

@@ -11,8 +11,10 @@ from .initializers import Initializer
 from .layers import Activate, Dense, Dropout, Layer
 from .parameters import Parameters
 
-# Prediction goes block by block; a block's widest array should stay in the processor's cache.
+# Prediction goes block by block. A block's widest array should stay in the processor's cache, and
+# blocks of fewer rows would not pay for the calls.
 _BLOCK_ELEMENTS = 2**17
+_BLOCK_ROWS = 64
 
 
 class Network:
@@ -144,16 +146,21 @@ class Network:
         -------
         Z : ndarray of shape (..., n_samples, n_out)
             The logits, in float64.
+
+        Raises
+        ------
+        ValueError
+            If X has values that are too large for the network's dtype.
         """
         n_samples = X.shape[0] if rows is None else len(rows)
         Z = np.empty((*self.stack, n_samples, self.sizes[-1]))
-        n_rows = max(1, min(n_samples, _BLOCK_ELEMENTS // max(self.sizes)))
+        # Sparse rows take no room of their own.
+        widest = max(self.sizes if isinstance(X, np.ndarray) else self.sizes[1:])
+        n_rows = max(1, min(n_samples, max(_BLOCK_ROWS, _BLOCK_ELEMENTS // widest)))
         workspace = Workspace(self, n_rows)
         for start in range(0, n_samples, n_rows):
             part = slice(start, start + n_rows)
-            block = X[part if rows is None else rows[part]]
-            if block.dtype != self.dtype:
-                block = block.astype(self.dtype)
+            block = cast(X[part if rows is None else rows[part]], self.dtype)
             Z[..., part, :] = self.forward(block, workspace.for_rows(block.shape[0]))
         return Z
 
@@ -166,6 +173,24 @@ class Network:
         self.__dict__.update(state)
         self.layers = self._make_layers()
         self._bind()
+
+
+def cast(X: Any, dtype: np.dtype) -> Any:
+    """Return X in another dtype, or X itself if it has it.
+
+    Raises
+    ------
+    ValueError
+        If a value is too large for the dtype.
+    """
+    try:
+        with np.errstate(over="raise"):
+            return X.astype(dtype, copy=False)
+    except FloatingPointError as error:
+        raise ValueError(
+            f"There are values beyond the range of {dtype}, which ends at "
+            f"{np.finfo(dtype).max:.2g}. Scale the data, or train with dtype='float64'."
+        ) from error
 
 
 class Workspace:
