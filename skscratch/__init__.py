@@ -1,8 +1,8 @@
 """A scikit-learn compatible multilayer perceptron, written from scratch in NumPy.
 
 `ScratchMLPClassifier` and `ScratchMLPRegressor` are the estimators; optimizers, schedules,
-activations and initializers with parameters of their own come beside them. The network itself is
-in `skscratch.nn`, to be read.
+activations, losses and initializers with parameters of their own come beside them. The network
+itself is in `skscratch.nn`, to be read.
 """
 
 import importlib
@@ -12,12 +12,17 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ._classifier import ScratchMLPClassifier as ScratchMLPClassifier
+    from ._interchange import from_sklearn as from_sklearn
     from ._lbfgs import LBFGS as LBFGS
+    from ._range_test import learning_rate_range_test as learning_rate_range_test
     from ._regressor import ScratchMLPRegressor as ScratchMLPRegressor
     from .nn.activations import ELU as ELU
     from .nn.activations import LeakyReLU as LeakyReLU
     from .nn.initializers import Normal as Normal
     from .nn.initializers import Orthogonal as Orthogonal
+    from .nn.losses import Focal as Focal
+    from .nn.losses import Huber as Huber
+    from .nn.losses import Pinball as Pinball
     from .nn.optimizers import SGD as SGD
     from .nn.optimizers import AdaGrad as AdaGrad
     from .nn.optimizers import Adam as Adam
@@ -28,7 +33,9 @@ if TYPE_CHECKING:
     from .nn.schedules import Cosine as Cosine
     from .nn.schedules import ExponentialDecay as ExponentialDecay
     from .nn.schedules import InverseScaling as InverseScaling
+    from .nn.schedules import OneCycle as OneCycle
     from .nn.schedules import StepDecay as StepDecay
+    from .nn.schedules import WarmupCosine as WarmupCosine
 
 # Where each public name lives. Modules are imported on first use: `import skscratch` loads neither
 # scikit-learn nor SciPy.
@@ -36,11 +43,23 @@ _HOMES = {
     "ScratchMLPClassifier": "._classifier",
     "ScratchMLPRegressor": "._regressor",
     "LBFGS": "._lbfgs",
+    "from_sklearn": "._interchange",
+    "learning_rate_range_test": "._range_test",
     **dict.fromkeys(("ELU", "LeakyReLU"), ".nn.activations"),
     **dict.fromkeys(("Normal", "Orthogonal"), ".nn.initializers"),
+    **dict.fromkeys(("Focal", "Huber", "Pinball"), ".nn.losses"),
     **dict.fromkeys(("SGD", "AdaGrad", "Adam", "AdamW", "Nadam", "RMSprop"), ".nn.optimizers"),
     **dict.fromkeys(
-        ("Adaptive", "Cosine", "ExponentialDecay", "InverseScaling", "StepDecay"), ".nn.schedules"
+        (
+            "Adaptive",
+            "Cosine",
+            "ExponentialDecay",
+            "InverseScaling",
+            "OneCycle",
+            "StepDecay",
+            "WarmupCosine",
+        ),
+        ".nn.schedules",
     ),
 }
 
@@ -48,6 +67,8 @@ __all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
+    if name in ("nn", "callbacks"):
+        return importlib.import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(_HOMES[name], __name__), name)
@@ -56,4 +77,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, "callbacks", "nn"])

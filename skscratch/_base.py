@@ -16,13 +16,16 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from ._callback_support import CallbackSupportMixin, with_callbacks
 from ._lbfgs import LBFGS
 from ._settings import OPTION_TABLES, Settings, resolve
 from ._split import split_rows
+from ._validation import Validator
+from ._watcher import Watcher
 from .nn.batches import Batches
 from .nn.losses import Loss
 from .nn.network import Network, cast
-from .nn.schedules import Constant
+from .nn.schedules import Adaptive, Constant
 from .nn.stopping import Patience
 from .nn.training import Training, Validate
 
@@ -34,7 +37,7 @@ def is_stochastic(estimator: "BaseScratchMLP") -> bool:
     return True
 
 
-class BaseScratchMLP(BaseEstimator, ABC):
+class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
     """Base of the classifier and the regressor: validate, encode, train, decode.
 
     A subclass says how targets become the network's outputs, which loss goes with them, and what
@@ -42,6 +45,7 @@ class BaseScratchMLP(BaseEstimator, ABC):
     """
 
     hidden_layer_sizes: Any
+    loss: Any
     optimizer: Any
     random_state: Any
     warm_start: Any
@@ -75,24 +79,39 @@ class BaseScratchMLP(BaseEstimator, ABC):
     def _score_logits(self, Z: np.ndarray, Y: np.ndarray, sample_weight: Any) -> float:
         """Return the score, greater being better, of logits Z for encoded targets Y."""
 
+    def _soften(self, Y: np.ndarray) -> np.ndarray:
+        """Return what to train on in place of the encoded targets."""
+        return Y
+
+    def _weigh(
+        self, Y: np.ndarray, sample_weight: np.ndarray | None, incremental: bool
+    ) -> np.ndarray | None:
+        """Return the weights that count: of rows, or of each output in each row."""
+        return sample_weight
+
     def _strata(self, Y: np.ndarray) -> np.ndarray | None:
         """Return the class numbers to stratify the validation split by, if any."""
         return None
 
     # Public methods ---------------------------------------------------------------------------
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> Self:
         """Train the network.
 
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
             The inputs, finite numbers. A sparse matrix is never densified, a memory map never
-            read into memory as a whole.
+            read into memory as a whole (unless a batch is everything, and of another dtype).
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, >= 0; None means 1 everywhere.
+        X_val, y_val : array-like, default=None
+            Validation data, in place of a part of X. Loss and score on it are in ``history_``;
+            with ``early_stopping`` the score decides when to stop and which weights to keep.
 
         Returns
         -------
@@ -106,7 +125,14 @@ class BaseScratchMLP(BaseEstimator, ABC):
             non-finite. The estimator then stays as it was before the call.
         """
         with self._unchanged_on_error():
-            self._fit(X, y, sample_weight, continuing=bool(self.warm_start) and self._is_fitted())
+            self._fit(
+                X,
+                y,
+                sample_weight,
+                X_val,
+                y_val,
+                continuing=self.warm_start is True and self._is_fitted(),
+            )
         return self
 
     def set_params(self, **params: Any) -> Self:
@@ -134,9 +160,50 @@ class BaseScratchMLP(BaseEstimator, ABC):
             if nested and name in OPTION_TABLES and not hasattr(value, "set_params"):
                 raise ValueError(
                     f"{key} cannot be set: {name}={value!r} is no object with parameters of its "
-                    f"own. Pass one, such as {_example(name, value)}."
+                    f"own. Pass one that has {nested!r}, such as {_example(name, value, nested)}."
                 )
         return super().set_params(**params)
+
+    def to_sklearn(self) -> Any:
+        """Turn the estimator into scikit-learn's, fitted or not.
+
+        A fitted one predicts the same with nothing but scikit-learn installed, and its
+        `partial_fit` goes on with the optimizer's moments where it has that optimizer. What matters
+        for training only and is unknown to scikit-learn (dropout, another schedule, ...) is left
+        out: the result would train without it. A standardized target's mean and scale become part
+        of the last layer. An unfitted estimator is nothing but its parameters, and has to be free
+        of such. Initial weights are drawn in scikit-learn's way, and the precision is that of X.
+
+        Returns
+        -------
+        mlp : MLPClassifier or MLPRegressor
+            scikit-learn's estimator, which shares nothing with this one.
+
+        Raises
+        ------
+        ValueError
+            If scikit-learn has no counterpart of what the predictions (if not fitted: the training)
+            depend on; the message names each such parameter.
+
+        See Also
+        --------
+        skscratch.from_sklearn : The way back.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from sklearn.datasets import load_diabetes
+        >>> from skscratch import ScratchMLPRegressor
+        >>> X, y = load_diabetes(return_X_y=True)
+        >>> reg = ScratchMLPRegressor((8,), activation="tanh", dropout=0.1, dtype="float64",
+        ...                           lr_schedule="cosine", max_iter=5, random_state=0).fit(X, y)
+        >>> mlp = reg.to_sklearn()
+        >>> bool(np.allclose(mlp.predict(X), reg.predict(X), rtol=1e-12))
+        True
+        """
+        from ._interchange import to_sklearn
+
+        return to_sklearn(self)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -188,17 +255,22 @@ class BaseScratchMLP(BaseEstimator, ABC):
     @property
     def best_loss_(self) -> float | None:
         """Smallest training loss; None with early stopping, as in scikit-learn."""
-        return None if self._holds_out else min(self.loss_curve_, default=nan)
+        return None if self._stops_early else min(self.loss_curve_, default=nan)
 
     @property
     def validation_scores_(self) -> list[float] | None:
         """Score on the validation part after each epoch; None without early stopping."""
-        return self.history_["validation_score"] if self._holds_out else None
+        return self.history_["validation_score"] if self._stops_early else None
 
     @property
     def best_validation_score_(self) -> float | None:
-        """Best score on the validation part; None without early stopping."""
-        return max(self.history_["validation_score"], default=nan) if self._holds_out else None
+        """Validation score of the weights kept, in the last run; None without early stopping."""
+        if not self._stops_early:
+            return None
+        patience = self._training.patience
+        if patience is None:  # carried over from scikit-learn
+            return max(self.history_["validation_score"], default=nan)
+        return patience.best if patience.best > -inf else nan
 
     # Training ---------------------------------------------------------------------------------
 
@@ -219,37 +291,54 @@ class BaseScratchMLP(BaseEstimator, ABC):
             self.__dict__.update(before)
             raise
 
-    def _partial_fit(self, X: Any, y: Any, sample_weight: Any, classes: Any = None) -> Self:
+    def _partial_fit(
+        self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, classes: Any = None
+    ) -> Self:
         with self._unchanged_on_error():
             self._fit(
                 X,
                 y,
                 sample_weight,
+                X_val,
+                y_val,
                 continuing=self._is_fitted(),
                 incremental=True,
                 classes=classes,
             )
         return self
 
+    @with_callbacks
     def _fit(
         self,
         X: Any,
         y: Any,
         sample_weight: Any,
+        X_val: Any,
+        y_val: Any,
         *,
         continuing: bool,
         incremental: bool = False,
         classes: Any = None,
     ) -> None:
-        settings = resolve(self.get_params(deep=False))
-        if incremental and settings.early_stopping is True:
-            warnings.warn(
-                "early_stopping=True has no effect in partial_fit, which makes one epoch per call "
-                "and holds no rows out.",
-                UserWarning,
-                stacklevel=4,
-            )
+        settings = resolve(self.__dict__)
+        if (X_val is None) is not (y_val is None):
+            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+            raise ValueError(f"{given} was given without {missing}.")
+        n_epochs = 1 if incremental else settings.max_iter
+        watcher = Watcher(self, X, y, sample_weight, n_epochs, settings.verbose)
         X, y, sample_weight = self._validate(X, y, sample_weight, reset=not continuing)
+        stops_early = settings.stops_early(X.shape[0], X_val is not None, incremental)
+        in_series = continuing and incremental and self._training.series
+        if in_series and stops_early and self._training.stalled:
+            warnings.warn(
+                "partial_fit made no update: the validation score has not improved for more than "
+                f"n_iter_no_change={self.n_iter_no_change} calls. Call fit to start anew.",
+                UserWarning,
+                stacklevel=5,
+            )
+            return
+        epochs_before = len(self._training.history["epoch"]) if continuing else 0
+        checkpoint = watcher.begin_fit(X_val, y_val, epochs_before)
         if continuing:
             streams = copy.deepcopy(self._streams)
             network = self._copy_network(settings)
@@ -257,37 +346,56 @@ class BaseScratchMLP(BaseEstimator, ABC):
             streams = _spawn_streams(self.random_state)
             self._learn_target(y, sample_weight, classes)
             network = self._make_network(X.shape, settings, streams["init"])
+        if checkpoint is not None:
+            streams = checkpoint["streams_at_start"]
+        watcher.streams_at_start, watcher.streams = copy.deepcopy(streams), streams
+        watcher.stops_early = stops_early
         X, Y = _as_float(X, network.dtype), self._encode(y, network.dtype)
         rows = held_out = None
-        if settings.holds_out(X.shape[0]) and not incremental:
-            rows, held_out = self._split(Y, settings, streams["split"])
+        if stops_early and X_val is None:
+            # A copy of the stream: a warm start draws the same split again, so that no row is
+            # validated on that was trained on before.
+            rows, held_out = self._split(Y, settings, copy.deepcopy(streams["split"]))
+        sample_weight = self._weigh(Y, sample_weight, incremental)
         mean_weight, weights = _normalize(sample_weight, rows, held_out, network.dtype)
-        training = Training(
+        training = watcher.training = Training(
             network,
             self._make_loss(),
             settings.optimizer,
             Constant() if incremental and settings.schedule.finite_horizon else settings.schedule,
             settings.learning_rate,
-            settings.l2,
-            mean_weight,
-            (streams["dropout"],),
+            l2=settings.l2,
+            clip_norm=settings.clip_norm,
+            mean_weight=mean_weight,
+            dropout_streams=(streams["dropout"],),
         )
         if continuing:
-            self._resume(training)
+            training.follow(self._training, same_run=in_series)
+        else:
+            network.dense[-1].b[...] = training.loss.initial_bias(Y, sample_weight)
+        if checkpoint is not None:
+            training.resume(checkpoint["training"])
+            for name, stream in checkpoint["streams"].items():
+                streams[name].bit_generator.state = stream.bit_generator.state
         batches = Batches(
             X,
-            Y,
+            self._soften(Y),
             weights,
             batch_size=settings.rows_per_batch,
             rng=streams["shuffle"] if settings.shuffle else None,
             rows=rows,
+            join_single=settings.normalization == "batch",
         )
-        validate = self._validator(X, Y, weights, held_out, training.loss)
-        n_before = len(training.history["epoch"])
-        self._run(training, batches, settings, incremental, validate)
-        self._training, self._streams, self._holds_out = training, streams, held_out is not None
-        self.network_, self.history_ = network, training.history
-        self.n_iter_ = len(training.history["epoch"]) - n_before
+        validate = None
+        if X_val is not None:
+            validate = self._validator(X_val, y_val, training, settings)
+        elif held_out is not None:
+            validate = Validator(self, training, X, Y, y, sample_weight, held_out, settings.scoring)
+        with watcher.showing():
+            self._run(training, batches, settings, incremental, validate, stops_early, watcher)
+        for name, value in watcher.fitted().items():
+            setattr(self, name, value)
+        watcher.end_fit()
 
     def _validate(
         self, X: Any, y: Any, sample_weight: Any, reset: bool
@@ -314,6 +422,7 @@ class BaseScratchMLP(BaseEstimator, ABC):
             [n_features, *settings.hidden_layer_sizes, self._n_logits()],
             settings.activations,
             settings.dropout,
+            normalization=settings.normalization,
             dtype=settings.float_type(n_samples),
         )
         network.initialize(settings.initializers, [stream])
@@ -333,19 +442,28 @@ class BaseScratchMLP(BaseEstimator, ABC):
                 f"dtype={settings.dtype!r} differs from the {old.dtype} of the network that "
                 "training would continue. Set warm_start=False and call fit to start anew."
             )
-        network = Network(old.sizes, settings.activations, settings.dropout, dtype=old.dtype)
-        network.parameters.vector[...] = old.parameters.vector
+        if settings.normalization != old.normalization:
+            raise ValueError(
+                f"normalization={settings.normalization!r} differs from the {old.normalization!r} "
+                "of the network that training would continue. Set warm_start=False and call fit to "
+                "start anew."
+            )
+        link, old_link = self._make_loss().out_activation, self._training.loss.out_activation
+        if link != old_link:
+            raise ValueError(
+                f"loss={self.loss!r} goes with the output activation {link!r}, which differs from "
+                f"the {old_link!r} of the network that training would continue. Set "
+                "warm_start=False and call fit to start anew."
+            )
+        network = Network(
+            old.sizes,
+            settings.activations,
+            settings.dropout,
+            normalization=old.normalization,
+            dtype=old.dtype,
+        )
+        network.restore(old.snapshot())
         return network
-
-    def _resume(self, training: Training) -> None:
-        """Take over what the run so far remembers."""
-        previous = self._training
-        training.history = copy.deepcopy(previous.history)
-        training.clock = copy.copy(previous.clock)
-        if training.optimizer == previous.optimizer:
-            training.optimizer_state = copy.deepcopy(previous.optimizer_state)
-        if training.schedule.finite_horizon:
-            training.clock.epoch = 0
 
     def _run(
         self,
@@ -354,31 +472,38 @@ class BaseScratchMLP(BaseEstimator, ABC):
         settings: Settings,
         incremental: bool,
         validate: Validate | None,
+        stops_early: bool,
+        watcher: Watcher,
     ) -> None:
-        report = _print_row if settings.verbose else None
         if isinstance(settings.optimizer, LBFGS):
-            settings.optimizer.minimize(training, batches, settings.max_iter, settings.tol, report)
+            settings.optimizer.minimize(
+                training, batches, settings.max_iter, settings.tol, validate, watcher
+            )
             return
-        if incremental:
-            training.run(batches, 1, report=report)
-            return
-        training.clock.horizon = settings.max_iter
         patience = Patience(settings.tol, settings.n_iter_no_change)
         # Such a run ends when the user said, and not before.
         to_the_end = settings.schedule.finite_horizon or settings.n_iter_no_change == inf
+        # In a series of partial_fit calls the caller decides when to stop, and patience with the
+        # training loss only lowers the rate of a schedule that waits for plateaus.
+        watches_loss = not stops_early and (
+            isinstance(settings.schedule, Adaptive) if incremental else not to_the_end
+        )
         outcome = training.run(
             batches,
-            settings.max_iter,
-            patience=None if to_the_end and validate is None else patience,
+            1 if incremental else settings.max_iter,
+            patience=patience if stops_early or watches_loss else None,
             validate=validate,
-            report=report,
+            watch_validation=stops_early,
+            series=incremental,
+            begin=watcher.begin_epoch,
+            report=watcher.end_epoch,
         )
-        if outcome == "exhausted" and not to_the_end:
+        if outcome == "exhausted" and not to_the_end and not incremental:
             warnings.warn(
                 f"Training reached max_iter={settings.max_iter} before it converged. Raise "
                 "max_iter or the learning rate, or scale the features.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def _split(
@@ -392,34 +517,23 @@ class BaseScratchMLP(BaseEstimator, ABC):
             raise ValueError(
                 f"validation_fraction={settings.validation_fraction} of n_samples={n_samples} "
                 f"leaves {len(rows)} rows to train on and {len(held_out)} to validate on; at "
-                "least 1 and 2 are needed. Give more data, another validation_fraction, or set "
-                "early_stopping=False."
+                "least 1 and 2 are needed, and each class keeps a row to train on. Give more "
+                "data, another validation_fraction, X_val and y_val, or set early_stopping=False."
             )
         return rows, held_out
 
     def _validator(
-        self,
-        X: Any,
-        Y: np.ndarray,
-        weights: np.ndarray | None,
-        held_out: np.ndarray | None,
-        loss: Loss,
-    ) -> Validate | None:
-        """Return what measures a network on the rows held out."""
-        if held_out is None:
-            return None
-        targets = Y[held_out].astype(np.float64)
-        weights = None if weights is None else weights[held_out].astype(np.float64)
-
-        def validate(network: Network) -> tuple[float, float]:
-            Z = network.predict(X, held_out)
-            if not np.isfinite(Z).all():
-                return nan, nan
-            score = self._score_logits(Z, targets, weights)
-            value = loss.value_and_gradient(Z, targets, weights, np.empty_like(Z))
-            return float(value), float(score)
-
-        return validate
+        self, X_val: Any, y_val: Any, training: Training, settings: Settings
+    ) -> Validator:
+        """Make what measures a network on the caller's validation data."""
+        try:
+            X, y, _ = self._validate(X_val, y_val, None, reset=False)
+            Y = self._encode(y, np.dtype(np.float64))
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"X_val and y_val do not go with X and y: {error}") from error
+        X = X.tocsr() if issparse(X) else X
+        sample_weight = self._weigh(Y, None, incremental=False)
+        return Validator(self, training, X, Y, y, sample_weight, None, settings.scoring)
 
     # Prediction -------------------------------------------------------------------------------
 
@@ -429,10 +543,15 @@ class BaseScratchMLP(BaseEstimator, ABC):
         return self.network_.predict(X.tocsr() if issparse(X) else X)
 
 
-def _example(name: str, value: Any) -> str:
+def _example(name: str, value: Any, parameter: str) -> str:
+    """Show how to pass what is named, or else the objects that have a parameter."""
     table, base = OPTION_TABLES[name]
-    make = table.get(value) if isinstance(value, str) else None
-    return f"{type(make()).__name__}(...)" if make else f"one derived from {base.__name__}"
+    options = {key: type(make()) for key, make in table.items() if make}
+    having = sorted({o.__name__ for o in options.values() if parameter in o._names()})
+    named = options.get(value) if isinstance(value, str) else None
+    if named is not None and named.__name__ in having:
+        having = [named.__name__]
+    return " or ".join(f"{o}({parameter}=...)" for o in having) or f"a {base.__name__}"
 
 
 def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:
@@ -499,10 +618,3 @@ def _is_memory_mapped(X: Any) -> bool:
             return True
         X = X.base
     return False
-
-
-def _print_row(row: dict[str, Any]) -> None:
-    parts = [f"Epoch {row['epoch']}: loss {row['loss']:.6f}"]
-    if not np.isnan(row["validation_score"]):
-        parts.append(f"validation score {row['validation_score']:.4f}")
-    print(", ".join(parts))

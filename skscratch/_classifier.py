@@ -6,13 +6,15 @@ import numpy as np
 from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from ._base import BaseScratchMLP, is_stochastic
-from .nn.losses import LogisticLogLoss, Loss, SoftmaxLogLoss
+from ._class_weight import weigh_classes, weigh_labels
+from ._settings import CLASSIFIER_LOSSES
+from .nn.losses import Loss
+from .nn.options import FRACTION, check_real, lookup
 
 
 class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
@@ -42,9 +44,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ``"sgd"``, ``"momentum"``, ``"nesterov"`` (both with momentum 0.9), ``"adagrad"``,
         ``"rmsprop"``, ``"adam"``, ``"adamw"``, ``"nadam"``, ``"lbfgs"``, or an object such as
         ``SGD(momentum=0.8, nesterov=True)``, whose parameters can be searched as
-        ``optimizer__momentum``. ``"lbfgs"`` trains on all rows at once; it refuses dropout, a
-        schedule and ``early_stopping=True``, and makes no use of ``learning_rate``,
-        ``batch_size``, ``shuffle`` and ``n_iter_no_change``.
+        ``optimizer__momentum``. ``"lbfgs"`` trains on all rows at once; it refuses dropout, batch
+        normalization, a schedule, ``clip_norm`` and ``early_stopping=True``, and makes no use of
+        ``learning_rate``, ``batch_size``, ``shuffle`` and ``n_iter_no_change``.
     l2 : float, default=1e-4
         Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights (not the biases), >= 0,
         where n is the number of rows of a batch; scikit-learn's ``alpha``. With ``"adamw"`` it
@@ -52,6 +54,10 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     dropout : float or sequence of float, default=0.0
         Share of the units that each hidden layer switches off while training, in [0, 1); one
         value for all layers or one for each.
+    normalization : {"batch", "layer"} or None, default=None
+        What normalizes each hidden layer's affine map before the activation: ``"batch"`` each
+        unit over the rows of a batch (in prediction by running averages), ``"layer"`` each row
+        over the layer's units. Both have a learned scale and shift, which ``l2`` spares.
     batch_size : int, "auto", "full" or None, default="auto"
         Rows of a mini-batch, >= 1. ``"auto"`` is 200; ``"full"`` and None take all rows. A batch
         never has more rows than there are.
@@ -59,12 +65,32 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         Step size, > 0; the schedule's base rate.
     lr_schedule : str or Schedule, default="constant"
         The learning rate over the epochs: ``"constant"``, ``"step"``, ``"exponential"``,
-        ``"cosine"``, ``"invscaling"``, ``"adaptive"``, or an object such as
-        ``StepDecay(drop=0.5, every=100)``. ``"cosine"`` reaches 0 at ``max_iter``, so that
-        training is not ended by ``tol`` before (only by early stopping).
-    loss : {"log_loss"}, default="log_loss"
-        Cross-entropy: of the softmax for more than two classes, of the logistic function for two
-        classes and for each label of a multilabel target.
+        ``"cosine"``, ``"invscaling"``, ``"adaptive"``, and over the steps ``"one_cycle"`` and
+        ``"warmup_cosine"``, or an object such as ``StepDecay(drop=0.5, every=100)``.
+        ``"cosine"``, ``"one_cycle"`` and ``"warmup_cosine"`` end at ``max_iter``, so that training
+        is not ended by ``tol`` before (only by early stopping).
+    clip_norm : float or None, default=None
+        Bound on the Euclidean norm of each step's gradient, penalty included, > 0: a longer one is
+        shortened to it. None leaves gradients as they are.
+    loss : str or Loss, default="log_loss"
+        ``"log_loss"`` is the cross-entropy: of the softmax for more than two classes, of the
+        logistic function for two classes and for each label of a multilabel target (summed over
+        the labels). ``"focal"`` weighs it by how wrong a prediction is; an object such as
+        ``Focal(gamma=1)`` makes its parameter searchable as ``loss__gamma``. Or an object of your
+        own, see `skscratch.nn.Loss`.
+    label_smoothing : float, default=0.0
+        Share of certainty taken from the targets of training, in [0, 1): a target y of 0 or 1
+        becomes ``(1 - s) y + s / K``, K being the number of classes, and 2 for each label of a
+        multilabel target. Probabilities come out less extreme. Validation loss and score are those
+        of the labels as they are.
+    class_weight : dict, "balanced", list of dict or None, default=None
+        Weights of the classes, which multiply ``sample_weight`` in training and in validation: a
+        dict from classes to weights >= 0, 1 where a class is missing; ``"balanced"`` gives each
+        class the same total weight, ``n_samples / (n_classes * count)``, rows being counted by
+        ``sample_weight``. For multilabel targets ``"balanced"`` or a list with a dict
+        ``{0: weight, 1: weight}`` for each label, which weigh the label's terms in the loss; a
+        score counts a row by the mean of its labels' weights. `partial_fit`, which does not know
+        all rows, refuses ``"balanced"``.
     max_iter : int, default=200
         Most epochs, that is passes over the data, >= 1; with ``"lbfgs"`` most iterations.
     shuffle : bool, default=True
@@ -74,7 +100,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         split, each of which has a stream of its own. Pass an int for reproducible results.
     tol : float, default=1e-4
         Least improvement of the training loss, or with early stopping of the validation score,
-        that counts as one, >= 0. With ``"lbfgs"`` the largest gradient component at convergence.
+        that counts as one, >= 0. With ``"lbfgs"`` the largest gradient component at convergence,
+        unless the loss is down to its rounding before.
     n_iter_no_change : int or inf, default=10
         Training ends after more than this many epochs in a row without improvement, >= 1. With inf
         it goes on for ``max_iter`` epochs.
@@ -86,6 +113,10 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         Share of the rows to hold out, in (0, 1), but at least 2 rows. Each class gives its share,
         unless the target is multilabel; a class of one row stays in training. Groups and time
         order are not looked at. ``"auto"`` is a tenth, but at most 10,000 rows.
+    scoring : str, callable or None, default=None
+        What is scored on the validation rows: ``"loss"`` (its negative), a name or scorer that
+        scikit-learn takes (it sees a fitted predictor, and sample weights if it takes them), or
+        None for accuracy. Greater is better.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's state of the last call instead
         of starting anew. A schedule with an end, such as ``"cosine"``, starts anew.
@@ -163,10 +194,14 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         optimizer="adam",
         l2=1e-4,
         dropout=0.0,
+        normalization=None,
         batch_size="auto",
         learning_rate=1e-3,
         lr_schedule="constant",
+        clip_norm=None,
         loss="log_loss",
+        label_smoothing=0.0,
+        class_weight=None,
         max_iter=200,
         shuffle=True,
         random_state=None,
@@ -174,6 +209,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         n_iter_no_change=10,
         early_stopping=False,
         validation_fraction=0.1,
+        scoring=None,
         warm_start=False,
         dtype="auto",
         verbose=False,
@@ -184,10 +220,14 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         self.optimizer = optimizer
         self.l2 = l2
         self.dropout = dropout
+        self.normalization = normalization
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.lr_schedule = lr_schedule
+        self.clip_norm = clip_norm
         self.loss = loss
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
@@ -195,12 +235,21 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.warm_start = warm_start
         self.dtype = dtype
         self.verbose = verbose
 
     @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self,
+        X: Any,
+        y: Any,
+        classes: Any = None,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+    ) -> Self:
         """Train for one epoch on X and y, going on from where the last call ended.
 
         Parameters
@@ -214,6 +263,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             targets the label numbers, ``np.arange(n_labels)``.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, >= 0; None means 1 everywhere.
+        X_val, y_val : array-like, default=None
+            Validation data. Loss and score on it are in ``history_``. With ``early_stopping`` the
+            score is watched over the calls: once it has not improved for more than
+            ``n_iter_no_change`` of them, the weights with the best score are restored, and further
+            calls warn and make no update.
 
         Returns
         -------
@@ -237,7 +291,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
                 f"classes={classes!r} is not the same as on the last call to partial_fit or fit, "
                 f"which was {self.classes_!r}."
             )
-        return self._partial_fit(X, y, sample_weight, classes)
+        return self._partial_fit(X, y, sample_weight, X_val, y_val, classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the logits that `predict_proba` is the link of.
@@ -285,9 +339,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             Probabilities in float64, in the order of ``classes_``. Rows sum to 1, unless labels
             are independent (multilabel).
         """
-        Z = self._logits(X)
-        # Two classes have one logit; the first class's is its negative.
-        return self._training.loss.inverse_link(np.hstack([-Z, Z]) if self._is_binary() else Z)
+        return self._probabilities(self._logits(X))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of each class's probability, accurate however small that is.
@@ -303,9 +355,15 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             Logarithms of what `predict_proba` returns.
         """
         Z = self._logits(X)
+        if self.out_activation_ not in ("logistic", "softmax"):  # a loss of the user's own
+            return np.log(self._probabilities(Z))
         if self._is_binary():
             return log_expit(np.hstack([-Z, Z]))
         return log_expit(Z) if self._multilabel else log_softmax(Z, axis=1)
+
+    def _probabilities(self, Z: np.ndarray) -> np.ndarray:
+        # Two classes have one logit; the first class's is its negative.
+        return self._training.loss.inverse_link(np.hstack([-Z, Z]) if self._is_binary() else Z)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -340,10 +398,12 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             return
         if classes is None and sample_weight is not None:
             seen = np.unique(y[sample_weight > 0])
-        if min(len(self.classes_), len(seen) if classes is None else 2) < 2:
+        known = seen if classes is None else self.classes_
+        if len(known) < 2:
+            weighted = "" if sample_weight is None else " with rows of positive weight"
             raise ValueError(
-                f"{type(self).__name__} needs at least two classes, got one class with rows of "
-                f"positive weight: {seen.tolist()}."
+                f"{type(self).__name__} needs at least two classes, got one class{weighted}: "
+                f"{known.tolist()}."
             )
 
     def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -379,14 +439,57 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         return 1 if self._is_binary() else len(self.classes_)
 
     def _make_loss(self) -> Loss:
-        if self.loss != "log_loss":
-            raise ValueError(f"loss must be 'log_loss', got {self.loss!r}.")
-        return LogisticLogLoss() if self._multilabel or self._is_binary() else SoftmaxLogLoss()
+        loss = lookup("loss", self.loss, CLASSIFIER_LOSSES, Loss)
+        exclusive = not (self._multilabel or self._is_binary())
+        loss = loss if exclusive else loss.for_labels()
+        if loss.out_activation in ("identity", "exp", "logistic" if exclusive else "softmax"):
+            target = "more than two classes" if exclusive else "two classes or independent labels"
+            raise ValueError(
+                f"loss={self.loss!r} gives no probabilities of {target}: its output activation is "
+                f"{loss.out_activation!r}. Take 'log_loss' or a Focal object."
+            )
+        return loss
+
+    def _soften(self, Y: np.ndarray) -> np.ndarray:
+        share = check_real("label_smoothing", self.label_smoothing, FRACTION)
+        if share == 0:
+            return Y
+        n_classes = 2 if self._multilabel or self._is_binary() else len(self.classes_)
+        return (1 - share) * Y + share / n_classes
+
+    def _weigh(
+        self, Y: np.ndarray, sample_weight: np.ndarray | None, incremental: bool
+    ) -> np.ndarray | None:
+        if self.class_weight is None:
+            return sample_weight
+        if incremental and isinstance(self.class_weight, str):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} is not supported by partial_fit, which does "
+                "not know how frequent the classes are in rows to come. Pass a dict, such as "
+                "sklearn.utils.class_weight.compute_class_weight('balanced', ...) makes from a "
+                "sample of y."
+            )
+        index = self._strata(Y)
+        if index is None:
+            weights = weigh_labels(self.class_weight, Y, sample_weight)
+        else:
+            weights = weigh_classes(self.class_weight, self.classes_, index, sample_weight)
+        if not np.any(weights):
+            raise ValueError(
+                f"class_weight={self.class_weight!r} leaves no row with a weight; give more "
+                "classes one."
+            )
+        return weights
 
     def _score_logits(self, Z: np.ndarray, Y: np.ndarray, sample_weight: Any) -> float:
         decided = self._decide(Z)
-        truth = Y if self._multilabel else (Y[:, 0] if self._is_binary() else Y.argmax(axis=1))
-        return accuracy_score(truth, decided, sample_weight=sample_weight)
+        if self._multilabel:
+            correct = (decided == Y).all(axis=1)
+        else:
+            correct = decided == (Y[:, 0] if self._is_binary() else Y.argmax(axis=1))
+        # scikit-learn's accuracy_score looks at all labels first, which takes longer than a small
+        # epoch; here they are known.
+        return float(np.average(correct, weights=sample_weight))
 
     def _strata(self, Y: np.ndarray) -> np.ndarray | None:
         if self._multilabel:

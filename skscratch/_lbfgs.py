@@ -2,7 +2,7 @@
 
 import time
 import warnings
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite, nan
 from typing import Any
@@ -15,7 +15,7 @@ from .nn.batches import Batches
 from .nn.network import Workspace
 from .nn.optimizers import Optimizer
 from .nn.options import integer
-from .nn.training import Training, loss_and_gradient
+from .nn.training import Training, Validate, loss_and_gradient
 
 
 @dataclass
@@ -49,7 +49,8 @@ class LBFGS(Optimizer):
         batches: Batches,
         max_iter: int,
         tol: float,
-        report: Callable[[dict[str, Any]], None] | None = None,
+        validate: Validate | None = None,
+        watcher: Any = None,
     ) -> None:
         """Move the network's parameters to a minimum of the loss over the whole data.
 
@@ -63,8 +64,11 @@ class LBFGS(Optimizer):
             Most iterations.
         tol : float
             Stop when no component of the gradient is larger.
-        report : callable, optional
-            Called with each iteration's row of the history.
+        validate : callable, optional
+            Gives the loss and the score on data held out, for the history.
+        watcher : object, optional
+            Its ``begin_epoch`` and ``end_epoch`` are called after each iteration, the latter with
+            the row of the history; a true answer ends the search.
 
         Raises
         ------
@@ -102,19 +106,24 @@ class LBFGS(Optimizer):
             settled[...] = intermediate_result.x
             clock.epoch += 1
             clock.samples += batches.n_samples
+            training.epochs_made += 1
+            vector[...] = settled  # a line search may have tried others since
+            validation_loss, score = validate(training.network) if validate else (nan, nan)
             now = time.perf_counter()
             row = training.record(
                 len(training.history["epoch"]) + 1,
                 float(intermediate_result.fun),
-                nan,
-                nan,
+                validation_loss,
+                score,
                 nan,
                 float(np.linalg.norm(gradient)),
                 now - started,
             )
             started = now
-            if report:
-                report(row)
+            if watcher is not None:
+                watcher.begin_epoch()  # SciPy tells of an iteration's end only
+                if watcher.end_epoch(row):
+                    raise StopIteration
 
         try:
             result = minimize(
@@ -133,6 +142,9 @@ class LBFGS(Optimizer):
                     "ftol": 64 * float(np.finfo(vector.dtype).eps),
                 },
             )
+            if result.nit == 0:  # the start is a minimum already
+                with suppress(StopIteration):
+                    after_iteration(result)
         except KeyboardInterrupt:
             warnings.warn(
                 f"Training was interrupted after {len(training.history['epoch'])} iterations; "
@@ -141,13 +153,11 @@ class LBFGS(Optimizer):
             )
             vector[...] = settled
             return
-        if result.nit == 0:  # the start is a minimum already
-            after_iteration(result)
         vector[...] = result.x
-        if not result.success:
+        if not result.success and result.status != 99:  # 99: a callback ended it
             warnings.warn(
                 f"L-BFGS stopped before it converged: {result.message}. Raise max_iter or "
                 "LBFGS(max_fun=...), raise tol, or scale the features.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )

@@ -1,5 +1,6 @@
 """The regressor: targets to standardized columns on the way in, and back on the way out."""
 
+from contextlib import suppress
 from typing import Any, Self
 
 import numpy as np
@@ -11,15 +12,17 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseScratchMLP, is_stochastic
-from .nn.losses import Loss, SquaredError
+from ._settings import REGRESSOR_LOSSES
+from .nn.losses import Loss
 from .nn.network import cast
+from .nn.options import REAL_LINE, lookup
 
 
 class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     """Multilayer perceptron regressor, written from scratch in NumPy.
 
-    Trains a network of fully connected layers on the squared error. Targets may have one output
-    or several.
+    Trains a network of fully connected layers on the squared error, or on another loss: for the
+    median, a quantile, counts or positive amounts. Targets may have one output or several.
 
     Parameters
     ----------
@@ -42,9 +45,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``"sgd"``, ``"momentum"``, ``"nesterov"`` (both with momentum 0.9), ``"adagrad"``,
         ``"rmsprop"``, ``"adam"``, ``"adamw"``, ``"nadam"``, ``"lbfgs"``, or an object such as
         ``SGD(momentum=0.8, nesterov=True)``, whose parameters can be searched as
-        ``optimizer__momentum``. ``"lbfgs"`` trains on all rows at once; it refuses dropout, a
-        schedule and ``early_stopping=True``, and makes no use of ``learning_rate``,
-        ``batch_size``, ``shuffle`` and ``n_iter_no_change``.
+        ``optimizer__momentum``. ``"lbfgs"`` trains on all rows at once; it refuses dropout, batch
+        normalization, a schedule, ``clip_norm`` and ``early_stopping=True``, and makes no use of
+        ``learning_rate``, ``batch_size``, ``shuffle`` and ``n_iter_no_change``.
     l2 : float, default=1e-4
         Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights (not the biases), >= 0,
         where n is the number of rows of a batch; scikit-learn's ``alpha``. With ``"adamw"`` it
@@ -52,6 +55,10 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     dropout : float or sequence of float, default=0.0
         Share of the units that each hidden layer switches off while training, in [0, 1); one
         value for all layers or one for each.
+    normalization : {"batch", "layer"} or None, default=None
+        What normalizes each hidden layer's affine map before the activation: ``"batch"`` each
+        unit over the rows of a batch (in prediction by running averages), ``"layer"`` each row
+        over the layer's units. Both have a learned scale and shift, which ``l2`` spares.
     batch_size : int, "auto", "full" or None, default="auto"
         Rows of a mini-batch, >= 1. ``"auto"`` is 200; ``"full"`` and None take all rows. A batch
         never has more rows than there are.
@@ -59,15 +66,33 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         Step size, > 0; the schedule's base rate.
     lr_schedule : str or Schedule, default="constant"
         The learning rate over the epochs: ``"constant"``, ``"step"``, ``"exponential"``,
-        ``"cosine"``, ``"invscaling"``, ``"adaptive"``, or an object such as
-        ``StepDecay(drop=0.5, every=100)``. ``"cosine"`` reaches 0 at ``max_iter``, so that
-        training is not ended by ``tol`` before (only by early stopping).
-    loss : {"squared_error"}, default="squared_error"
-        Half the squared error, averaged over the outputs.
+        ``"cosine"``, ``"invscaling"``, ``"adaptive"``, and over the steps ``"one_cycle"`` and
+        ``"warmup_cosine"``, or an object such as ``StepDecay(drop=0.5, every=100)``.
+        ``"cosine"``, ``"one_cycle"`` and ``"warmup_cosine"`` end at ``max_iter``, so that training
+        is not ended by ``tol`` before (only by early stopping).
+    clip_norm : float or None, default=None
+        Bound on the Euclidean norm of each step's gradient, penalty included, > 0: a longer one is
+        shortened to it. None leaves gradients as they are.
+    loss : str or Loss, default="squared_error"
+        What is minimized, averaged over the outputs:
+
+        - ``"squared_error"``: half the squared error; predicts the mean.
+        - ``"absolute_error"``: predicts the median, and heeds outliers less.
+        - ``"huber"``: squared for small errors, absolute for large ones.
+        - ``"quantile"``: the pinball loss, of the median unless an object says otherwise.
+        - ``"poisson"``, ``"gamma"``: half the deviance, for targets >= 0 and > 0; the network
+          learns the logarithm of the mean, and its output biases start at that of y's mean.
+
+        Or an object such as ``Huber(delta=1.35)`` or ``Pinball(quantile=0.9)``, whose parameter can
+        be searched as ``loss__quantile``, or one of your own, see `skscratch.nn.Loss`.
+        ``"absolute_error"`` and ``"quantile"`` have no derivative at 0: ``"lbfgs"``, made for
+        smooth losses, may stop short of their minimum, with a warning; a stochastic optimizer with
+        a decaying schedule gets closer.
     standardize_target : bool, default=True
         Whether to train on targets with mean 0 and standard deviation 1 in each output (weighted
         by ``sample_weight``; a constant output is only centered). Predictions and scores are in
-        y's units all the same, ``loss_`` is in those of training.
+        y's units all the same, ``loss_`` and the delta of ``Huber`` are in those of training.
+        ``"poisson"``, ``"gamma"`` and other losses with a link or limited targets ignore it.
     max_iter : int, default=200
         Most epochs, that is passes over the data, >= 1; with ``"lbfgs"`` most iterations.
     shuffle : bool, default=True
@@ -77,7 +102,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         split, each of which has a stream of its own. Pass an int for reproducible results.
     tol : float, default=1e-4
         Least improvement of the training loss, or with early stopping of the validation score,
-        that counts as one, >= 0. With ``"lbfgs"`` the largest gradient component at convergence.
+        that counts as one, >= 0. With ``"lbfgs"`` the largest gradient component at convergence,
+        unless the loss is down to its rounding before.
     n_iter_no_change : int or inf, default=10
         Training ends after more than this many epochs in a row without improvement, >= 1. With inf
         it goes on for ``max_iter`` epochs.
@@ -88,6 +114,10 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     validation_fraction : float or "auto", default=0.1
         Share of the rows to hold out, in (0, 1), but at least 2 rows. Groups and time order are
         not looked at. ``"auto"`` is a tenth, but at most 10,000 rows.
+    scoring : str, callable or None, default=None
+        What is scored on the validation rows: ``"loss"`` (its negative), a name or scorer that
+        scikit-learn takes (it sees a fitted predictor, and sample weights if it takes them), or
+        None for R2. Greater is better.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's state of the last call instead
         of starting anew. A schedule with an end, such as ``"cosine"``, starts anew.
@@ -126,7 +156,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     n_layers_, n_outputs_ : int
         Number of layers, input and output included, and of the network's outputs.
     out_activation_ : str
-        Function that turns logits into predictions: ``"identity"``.
+        Function that turns logits into predictions: ``"identity"``, or ``"exp"`` for ``"poisson"``
+        and ``"gamma"``.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str of shape (n_features_in_,)
@@ -162,9 +193,11 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         optimizer="adam",
         l2=1e-4,
         dropout=0.0,
+        normalization=None,
         batch_size="auto",
         learning_rate=1e-3,
         lr_schedule="constant",
+        clip_norm=None,
         loss="squared_error",
         standardize_target=True,
         max_iter=200,
@@ -174,6 +207,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         n_iter_no_change=10,
         early_stopping=False,
         validation_fraction=0.1,
+        scoring=None,
         warm_start=False,
         dtype="auto",
         verbose=False,
@@ -184,9 +218,11 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         self.optimizer = optimizer
         self.l2 = l2
         self.dropout = dropout
+        self.normalization = normalization
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.lr_schedule = lr_schedule
+        self.clip_norm = clip_norm
         self.loss = loss
         self.standardize_target = standardize_target
         self.max_iter = max_iter
@@ -196,12 +232,15 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         self.n_iter_no_change = n_iter_no_change
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.scoring = scoring
         self.warm_start = warm_start
         self.dtype = dtype
         self.verbose = verbose
 
     @available_if(is_stochastic)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> Self:
         """Train for one epoch on X and y, going on from where the last call ended.
 
         Mean and scale of a standardized target are those of the first call.
@@ -214,6 +253,11 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
             The targets.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, >= 0; None means 1 everywhere.
+        X_val, y_val : array-like, default=None
+            Validation data. Loss and score on it are in ``history_``. With ``early_stopping`` the
+            score is watched over the calls: once it has not improved for more than
+            ``n_iter_no_change`` of them, the weights with the best score are restored, and further
+            calls warn and make no update.
 
         Returns
         -------
@@ -225,7 +269,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ValueError, TypeError
             As `fit`. The estimator then stays as it was before the call.
         """
-        return self._partial_fit(X, y, sample_weight)
+        return self._partial_fit(X, y, sample_weight, X_val, y_val)
 
     def predict(self, X: Any) -> np.ndarray:
         """Predict the targets.
@@ -249,6 +293,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
+        with suppress(TypeError, ValueError):  # fit says what is wrong with the loss
+            tags.target_tags.positive_only = -1.0 not in self._make_loss().target_domain
         return tags
 
     def _clean_target(self, y: Any) -> np.ndarray:
@@ -264,7 +310,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
             )
         self._n_targets = y.shape[1]
         self._target_scaler = None
-        if self.standardize_target:
+        loss = self._make_loss()
+        is_shiftable = loss.out_activation == "identity" and loss.target_domain == REAL_LINE
+        if self.standardize_target and is_shiftable:
             self._target_scaler = StandardScaler().fit(y, sample_weight=sample_weight)
 
     def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -274,16 +322,23 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
             )
         if self._target_scaler is not None:
             y = self._target_scaler.transform(y)
-        return cast(y, dtype)
+        Y = cast(y, dtype)
+        domain = self._make_loss().target_domain
+        for end in (Y.min(), Y.max()):
+            if end not in domain:
+                raise ValueError(
+                    f"loss={self.loss!r} needs targets in {domain}, got {end:g} (in {dtype}). "
+                    "Shift or transform y, or take another loss."
+                )
+        return Y
 
     def _n_logits(self) -> int:
         return self._n_targets
 
     def _make_loss(self) -> Loss:
-        if self.loss != "squared_error":
-            raise ValueError(f"loss must be 'squared_error', got {self.loss!r}.")
-        return SquaredError()
+        return lookup("loss", self.loss, REGRESSOR_LOSSES, Loss)
 
     def _score_logits(self, Z: np.ndarray, Y: np.ndarray, sample_weight: Any) -> float:
         # R2 is the same in standardized units as in y's own.
-        return r2_score(Y, Z, sample_weight=sample_weight)
+        predicted = self._make_loss().inverse_link(Z)
+        return r2_score(Y, predicted, sample_weight=sample_weight)

@@ -1,20 +1,26 @@
 """Settings: an estimator's parameters, checked and turned into objects.
 
-`resolve` is where every constructor parameter is judged; nothing else reads them raw. It runs at
-the start of each fit, before any state changes.
+`resolve` judges the parameters that both estimators share, at the start of each fit and before any
+state changes. What concerns the targets (``loss``, ``class_weight``, ...) each estimator judges
+itself.
 """
 
+import difflib
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.metrics import get_scorer_names
 
 from ._lbfgs import LBFGS
 from .nn.activations import ACTIVATIONS, Activation
 from .nn.initializers import INITIALIZERS, Initializer
+from .nn.layers import NORMALIZATIONS
+from .nn.losses import LOSSES, Loss
 from .nn.optimizers import OPTIMIZERS, Optimizer
 from .nn.options import (
     FRACTION,
@@ -28,11 +34,18 @@ from .nn.options import (
 from .nn.schedules import SCHEDULES, Constant, Schedule
 
 ALL_OPTIMIZERS = {**OPTIMIZERS, "lbfgs": LBFGS}
+CLASSIFIER_LOSSES = {name: LOSSES[name] for name in ("log_loss", "focal")}
+REGRESSOR_LOSSES = {
+    name: make
+    for name, make in LOSSES.items()
+    if name not in (*CLASSIFIER_LOSSES, "binary_log_loss", "binary_focal")
+}
 OPTION_TABLES: dict[str, tuple[dict, type]] = {
     "activation": (ACTIVATIONS, Activation),
     "init": ({"auto": None, **INITIALIZERS}, Initializer),
     "optimizer": (ALL_OPTIMIZERS, Optimizer),
     "lr_schedule": (SCHEDULES, Schedule),
+    "loss": ({**CLASSIFIER_LOSSES, **REGRESSOR_LOSSES}, Loss),
 }
 """For each parameter that takes a name or an object: the names, and the objects' base."""
 
@@ -54,14 +67,17 @@ class Settings:
     optimizer: Optimizer
     l2: float
     dropout: list[float]
+    normalization: str | None
     batch_size: int | None
     learning_rate: float
     schedule: Schedule
+    clip_norm: float | None
     max_iter: int
     shuffle: bool
     tol: float
     n_iter_no_change: float
     early_stopping: bool | str
+    scoring: Any
     validation_fraction: float | None
     verbose: bool
     warm_start: bool
@@ -72,11 +88,22 @@ class Settings:
         """Rows of a batch; None for all of them."""
         return None if isinstance(self.optimizer, LBFGS) else self.batch_size
 
-    def holds_out(self, n_samples: int) -> bool:
-        """Say whether fit keeps a validation part of so many rows."""
+    def stops_early(self, n_samples: int, has_validation_data: bool, incremental: bool) -> bool:
+        """Say whether the validation score decides when to stop."""
+        if isinstance(self.optimizer, LBFGS) or not self.early_stopping:
+            return False
+        if has_validation_data:
+            return True
         if self.early_stopping == "auto":
-            return n_samples >= AUTO_EARLY_STOPPING_FROM and not isinstance(self.optimizer, LBFGS)
-        return bool(self.early_stopping)
+            return n_samples >= AUTO_EARLY_STOPPING_FROM and not incremental
+        if incremental:
+            warnings.warn(
+                "early_stopping=True has no effect in partial_fit without X_val and y_val: a call "
+                "makes one epoch and holds no rows out.",
+                UserWarning,
+                stacklevel=6,
+            )
+        return not incremental
 
     def n_validation(self, n_samples: int) -> int:
         """Return how many of so many rows to hold out: rounded up, and at least 2.
@@ -136,14 +163,19 @@ def resolve(params: dict[str, Any]) -> Settings:
         optimizer=_option("optimizer", params["optimizer"]),
         l2=check_real("l2", params["l2"], NON_NEGATIVE),
         dropout=dropout,
+        normalization=_choice("normalization", params["normalization"], (None, *NORMALIZATIONS)),
         batch_size=_batch_size(params["batch_size"]),
         learning_rate=check_real("learning_rate", params["learning_rate"], POSITIVE),
         schedule=_option("lr_schedule", params["lr_schedule"]),
+        clip_norm=None
+        if params["clip_norm"] is None
+        else check_real("clip_norm", params["clip_norm"], POSITIVE),
         max_iter=check_integer("max_iter", params["max_iter"], 1),
         shuffle=_choice("shuffle", params["shuffle"], (True, False)),
         tol=check_real("tol", params["tol"], NON_NEGATIVE),
         n_iter_no_change=_patience(params["n_iter_no_change"]),
         early_stopping=_choice("early_stopping", params["early_stopping"], (True, False, "auto")),
+        scoring=_scoring(params["scoring"]),
         validation_fraction=_validation_fraction(params["validation_fraction"]),
         verbose=_verbose(params["verbose"]),
         warm_start=_choice("warm_start", params["warm_start"], (True, False)),
@@ -201,6 +233,24 @@ def _batch_size(value: Any) -> int | None:
     return check_integer("batch_size", value, 1)
 
 
+def _scoring(value: Any) -> Any:
+    if value is None or callable(value) or (isinstance(value, str) and value == "loss"):
+        return value
+    if not isinstance(value, str):
+        raise TypeError(
+            f"scoring must be None, 'loss', a scorer's name or a callable, got {value!r}."
+        )
+    names = get_scorer_names()
+    if value not in names:
+        near = difflib.get_close_matches(value, [*names, "loss"])
+        hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ValueError(
+            f"Unknown scoring {value!r}.{hint} It may be None, 'loss', a callable, or a name that "
+            "sklearn.metrics.get_scorer_names() lists."
+        )
+    return value
+
+
 def _validation_fraction(value: Any) -> float | None:
     if isinstance(value, str) and value == "auto":
         return None
@@ -228,6 +278,8 @@ def _check_lbfgs(settings: Settings) -> None:
     """L-BFGS needs the same loss at each evaluation, over all rows; refuse what prevents it."""
     refused = {
         "dropout": any(settings.dropout),
+        "normalization": settings.normalization == "batch",
+        "clip_norm": settings.clip_norm is not None,
         "lr_schedule": not isinstance(settings.schedule, Constant),
         "early_stopping": settings.early_stopping is True,
     }

@@ -17,14 +17,20 @@ from skscratch import (
     Adam,
     Adaptive,
     ExponentialDecay,
+    Focal,
+    Huber,
     InverseScaling,
     LeakyReLU,
     Nadam,
     Normal,
+    OneCycle,
     Orthogonal,
+    Pinball,
     RMSprop,
     StepDecay,
+    WarmupCosine,
 )
+from skscratch.nn import LogisticLogLoss, SoftmaxLogLoss
 
 from .conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
 
@@ -91,6 +97,10 @@ BAD_PARAMETERS = [
     ({"dropout": None}, TypeError, "dropout", r"\[0, 1\)", "got None"),
     ({"dropout": [0.1, 0.2]}, ValueError, "dropout", "one per hidden layer", "has 2"),
     ({"dropout": [1.5]}, ValueError, "dropout", r"\[0, 1\)", "got 1.5"),
+    ({"normalization": "bach"}, ValueError, "normalization must be None or 'batch'", "got 'bach'"),
+    ({"normalization": "none"}, ValueError, "normalization", "'layer'", "got 'none'"),
+    ({"normalization": True}, ValueError, "normalization", "'layer'", "got True"),
+    ({"normalization": ["batch"]}, ValueError, "normalization", "'layer'", r"got \['batch'\]"),
     ({"batch_size": 0}, ValueError, "batch_size", "integer >= 1", "got 0"),
     ({"batch_size": -5}, ValueError, "batch_size", "integer >= 1", "got -5"),
     ({"batch_size": 32.0}, TypeError, "batch_size", "integer >= 1", "got 32.0"),
@@ -112,7 +122,24 @@ BAD_PARAMETERS = [
     ({"lr_schedule": InverseScaling(power=0)}, ValueError, r"\(power", r"\(0, inf\)", "got 0"),
     ({"lr_schedule": Adaptive(factor=1)}, ValueError, r"\(factor", r"\(1, inf\)", "got 1"),
     ({"lr_schedule": Adaptive(minimum=0)}, ValueError, r"\(minimum", r"\(0, inf\)", "got 0"),
+    ({"lr_schedule": "onecycle"}, ValueError, "lr_schedule 'onecycle'", "Did you mean 'one_cycle'"),
+    ({"lr_schedule": OneCycle(warmup=0)}, ValueError, r"OneCycle\(warmup", r"\(0, 1\)", "got 0"),
+    ({"lr_schedule": OneCycle(warmup=1.0)}, ValueError, r"\(warmup", r"\(0, 1\)", "got 1.0"),
+    ({"lr_schedule": OneCycle(start=0.5)}, ValueError, r"\(start", r"\[1, inf\)", "got 0.5"),
+    ({"lr_schedule": OneCycle(end=INF)}, ValueError, r"\(end", r"\[1, inf\)", "got inf"),
+    ({"lr_schedule": WarmupCosine(warmup=1)}, ValueError, r"\(warmup", r"\[0, 1\)", "got 1"),
+    ({"lr_schedule": WarmupCosine(warmup="0.1")}, TypeError, r"\(warmup", "got '0.1'"),
+    ({"clip_norm": 0}, ValueError, "clip_norm", r"\(0, inf\)", "got 0"),
+    ({"clip_norm": -1.0}, ValueError, "clip_norm", r"\(0, inf\)", "got -1.0"),
+    ({"clip_norm": NAN}, ValueError, "clip_norm", r"\(0, inf\)", "got nan"),
+    ({"clip_norm": INF}, ValueError, "clip_norm", r"\(0, inf\)", "got inf"),
+    ({"clip_norm": "1"}, TypeError, "clip_norm", r"\(0, inf\)", "got '1'"),
+    ({"clip_norm": True}, TypeError, "clip_norm", r"\(0, inf\)", "got True"),
     ({"loss": "hinge"}, ValueError, "loss", "'(log_loss|squared_error)'", "'hinge'"),
+    ({"loss": Focal}, TypeError, "loss", "class Focal", "call it"),
+    ({"loss": None}, TypeError, "loss", "'(log_loss|squared_error)'", "got None"),
+    ({"loss": SGD()}, TypeError, "loss", "Loss", "got SGD"),
+    ({"loss": np.abs}, TypeError, "loss", "Loss", "absolute"),
     ({"max_iter": 0}, ValueError, "max_iter", "integer >= 1", "got 0"),
     ({"max_iter": 1e3}, TypeError, "max_iter", "integer >= 1", "got 1000.0"),
     ({"shuffle": "no"}, ValueError, "shuffle", "True or False", "got 'no'"),
@@ -137,8 +164,38 @@ BAD_PARAMETERS = [
     ({"optimizer": LBFGS(), "dropout": [0.1]}, ValueError, "dropout", "'lbfgs'"),
     ({"optimizer": "lbfgs", "lr_schedule": "step"}, ValueError, "lr_schedule", "'lbfgs'"),
     ({"optimizer": "lbfgs", "early_stopping": True}, ValueError, "early_stopping", "'lbfgs'"),
+    ({"optimizer": "lbfgs", "normalization": "batch"}, ValueError, "normalization", "'lbfgs'"),
+    ({"optimizer": "lbfgs", "clip_norm": 1.0}, ValueError, "clip_norm", "'lbfgs'"),
+    ({"optimizer": "lbfgs", "lr_schedule": "one_cycle"}, ValueError, "lr_schedule", "'lbfgs'"),
+]
+CLASSIFIER_ONLY = [
+    ({"loss": "logloss"}, ValueError, "loss 'logloss'", "Did you mean 'log_loss'"),
+    ({"loss": "squared_error"}, ValueError, "Unknown loss 'squared_error'", "'log_loss'"),
+    ({"loss": Focal(gamma=-1)}, ValueError, r"Focal\(gamma", r"\[0, inf\)", "got -1"),
+    ({"loss": Huber()}, ValueError, r"Huber\(", "no probabilities", "'log_loss'"),
+    ({"loss": LogisticLogLoss()}, ValueError, "no probabilities of more than two classes"),
+    ({"label_smoothing": 1}, ValueError, "label_smoothing", r"\[0, 1\)", "got 1"),
+    ({"label_smoothing": -0.1}, ValueError, "label_smoothing", r"\[0, 1\)", "got -0.1"),
+    ({"label_smoothing": NAN}, ValueError, "label_smoothing", r"\[0, 1\)", "got nan"),
+    ({"label_smoothing": None}, TypeError, "label_smoothing", r"\[0, 1\)", "got None"),
+    ({"label_smoothing": True}, TypeError, "label_smoothing", r"\[0, 1\)", "got True"),
+    ({"class_weight": "balance"}, ValueError, "class_weight", "'balanced'", "got 'balance'"),
+    ({"class_weight": 2.0}, ValueError, "class_weight", "'balanced'", "got 2.0"),
+    ({"class_weight": [{0: 1, 1: 2}]}, ValueError, "class_weight", "a dict", r"got \[\{0: 1"),
+    ({"class_weight": {3: 1, 0: 2}}, ValueError, r"classes \[3\].*known classes \[0, 1, 2\]"),
+    ({"class_weight": {"a": 1}}, ValueError, r"classes \['a'\].*known classes \[0, 1, 2\]"),
+    ({"class_weight": {1: -2}}, ValueError, r"class_weight\[1\]", r"\[0, inf\)", "got -2"),
+    ({"class_weight": {1: INF}}, ValueError, r"class_weight\[1\]", r"\[0, inf\)", "got inf"),
+    ({"class_weight": {1: NAN}}, ValueError, r"class_weight\[1\]", r"\[0, inf\)", "got nan"),
+    ({"class_weight": {1: "2"}}, TypeError, r"class_weight\[1\]", "number", "got '2'"),
+    ({"class_weight": {0: 0, 1: 0, 2: 0}}, ValueError, "class_weight=", "no row with a weight"),
 ]
 REGRESSOR_ONLY = [
+    ({"loss": "hubber"}, ValueError, "loss 'hubber'", "Did you mean 'huber'"),
+    ({"loss": "log_loss"}, ValueError, "Unknown loss 'log_loss'", "'squared_error'"),
+    ({"loss": Huber(delta=0)}, ValueError, r"Huber\(delta", r"\(0, inf\)", "got 0"),
+    ({"loss": Pinball(quantile=1)}, ValueError, r"Pinball\(quantile", r"\(0, 1\)", "got 1"),
+    ({"loss": Pinball(quantile="0.5")}, TypeError, r"Pinball\(quantile", "got '0.5'"),
     ({"standardize_target": "yes"}, ValueError, "standardize_target", "True or False", "got 'yes'"),
     ({"standardize_target": 1}, ValueError, "standardize_target", "True or False", "got 1"),
     (
@@ -152,7 +209,7 @@ REGRESSOR_ONLY = [
 
 def bad_parameters():
     for make, data in ((classifier, iris), (regressor, diabetes)):
-        for case in BAD_PARAMETERS + (REGRESSOR_ONLY if make is regressor else []):
+        for case in BAD_PARAMETERS + (REGRESSOR_ONLY if make is regressor else CLASSIFIER_ONLY):
             yield pytest.param(make, data, *case[:2], case[2:], id=f"{make.__name__}-{case[0]}")
 
 
@@ -253,6 +310,37 @@ def assert_fails_without_trace(estimator, X, call, error, patterns):
     else:
         with pytest.raises(NotFittedError):
             estimator.predict(X)
+
+
+# (class_weight, what the message has to match) with three labels
+BAD_LABEL_WEIGHTS = [
+    ({0: 1, 1: 2}, "multilabel.*a list with a dict", r"got \{0: 1, 1: 2\}"),
+    ("balance", "multilabel.*'balanced'", "got 'balance'"),
+    (["balanced"] * 3, "multilabel.*a list with a dict", r"got \['balanced'"),
+    ([{0: 1}] * 2, "a dict for each label", "y has 3, class_weight has 2"),
+    ([{0: 1}, {}, {2: 1}], r"classes \[2\].*known classes \[0, 1\]"),
+    ([{0: 1}, {}, {1: -1}], r"class_weight\[1\] must be a number in \[0, inf\), got -1"),
+]
+
+
+@pytest.mark.parametrize("case", BAD_LABEL_WEIGHTS, ids=lambda case: repr(case[0]))
+def test_bad_class_weight_of_labels(case):
+    class_weight, *patterns = case
+    X, Y = multilabel()
+    estimator = classifier(max_iter=1).fit(X, Y).set_params(class_weight=class_weight)
+    assert_fails_without_trace(estimator, X, lambda est: est.fit(X, Y), ValueError, patterns)
+
+
+@pytest.mark.parametrize("data", [cancer, multilabel])
+def test_a_softmax_of_one_logit_or_of_labels_is_refused_unless_it_has_a_form_for_them(data):
+    class Mine(SoftmaxLogLoss):
+        def for_labels(self):
+            return self
+
+    X, y = data()
+    assert classifier(max_iter=1, loss=SoftmaxLogLoss()).fit(X, y).out_activation_ == "logistic"
+    with pytest.raises(ValueError, match=r"no probabilities of two classes or.*'softmax'"):
+        classifier(loss=Mine()).fit(X, y)
 
 
 @pytest.mark.parametrize(("make", "data", "params", "error", "patterns"), bad_parameters())
@@ -441,6 +529,7 @@ def test_partial_fit_is_hidden_with_lbfgs(make, optimizer):
 FIXED = {
     "hidden_layer_sizes": ((8, 8), ["hidden_layer_sizes=", r"\(8, 8\)", "warm_start=False"]),
     "dtype": ("float32", ["dtype='float32'", "float64", "warm_start=False"]),
+    "normalization": ("batch", ["normalization='batch' differs from the None", "warm_start=False"]),
 }
 
 
@@ -475,6 +564,9 @@ BAD_NESTED = [
     ({"optimizer": SGD()}, {"optimizer": "adam", "optimizer__beta1": 0.5}, r"such as \w*=?Adam\("),
     ({"lr_schedule": "step"}, {"lr_schedule__drop": 0.5}, r"such as \w*=?StepDecay\("),
     ({"init": "normal"}, {"init__std": 0.5}, "init='normal'", r"such as \w*=?Normal\("),
+    ({"loss": "focal"}, {"loss__gamma": 1.0}, "loss='focal'", r"such as \w*=?Focal\("),
+    ({"loss": "huber"}, {"loss__delta": 0.5}, "loss='huber'", r"such as \w*=?Huber\("),
+    ({"loss": Huber()}, {"loss__quantile": 0.5}, "Huber has no parameter 'quantile'", "delta"),
     ({"init": "auto"}, {"init__std": 0.5}, "init='auto'", "Pass one"),
     ({"activation": "elu"}, {"activation__alpha": 0.5}, "activation='elu'", r"such as \w*=?ELU\("),
     ({"activation": ["elu"]}, {"activation__alpha": 0.5}, r"activation=\['elu'\]"),

@@ -27,14 +27,13 @@ from sklearn.utils import estimator_html_repr
 from skscratch import (
     SGD,
     Adam,
-    Cosine,
     ExponentialDecay,
     LeakyReLU,
     Normal,
     StepDecay,
 )
 from skscratch._settings import AUTO_EARLY_STOPPING_FROM, AUTO_FLOAT32_FROM
-from skscratch.nn import Network, Tanh
+from skscratch.nn import SCHEDULES, Network, Tanh
 
 from .conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
 
@@ -561,6 +560,7 @@ CONTINUED = [
     {"lr_schedule": "invscaling", "learning_rate": 1.0},
     {"batch_size": "full", "dtype": "float32"},
     {"shuffle": False},
+    {"clip_norm": 0.1},
 ]
 
 
@@ -592,19 +592,36 @@ def test_partial_fit_is_an_epoch_of_fit(make, data, params):
 
 
 @both
-def test_a_schedule_with_an_end_starts_anew(make, data):
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_history_shows_the_rates_that_the_schedule_simulates(make, data, name):
+    """The mean over an epoch's steps, of which there are 3; the horizon is max_iter epochs."""
     X, y = data()
-    estimator = make(max_iter=4, lr_schedule="cosine", warm_start=True).fit(X, y).fit(X, y)
-    rates = estimator.history_["learning_rate"]
-    expected = [0.01 * (1 + math.cos(math.pi * epoch / 4)) / 2 for epoch in range(4)]
+    estimator = make(lr_schedule=name, batch_size=50, max_iter=6).fit(X, y)
+    rates = SCHEDULES[name]().simulate(18, base=0.01, steps_per_epoch=3, batch_size=50)
+    expected = rates.reshape(6, 3).mean(axis=1)
+    np.testing.assert_allclose(estimator.history_["learning_rate"], expected, rtol=1e-12)
+
+
+with_an_end = pytest.mark.parametrize("name", ["cosine", "one_cycle", "warmup_cosine"])
+
+
+@both
+@with_an_end
+def test_a_schedule_with_an_end_starts_anew(make, data, name):
+    X, y = data()
+    estimator = make(max_iter=4, lr_schedule=name, batch_size=50, warm_start=True)
+    rates = estimator.fit(X, y).fit(X, y).history_["learning_rate"]
+    simulated = SCHEDULES[name]().simulate(12, base=0.01, steps_per_epoch=3)
+    expected = simulated.reshape(4, 3).mean(axis=1).tolist()
     np.testing.assert_allclose(rates, expected * 2)
     assert estimator.history_["epoch"] == list(range(1, 9))
 
 
 @both
-def test_partial_fit_uses_a_constant_rate_where_the_schedule_has_an_end(make, data):
+@with_an_end
+def test_partial_fit_uses_a_constant_rate_where_the_schedule_has_an_end(make, data, name):
     X, y = data()
-    estimator = make(lr_schedule=Cosine())
+    estimator = make(lr_schedule=SCHEDULES[name]())
     for _ in range(3):
         estimator.partial_fit(X, y, **classes_for(estimator, y))
     assert estimator.history_["learning_rate"] == [0.01] * 3
@@ -1029,12 +1046,11 @@ def test_no_convergence_warning_where_the_user_fixed_the_epochs(make, data):
 
 
 @both
+@with_an_end
 @pytest.mark.parametrize("early_stopping", [False, True])
-def test_no_convergence_warning_where_the_schedule_has_an_end(make, data, early_stopping):
+def test_no_convergence_warning_where_the_schedule_has_an_end(make, data, name, early_stopping):
     X, y = data()
-    estimator = make(
-        lr_schedule="cosine", tol=1e9, n_iter_no_change=1, early_stopping=early_stopping
-    )
+    estimator = make(lr_schedule=name, tol=1e9, n_iter_no_change=1, early_stopping=early_stopping)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         estimator.fit(X, y)

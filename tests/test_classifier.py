@@ -1,3 +1,5 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -6,6 +8,9 @@ import scipy.sparse
 from scipy.special import expit, logit, softmax
 from sklearn.exceptions import DataConversionWarning
 from sklearn.metrics import accuracy_score
+
+from skscratch import Focal
+from skscratch.nn import Loss, SoftmaxLogLoss
 
 from .conftest import cancer, classifier, iris, multilabel
 
@@ -287,3 +292,117 @@ def test_probabilities_of_two_classes_are_complements_to_the_last_digit():
     # Not 1 - P, which would lose all digits of a small probability.
     np.testing.assert_allclose(P[:, 0], expit(-Z), rtol=1e-12)
     assert P[:, 0].min() < 1e-3
+
+
+# --- Losses and label smoothing -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", SHAPES.values(), ids=SHAPES)
+def test_focal_loss_of_every_kind_of_target(case):
+    data, *_, link = case
+    X, y = data()
+    estimator = classifier(loss=Focal(gamma=1.0), max_iter=60).fit(X, y)
+    assert estimator.out_activation_ == link
+    assert estimator.score(X, y) > {"multilabel": 0.5}.get(data.__name__, 0.8)
+    np.testing.assert_allclose(
+        np.exp(estimator.predict_log_proba(X)), estimator.predict_proba(X), rtol=1e-9
+    )
+
+
+@pytest.mark.parametrize("case", SHAPES.values(), ids=SHAPES)
+def test_focal_loss_with_gamma_0_is_the_log_loss(case):
+    X, y = case[0]()
+    settings = {"label_smoothing": 0.1, "early_stopping": True}
+    focal = classifier(**settings, loss=Focal(gamma=0)).fit(X, y)
+    plain = classifier(**settings).fit(X, y)
+    np.testing.assert_allclose(focal.predict_proba(X), plain.predict_proba(X), rtol=1e-9)
+    np.testing.assert_allclose(focal.loss_curve_, plain.loss_curve_, rtol=1e-9)
+    for column in ("validation_loss", "validation_score"):
+        np.testing.assert_allclose(focal.history_[column], plain.history_[column], rtol=1e-9)
+
+
+def test_names_and_objects_mean_the_same():
+    X, y = iris()
+    for name, option in (("log_loss", SoftmaxLogLoss()), ("focal", Focal(gamma=2.0))):
+        expected = classifier(loss=name).fit(X, y).predict_proba(X)
+        np.testing.assert_array_equal(classifier(loss=option).fit(X, y).predict_proba(X), expected)
+
+
+def test_gamma_can_be_searched_and_fit_leaves_the_object_alone():
+    X, y = iris()
+    option = Focal(gamma=2.0)
+    estimator = classifier(loss=option).set_params(loss__gamma=0.5).fit(X, y)
+    assert option == Focal(gamma=0.5)
+    assert estimator.get_params()["loss__gamma"] == 0.5
+    expected = classifier(loss=Focal(gamma=0.5)).fit(X, y).predict_proba(X)
+    np.testing.assert_array_equal(estimator.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("case", SHAPES.values(), ids=SHAPES)
+def test_smoothed_labels_are_what_probabilities_tend_to(case):
+    """Where nothing but the label is told, the optimum is the mean of the smoothed labels."""
+    y = case[0]()[1]
+    X = np.zeros((len(y), 1))
+    share = 0.2
+    estimator = classifier(
+        hidden_layer_sizes=(), optimizer="lbfgs", tol=1e-9, max_iter=1000, label_smoothing=share
+    ).fit(X, y)
+    Y = y if y.ndim == 2 else (y[:, np.newaxis] == estimator.classes_)
+    n_classes = 2 if y.ndim == 2 else Y.shape[1]
+    expected = (1 - share) * Y.mean(axis=0) + share / n_classes
+    np.testing.assert_allclose(estimator.predict_proba(X)[0], expected, atol=1e-6)
+
+
+def test_smoothing_bounds_the_logits_of_separable_classes():
+    X, y = np.array([[-1.0], [1.0]]), np.array([0, 1])
+    estimator = classifier(
+        hidden_layer_sizes=(),
+        optimizer="lbfgs",
+        max_iter=100,
+        tol=1e-9,
+        l2=0.0,
+        label_smoothing=0.1,
+    ).fit(X, y)
+    np.testing.assert_allclose(estimator.predict_proba(X), [[0.95, 0.05], [0.05, 0.95]], atol=1e-6)
+
+
+@pytest.mark.parametrize("case", SHAPES.values(), ids=SHAPES)
+def test_validation_knows_the_labels_as_they_are(case):
+    X, y = case[0]()
+    settings = {"early_stopping": True, "max_iter": 1, "learning_rate": 1e-12}
+    smoothed = classifier(**settings, label_smoothing=0.3).fit(X, y)
+    plain = classifier(**settings).fit(X, y)
+    for column in ("validation_loss", "validation_score"):
+        assert smoothed.history_[column] == pytest.approx(plain.history_[column], rel=1e-6)
+    assert smoothed.loss_ != pytest.approx(plain.loss_, rel=1e-3)
+
+
+@dataclass
+class Brier(Loss):
+    """Half the squared distance of probabilities from the truth, with a link of its own name."""
+
+    out_activation = "softmax with a temperature"
+    averages_outputs = False
+    temperature: float = 1.0
+
+    def row_losses(self, Z, Y, gradient_out):
+        R = self.inverse_link(Z)
+        P = R.copy()
+        R -= Y
+        gradient_out[...] = P * (R - np.vecdot(P, R)[..., np.newaxis]) / self.temperature
+        return 0.5 * np.vecdot(R, R)
+
+    def inverse_link(self, Z):
+        return softmax(Z / self.temperature, axis=-1)
+
+
+def test_custom_loss():
+    X, y = iris()
+    estimator = classifier(loss=Brier(temperature=0.5), max_iter=100, early_stopping=True)
+    estimator.fit(X, y)
+    assert estimator.score(X, y) > 0.9
+    assert estimator.out_activation_ == Brier.out_activation
+    P = estimator.predict_proba(X)
+    np.testing.assert_allclose(P, softmax(2 * estimator.decision_function(X), axis=1), rtol=1e-12)
+    np.testing.assert_allclose(estimator.predict_log_proba(X), np.log(P), rtol=1e-12)
+    assert estimator.set_params(loss__temperature=1.0).fit(X, y).score(X, y) > 0.9

@@ -1,7 +1,8 @@
-"""Step-by-step parity with scikit-learn's MLP.
+"""Parity with scikit-learn: step by step with its MLP, at the optimum with its linear models.
 
-From the same weights, without shuffling, both make the same steps: the weights agree after 20
-epochs of mini-batches, the last of which is shorter.
+From the same weights, without shuffling, both MLPs make the same steps: the weights agree after 20
+epochs of mini-batches, the last of which is shorter. Without hidden layers our network is a linear
+model, and a convex loss has one optimum.
 """
 
 from dataclasses import dataclass, field
@@ -11,10 +12,25 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.linear_model import (
+    GammaRegressor,
+    HuberRegressor,
+    LogisticRegression,
+    PoissonRegressor,
+    QuantileRegressor,
+)
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from skscratch import SGD, Adam, ScratchMLPClassifier, ScratchMLPRegressor
+from skscratch import (
+    LBFGS,
+    SGD,
+    Adam,
+    Huber,
+    Pinball,
+    ScratchMLPClassifier,
+    ScratchMLPRegressor,
+)
 from skscratch.nn import Initializer
 
 HIDDEN = (7, 5)
@@ -254,3 +270,93 @@ def test_lbfgs_reaches_the_same_optimum_of_a_convex_problem(target):
     # SciPy ends both when the loss changes by less than 2e-9 of itself, short of the optimum.
     assert_allclose(ours.coefs_[0], theirs.coefs_[0], atol=1e-3)
     assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-4)
+
+
+# --- Linear models --------------------------------------------------------------------------
+
+LINEAR = {"hidden_layer_sizes": (), "dtype": "float64", "random_state": 0}
+CONVEX = {**LINEAR, "optimizer": LBFGS(), "max_iter": 5000, "tol": 1e-9}
+WEIGHTED = pytest.mark.parametrize("weighted", [False, True])
+
+
+def amounts(weighted):
+    """Return X, a positive y and, if asked for, weights, some of them 0."""
+    X, y = load_diabetes(return_X_y=True)
+    X = StandardScaler().fit_transform(X[:, :5])
+    return X, y, np.random.default_rng(0).integers(0, 4, len(y)) * 1.0 if weighted else None
+
+
+def assert_same_line(ours, theirs, atol=1e-3):
+    assert_allclose(ours.coefs_[0][:, 0], theirs.coef_.ravel(), rtol=0, atol=atol)
+    assert_allclose(ours.intercepts_[0], theirs.intercept_, rtol=0, atol=atol)
+
+
+@WEIGHTED
+@pytest.mark.parametrize("alpha", [0.0, 0.1])
+@pytest.mark.parametrize(
+    ("loss", "theirs"), [("poisson", PoissonRegressor), ("gamma", GammaRegressor)]
+)
+def test_generalized_linear_models_agree(loss, theirs, alpha, weighted):
+    X, y, weights = amounts(weighted)
+    if loss == "poisson":
+        y = np.round(y / 40)
+        assert y.min() == 1
+        y -= 1
+    # Theirs is mean loss + alpha/2 |w|^2, ours mean loss + l2/2 |w|^2 / sum of weights.
+    total = len(y) if weights is None else weights.sum()
+    ours = ScratchMLPRegressor(**CONVEX, loss=loss, l2=alpha * total).fit(X, y, weights)
+    theirs = theirs(alpha=alpha, tol=1e-10, max_iter=10_000).fit(X, y, weights)
+    assert_same_line(ours, theirs, atol=1e-6)
+    assert_allclose(ours.predict(X), theirs.predict(X), rtol=1e-5)
+
+
+@WEIGHTED
+@pytest.mark.parametrize("quantile", [0.2, 0.5, 0.9])
+def test_quantile_regression_agrees(quantile, weighted):
+    X, y, weights = amounts(weighted)
+    y = y / y.std()
+    ours = ScratchMLPRegressor(
+        **LINEAR,
+        loss=Pinball(quantile),
+        l2=0.0,
+        standardize_target=False,
+        optimizer="adam",
+        learning_rate=0.005,
+        lr_schedule="cosine",
+        batch_size="full",
+        max_iter=6000,
+    ).fit(X, y, weights)
+    assert_same_line(ours, QuantileRegressor(quantile=quantile, alpha=0).fit(X, y, weights))
+
+
+@WEIGHTED
+@pytest.mark.parametrize("epsilon", [1.05, 1.35])
+def test_huber_regression_agrees_at_the_scale_that_scikit_learn_finds(epsilon, weighted):
+    X, y, weights = amounts(weighted)
+    y = y / y.std()
+    theirs = HuberRegressor(epsilon=epsilon, alpha=0, tol=1e-8, max_iter=10_000).fit(X, y, weights)
+    # For a fixed scale its objective is the Huber loss with delta = epsilon * scale.
+    loss = Huber(delta=epsilon * theirs.scale_)
+    ours = ScratchMLPRegressor(**CONVEX, loss=loss, l2=0.0, standardize_target=False)
+    assert_same_line(ours.fit(X, y, weights), theirs)
+
+
+@WEIGHTED
+@pytest.mark.parametrize("class_weight", ["balanced", {0: 3.0, 1: 0.5}], ids=["balanced", "dict"])
+@pytest.mark.parametrize("target", ["binary", "multiclass"])
+def test_class_weights_agree_with_logistic_regression(target, class_weight, weighted):
+    X, y = data(target)
+    if target == "multiclass":
+        X, y = X[:120], y[:120]  # 50, 50 and 20
+    weights = np.random.default_rng(1).uniform(0.2, 3, len(y)) if weighted else None
+    # Theirs is C * sum of losses + |w|^2 / 2.
+    ours = ScratchMLPClassifier(**CONVEX, l2=2.0, class_weight=class_weight).fit(X, y, weights)
+    theirs = LogisticRegression(C=1 / 2.0, class_weight=class_weight, tol=1e-8, max_iter=10_000)
+    if weighted and class_weight == "balanced":
+        # scikit-learn 1.6 counts rows here, whatever their weight.
+        totals = np.bincount(y, weights)
+        theirs.class_weight = dict(enumerate(totals.sum() / (len(totals) * totals)))
+    theirs.fit(X, y, weights)
+    assert_allclose(ours.predict_proba(X), theirs.predict_proba(X), atol=1e-4)
+    if target == "binary":
+        assert_same_line(ours, theirs)

@@ -1,10 +1,18 @@
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
 from sklearn.exceptions import DataConversionWarning
-from sklearn.metrics import r2_score
+from sklearn.metrics import d2_absolute_error_score, r2_score
+from sklearn.model_selection import GridSearchCV
+from sklearn.utils import get_tags
+
+from skscratch import LBFGS, Huber, Pinball
+from skscratch._settings import REGRESSOR_LOSSES
+from skscratch.nn import Gamma, Loss, Poisson
 
 from .conftest import diabetes, regressor
 
@@ -201,3 +209,244 @@ def test_weights_choose_what_is_learned():
     estimator = regressor(max_iter=40, batch_size=32).fit(*twice, weights)
     assert estimator.score(X, y) > 0.3
     assert estimator.score(X, -y) < 0
+
+
+# --- Losses ---------------------------------------------------------------------------------
+
+LOG_LINK = ["poisson", "gamma"]
+
+
+@pytest.mark.parametrize("name", REGRESSOR_LOSSES)
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_every_loss_learns(name, optimizer, n_outputs):
+    X, y = diabetes()
+    y = y if n_outputs == 1 else np.column_stack([y, 1000 + 7 * y])
+    weights = np.random.default_rng(0).integers(0, 3, len(y))
+    estimator = regressor(
+        loss=name, optimizer=optimizer, max_iter=100, hidden_layer_sizes=(), l2=0.1
+    ).fit(X, y, weights)
+    assert estimator.score(X, y) > 0.3
+    assert estimator.predict(X).shape == y.shape
+    assert estimator.out_activation_ == ("exp" if name in LOG_LINK else "identity")
+    assert (estimator._target_scaler is None) == (name in LOG_LINK)
+
+
+@pytest.mark.parametrize("name", REGRESSOR_LOSSES)
+def test_names_and_objects_mean_the_same(name):
+    X, y = diabetes()
+    expected = regressor(loss=name).fit(X, y).predict(X)
+    estimator = regressor(loss=REGRESSOR_LOSSES[name]()).fit(X, y)
+    np.testing.assert_array_equal(estimator.predict(X), expected)
+
+
+@pytest.mark.parametrize("name", REGRESSOR_LOSSES)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_validation_score_is_r2_in_the_units_of_y_for_every_loss(name, dtype, splits):
+    X, y = diabetes()
+    weights = np.random.default_rng(0).uniform(0.1, 3, len(y))
+    estimator = regressor(loss=name, early_stopping=True, dtype=dtype).fit(X, y, weights)
+    held_out = splits[-1][1]
+    expected = estimator.score(X[held_out], y[held_out], weights[held_out])
+    tolerance = {"float32": 1e-4, "float64": 1e-9}[dtype]
+    assert estimator.best_validation_score_ == pytest.approx(expected, rel=tolerance)
+
+
+@pytest.mark.parametrize("quantile", [0.1, 0.8])
+def test_a_quantile_has_its_share_below(quantile):
+    X, y = diabetes()
+    estimator = regressor(
+        loss=Pinball(quantile), hidden_layer_sizes=(), max_iter=300, lr_schedule="cosine"
+    ).fit(X, y)
+    assert np.mean(y < estimator.predict(X)) == pytest.approx(quantile, abs=0.05)
+
+
+def test_parameters_of_losses_can_be_searched():
+    X, y = diabetes()
+    search = GridSearchCV(
+        regressor(loss=Pinball(), hidden_layer_sizes=(), max_iter=30),
+        {"loss__quantile": [0.05, 0.5]},
+        scoring="neg_mean_absolute_error",
+        cv=3,
+    ).fit(X, y)
+    assert search.best_params_ == {"loss__quantile": 0.5}
+
+
+def test_huber_delta_is_in_standard_deviations():
+    X, y = diabetes()
+    plain = regressor(loss=Huber(0.5)).fit(X, y)
+    for unit in (1e-3, 1e3):
+        np.testing.assert_allclose(
+            regressor(loss=Huber(0.5)).fit(X, y * unit).predict(X) / unit,
+            plain.predict(X),
+            rtol=1e-9,
+        )
+    # No error is larger: half the squared error.
+    np.testing.assert_allclose(
+        regressor(loss=Huber(1e6)).fit(X, y).predict(X), regressor().fit(X, y).predict(X)
+    )
+
+
+def test_robust_losses_heed_outliers_less():
+    X, y = diabetes()
+    spoiled = y.copy()
+    spoiled[::10] += 5000
+    settings = {"hidden_layer_sizes": (), "max_iter": 300, "lr_schedule": "cosine"}
+    scores = {
+        loss: d2_absolute_error_score(
+            y, regressor(loss=loss, **settings).fit(X, spoiled).predict(X)
+        )
+        for loss in ("squared_error", "absolute_error")
+    }
+    assert scores["absolute_error"] > 0.2 > 0 > scores["squared_error"]
+
+
+@pytest.mark.parametrize("name", LOG_LINK)
+@pytest.mark.parametrize("standardize_target", [False, True])
+def test_log_link_starts_at_the_weighted_mean_and_ignores_standardization(name, standardize_target):
+    X, Y = diabetes()[0], np.column_stack([diabetes()[1], 1000 * diabetes()[1]])
+    weights = np.random.default_rng(1).uniform(0, 3, len(Y))
+    estimator = regressor(
+        loss=name,
+        standardize_target=standardize_target,
+        hidden_layer_sizes=(),
+        max_iter=1,
+        learning_rate=1e-12,
+    ).fit(X, Y, weights)
+    expected = np.log(np.average(Y, axis=0, weights=weights))
+    np.testing.assert_allclose(estimator.intercepts_[0], expected, rtol=1e-9)
+    Z = X @ estimator.coefs_[0] + estimator.intercepts_[0]
+    np.testing.assert_allclose(estimator.predict(X), np.exp(Z), rtol=1e-12)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_continuing_does_not_start_at_the_mean_again(method):
+    X, y = diabetes()
+    estimator = regressor(
+        loss="gamma", warm_start=True, max_iter=1, learning_rate=1e-12, hidden_layer_sizes=()
+    ).fit(X, y)
+    getattr(estimator, method)(X, 1000 * y)
+    np.testing.assert_allclose(estimator.intercepts_[0], np.log(y.mean()), rtol=1e-9)
+
+
+def test_counts_that_are_all_zero_are_learned():
+    X, y = diabetes()
+    Y = np.column_stack([np.zeros(len(y)), y])
+    estimator = regressor(loss="poisson", max_iter=50, hidden_layer_sizes=()).fit(X, Y)
+    assert estimator.predict(X)[:, 0].max() < 0.1
+    assert r2_score(Y[:, 1], estimator.predict(X)[:, 1]) > 0.3
+
+
+@pytest.mark.parametrize("name", LOG_LINK)
+def test_unit_of_an_amount_is_irrelevant(name):
+    X, y = diabetes()
+    settings = {"optimizer": LBFGS(), "max_iter": 1000, "tol": 1e-9, "hidden_layer_sizes": ()}
+    plain = regressor(loss=name, l2=0.0, **settings).fit(X, y)
+    estimator = regressor(loss=name, l2=0.0, **settings).fit(X, 1e4 * y)
+    np.testing.assert_allclose(estimator.predict(X), 1e4 * plain.predict(X), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", REGRESSOR_LOSSES)
+def test_positive_targets_are_declared(name):
+    assert get_tags(regressor(loss=name)).target_tags.positive_only == (name in LOG_LINK)
+    assert not get_tags(regressor(loss="nonsense")).target_tags.positive_only
+
+
+@dataclass
+class LogCosh(Loss):
+    """Near 0 like half the squared error, far from it like the absolute one."""
+
+    out_activation = "identity"
+    scale: float = 1.0
+
+    def row_losses(self, Z, Y, gradient_out):
+        R = (Z - Y) / self.scale
+        gradient_out[...] = np.tanh(R) * self.scale
+        return (np.logaddexp(R, -R) - np.log(2)).sum(axis=-1) * self.scale**2
+
+    def inverse_link(self, Z):
+        return Z
+
+
+def test_custom_loss():
+    X, Y = two_outputs()
+    estimator = regressor(loss=LogCosh(scale=1e6), early_stopping=True).fit(X, Y)
+    expected = regressor(early_stopping=True).fit(X, Y)  # far below its scale they are the same
+    np.testing.assert_allclose(estimator.predict(X), expected.predict(X), rtol=1e-4)
+    assert estimator.set_params(loss__scale=0.1, max_iter=50).fit(X, Y).score(X, Y) > 0.3
+
+
+@dataclass
+class SquareLink(Loss):
+    """The squared error of predictions z^2, which never are negative."""
+
+    out_activation = "square"
+
+    def row_losses(self, Z, Y, gradient_out):
+        R = Z**2 - Y
+        gradient_out[...] = 2 * Z * R
+        return 0.5 * np.vecdot(R, R)
+
+    def inverse_link(self, Z):
+        return Z**2
+
+    def initial_bias(self, Y, weights):
+        return np.sqrt(np.average(Y, axis=0, weights=weights))
+
+
+def test_custom_loss_with_a_link_of_its_own_starts_where_it_says():
+    X, y = diabetes()
+    y = y / 100
+    estimator = regressor(
+        loss=SquareLink(), init="normal", max_iter=100, hidden_layer_sizes=()
+    ).fit(X, y)
+    assert estimator._target_scaler is None
+    assert estimator.score(X, y) > 0.4
+    assert estimator.predict(X).min() >= 0
+    estimator = regressor(loss=SquareLink(), max_iter=1, learning_rate=1e-12).fit(X, y)
+    np.testing.assert_allclose(estimator.intercepts_[-1], np.sqrt(y.mean()), rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("loss", "bad", "needs"),
+    [
+        ("poisson", -1.0, r"\[0, inf\), got -1"),
+        (Poisson(), -1e-9, r"\[0, inf\), got -1e-09"),
+        ("gamma", 0.0, r"\(0, inf\), got 0"),
+        (Gamma(), -2.0, r"\(0, inf\), got -2"),
+    ],
+)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_targets_outside_the_domain(loss, bad, needs, method):
+    X, y = diabetes()
+    y[3] = bad
+    with pytest.raises(ValueError, match=rf"loss=.* needs targets in {needs}"):
+        getattr(regressor(loss=loss), method)(X, y)
+    with pytest.raises(ValueError, match=rf"loss=.* needs targets in {needs}"):
+        regressor(loss=loss).fit(X, abs(y) + 1, X_val=X, y_val=y)
+
+
+def test_targets_that_float32_takes_for_zero():
+    X, y = diabetes()
+    regressor(loss="gamma", dtype="float64").fit(X, y * 1e-60)
+    with pytest.raises(ValueError, match=r"targets in \(0, inf\), got 0 \(in float32\)"):
+        regressor(loss="gamma", dtype="float32").fit(X, y * 1e-60)
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_continuing_with_another_loss(method):
+    X, y = diabetes()
+    estimator = regressor(max_iter=1, warm_start=True).fit(X, y)
+    getattr(estimator.set_params(loss="huber"), method)(X, y)
+    predicted = estimator.predict(X)
+    estimator.set_params(loss="poisson")
+    with pytest.raises(ValueError, match=r"loss='poisson'.*'exp'.*'identity'.*warm_start=False"):
+        getattr(estimator, method)(X, y)
+    np.testing.assert_array_equal(estimator.predict(X), predicted)
+
+
+def test_a_mean_beyond_the_range_of_exp_is_divergence():
+    X, y = diabetes()
+    estimator = regressor(loss="poisson", optimizer="sgd", learning_rate=1e3, max_iter=50)
+    with pytest.raises(ValueError, match="Training diverged"):
+        estimator.fit(X, y)

@@ -201,7 +201,15 @@ def test_dtype_rule(params, n_samples, expected):
     ],
 )
 def test_early_stopping_rule(params, n_samples, expected):
-    assert resolved(**params).holds_out(n_samples) is expected
+    stops = resolved(**params).stops_early(n_samples, has_validation_data=False, incremental=False)
+    assert stops is expected
+
+
+def test_validation_data_switch_automatic_early_stopping_on():
+    settings = resolved(early_stopping="auto")
+    assert settings.stops_early(2, has_validation_data=True, incremental=True)
+    assert not settings.stops_early(10**9, has_validation_data=False, incremental=True)
+    assert not resolved(early_stopping=False).stops_early(10**9, True, False)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,8 @@ Reading order, from the outside of a training step to its details:
 1. `training`: ``train_step`` and ``loss_and_gradient`` are the whole idea in five lines: forward,
    loss, backward, penalty, optimizer. ``Training`` repeats it over batches and epochs.
 2. `network`: ``Network`` chains layers; ``Workspace`` is the memory they compute in.
-3. `layers`: ``Dense``, ``Activate``, ``Dropout``, forward and backward side by side.
+3. `layers`: ``Dense``, ``BatchNorm``, ``LayerNorm``, ``Activate``, ``Dropout``, forward and
+   backward side by side.
 4. `activations`: each function beside its derivative.
 5. `losses`: link, loss and gradient in one object; why the gradient is p - y.
 6. `optimizers` and `schedules`: what is done with the gradient, and how fast.
@@ -47,8 +48,21 @@ from .initializers import (
     Normal,
     Orthogonal,
 )
-from .layers import Activate, Dense, Dropout, Layer
-from .losses import LOSSES, LogisticLogLoss, Loss, SoftmaxLogLoss, SquaredError
+from .layers import NORMALIZATIONS, Activate, BatchNorm, Dense, Dropout, Layer, LayerNorm
+from .losses import (
+    LOSSES,
+    AbsoluteError,
+    Focal,
+    Gamma,
+    Huber,
+    LogisticFocal,
+    LogisticLogLoss,
+    Loss,
+    Pinball,
+    Poisson,
+    SoftmaxLogLoss,
+    SquaredError,
+)
 from .network import Network, Workspace
 from .optimizers import (
     OPTIMIZERS,
@@ -70,8 +84,10 @@ from .schedules import (
     Cosine,
     ExponentialDecay,
     InverseScaling,
+    OneCycle,
     Schedule,
     StepDecay,
+    WarmupCosine,
 )
 from .stopping import Patience
 from .training import Training, loss_and_gradient, train_step
@@ -82,16 +98,19 @@ __all__ = [
     "GELU",
     "INITIALIZERS",
     "LOSSES",
+    "NORMALIZATIONS",
     "OPTIMIZERS",
     "SCHEDULES",
     "SELU",
     "SGD",
+    "AbsoluteError",
     "Activate",
     "Activation",
     "AdaGrad",
     "Adam",
     "AdamW",
     "Adaptive",
+    "BatchNorm",
     "Batches",
     "Clock",
     "Constant",
@@ -99,27 +118,35 @@ __all__ = [
     "Dense",
     "Dropout",
     "ExponentialDecay",
+    "Focal",
+    "Gamma",
     "GlorotNormal",
     "GlorotUniform",
     "HeNormal",
     "HeUniform",
+    "Huber",
     "Identity",
     "Initializer",
     "InverseScaling",
     "Layer",
+    "LayerNorm",
     "LeakyReLU",
     "LecunNormal",
     "Logistic",
+    "LogisticFocal",
     "LogisticLogLoss",
     "Loss",
     "Mish",
     "Nadam",
     "Network",
     "Normal",
+    "OneCycle",
     "Optimizer",
     "Orthogonal",
     "Parameters",
     "Patience",
+    "Pinball",
+    "Poisson",
     "RMSprop",
     "ReLU",
     "Schedule",
@@ -130,6 +157,7 @@ __all__ = [
     "StepDecay",
     "Tanh",
     "Training",
+    "WarmupCosine",
     "Workspace",
     "lookup",
     "loss_and_gradient",

@@ -27,6 +27,10 @@ from .options import NON_NEGATIVE, POSITIVE, Options, real
 class Activation(Options):
     """Base of the activations.
 
+    An activation of your own is a dataclass, whose fields are its parameters, with `forward` and
+    `backward`; the attributes have defaults. `backward` finds in Z and A what `forward` left there.
+    Write with ``out=`` and in place where you can, as training calls both for every batch.
+
     Attributes
     ----------
     in_place : bool
@@ -36,6 +40,30 @@ class Activation(Options):
     init : str
         The initializer that keeps the signal's variance steady through layers of this
         activation; what ``init="auto"`` picks.
+
+    Examples
+    --------
+    Snake (Ziyin et al. 2020, arXiv:2006.08195) is a line with waves, for periodic data:
+    f(z) = z + sin(a z)^2 / a,  f'(z) = 1 + sin(2 a z).
+
+    >>> from dataclasses import dataclass
+    >>> import numpy as np
+    >>> from skscratch.nn import Activation, Network
+    >>> @dataclass
+    ... class Snake(Activation):
+    ...     a: float = 1.0
+    ...
+    ...     def forward(self, Z, A):
+    ...         np.sin(self.a * Z, out=A)
+    ...         np.square(A, out=A)
+    ...         A *= 1 / self.a
+    ...         A += Z
+    ...
+    ...     def backward(self, dA, Z, A):
+    ...         dA *= 1 + np.sin(2 * self.a * Z)
+    >>> network = Network([3, 8, 1], [Snake(a=2.0)])
+    >>> network.predict(np.ones((5, 3))).shape
+    (5, 1)
     """
 
     in_place: ClassVar[bool] = False

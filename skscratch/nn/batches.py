@@ -1,6 +1,7 @@
 """Batches: the training rows, in mini-batches, in a new order each epoch."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,14 +21,18 @@ class Batches:
         The inputs.
     Y : ndarray of shape (n_samples, n_outputs)
         The targets, of the network's dtype.
-    weights : ndarray of shape (n_samples,) or None
-        Row weights, of the network's dtype and with mean 1 over the rows used.
+    weights : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+        Weights of the rows, or of each output in each row, of the network's dtype and with mean 1
+        over the rows used.
     batch_size : int or None, default=None
         Rows of a batch; the last one may have fewer. None, or more than there are: all rows.
     rng : numpy.random.Generator or None, default=None
         The source of each epoch's order; None keeps the rows in theirs.
     rows : ndarray of int, optional
         Indices of the rows to use, all by default. It spares a copy of a training part.
+    join_single : bool, default=False
+        Whether a last batch of a single row joins the one before it, as batch normalization
+        needs: a single row has no variance.
 
     Attributes
     ----------
@@ -35,6 +40,8 @@ class Batches:
         Number of rows of an epoch.
     batch_size : int
         Number of rows of a full batch.
+    largest : int
+        Number of rows of the largest batch.
     """
 
     def __init__(
@@ -46,6 +53,7 @@ class Batches:
         batch_size: int | None = None,
         rng: np.random.Generator | None = None,
         rows: np.ndarray | None = None,
+        join_single: bool = False,
     ):
         self._X, self._Y, self._weights, self._rng, self._rows = X, Y, weights, rng, rows
         self.n_samples = len(Y) if rows is None else len(rows)
@@ -53,21 +61,30 @@ class Batches:
         # The order within a batch does not matter: with a single one there is nothing to shuffle.
         if self.batch_size == self.n_samples:
             self._rng = None
+        self._starts = list(range(0, self.n_samples, self.batch_size))
+        self.largest = self.batch_size
+        if join_single and len(self._starts) > 1 and self._starts[-1] == self.n_samples - 1:
+            self._starts.pop()
+            self.largest += 1
         # What has to be gathered, or comes in another dtype (as a memory map may), needs room.
         gathered = self._rng is not None or rows is not None
         self._room = [
-            np.empty((self.batch_size, *array.shape[1:]), Y.dtype)
+            np.empty((self.largest, *array.shape[1:]), Y.dtype)
             if isinstance(array, np.ndarray) and (gathered or array.dtype != Y.dtype)
             else None
             for array in (X, Y, weights)
         ]
 
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return len(self._starts)
+
     def __iter__(self) -> Iterator[Batch]:
         order = self._rows
         if self._rng is not None:
             order = self._rng.permutation(self.n_samples if order is None else order)
-        for start in range(0, self.n_samples, self.batch_size):
-            chosen: Any = slice(start, min(start + self.batch_size, self.n_samples))
+        for start, stop in pairwise([*self._starts, self.n_samples]):
+            chosen: Any = slice(start, stop)
             if order is not None:
                 chosen = order[chosen]
             X, Y, weights = (

@@ -32,14 +32,21 @@ class Layer:
         """List the trainable arrays that the layer needs."""
         return []
 
-    def bind(self, views: Sequence[np.ndarray]) -> None:
-        """Take the views of the arrays listed by `shapes`."""
+    def statistic_shapes(self) -> list[Shape]:
+        """List the arrays that the layer keeps up to date itself, without a gradient."""
+        return []
+
+    def bind(self, views: Sequence[np.ndarray], statistics: Sequence[np.ndarray]) -> None:
+        """Take the views of the arrays listed by `shapes` and `statistic_shapes`."""
+
+    def reset(self) -> None:
+        """Set the arrays that do not start at 0."""
 
     def prepare(
         self,
         room: Room,
         gradients: Sequence[np.ndarray] | None,
-        streams: Sequence[np.random.Generator],
+        context: SimpleNamespace,
     ) -> SimpleNamespace:
         """Make the cache for batches of one size.
 
@@ -49,8 +56,9 @@ class Layer:
             Gives out the batch-sized arrays.
         gradients : sequence of ndarray or None
             Where the gradients of the layer's arrays go; None if the cache is for prediction.
-        streams : sequence of numpy.random.Generator
-            For layers with chance in them: a stream for each network of the stack.
+        context : SimpleNamespace
+            What all layers of a workspace share: ``streams``, a random stream for each network of
+            the stack, and ``weights``, those of the current batch or None, see `train_step`.
         """
         raise NotImplementedError
 
@@ -99,15 +107,15 @@ class Dense(Layer):
             Shape(1, self.n_out, penalized=False),
         ]
 
-    def bind(self, views):
+    def bind(self, views, statistics):
         self.W, self.b = views
 
-    def prepare(self, room, gradients, streams):
+    def prepare(self, room, gradients, context):
         cache = SimpleNamespace(X=None, Z=room(self.n_out))
         if gradients is not None:
             cache.dW, cache.db = gradients
             cache.dX = room(self.n_in) if self.input_gradient else None
-            cache.ones = np.ones((1, cache.Z.shape[-2]), cache.Z.dtype)
+            cache.ones = _ones_row(cache.Z)
         return cache
 
     def forward(self, X, cache):
@@ -134,6 +142,209 @@ def _matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:
     return out
 
 
+def _ones_row(Z: np.ndarray) -> np.ndarray:
+    """Make a row of ones as long as the batch: its product with an array sums over the batch."""
+    return np.ones((1, Z.shape[-2]), Z.dtype)
+
+
+class _Normalization(Layer):
+    r"""What batch and layer normalization share: ``Y = gamma * Xhat + beta``.
+
+    ``Xhat`` is X with mean 0 and variance 1, over the batch or over the features; epsilon keeps
+    the division defined. The gradients of gamma and beta are sums over the batch::
+
+        dgamma = 1^T (dY * Xhat)      dbeta = 1^T dY
+
+    Parameters
+    ----------
+    n_units : int
+        Number of features.
+
+    Attributes
+    ----------
+    gamma, beta : ndarray of shape (..., 1, n_units)
+        Learned scale and shift, 1 and 0 at first.
+    """
+
+    epsilon = 1e-5
+
+    def __init__(self, n_units: int):
+        self.n_units = n_units
+
+    def shapes(self):
+        return [Shape(1, self.n_units, penalized=False)] * 2
+
+    def bind(self, views, statistics):
+        self.gamma, self.beta = views
+
+    def reset(self):
+        self.gamma[...] = 1
+
+    def prepare(self, room, gradients, context):
+        cache = SimpleNamespace(Y=room(self.n_units), training=gradients is not None)
+        if cache.training:
+            cache.dgamma, cache.dbeta = gradients
+            cache.ones = _ones_row(cache.Y)
+        return cache
+
+    def _scale_and_shift(self, cache):
+        Y = np.multiply(cache.Xhat, self.gamma, out=cache.Y)
+        Y += self.beta
+        return Y
+
+    def _parameter_gradients(self, dY, cache):
+        np.matmul(cache.ones, dY, out=cache.dbeta)
+        product = np.multiply(dY, cache.Xhat, out=cache.Y)  # nobody needs the output any more
+        np.matmul(cache.ones, product, out=cache.dgamma)
+
+
+class BatchNorm(_Normalization):
+    r"""Normalize each feature over the batch: ``Y = gamma (X - mu) / sigma + beta``.
+
+    ``mu = p^T X`` and ``sigma^2 = p^T (X - mu)^2 + epsilon``, where p holds each row's share of the
+    batch's weight (1/n without sample weights); the variance is the biased one. As mu and sigma
+    depend on all rows, so does the derivative::
+
+        dX = gamma / sigma * (dY - p (dbeta + Xhat * dgamma))
+
+    where p stands as a column. In prediction, running averages take the place of mu and sigma^2;
+    each training batch moves them by a tenth of the way to its own values.
+
+    Parameters
+    ----------
+    n_units : int
+        Number of features.
+
+    Attributes
+    ----------
+    mean, variance : ndarray of shape (..., 1, n_units)
+        The running averages, 0 and 1 at first.
+
+    References
+    ----------
+    Ioffe and Szegedy (2015), "Batch normalization: accelerating deep network training by reducing
+    internal covariate shift", arXiv:1502.03167.
+    """
+
+    momentum = 0.9
+
+    def statistic_shapes(self):
+        return [Shape(1, self.n_units, penalized=False)] * 2
+
+    def bind(self, views, statistics):
+        super().bind(views, statistics)
+        self.mean, self.variance = statistics
+
+    def reset(self):
+        super().reset()
+        self.variance[...] = 1
+
+    def prepare(self, room, gradients, context):
+        cache = super().prepare(room, gradients, context)
+        cache.context = context
+        cache.inverse = np.empty_like(self.mean)
+        if cache.training:
+            n_rows = cache.Y.shape[-2]
+            cache.equal_shares = np.full((1, n_rows), 1 / n_rows, cache.Y.dtype)
+            cache.own_shares = np.empty_like(cache.equal_shares)
+            cache.mean = np.empty_like(self.mean)
+            cache.variance = np.empty_like(self.mean)
+        return cache
+
+    def forward(self, X, cache):
+        mean, variance = self.mean, self.variance
+        if cache.training:
+            cache.shares, counts = self._shares(cache)
+            mean = np.matmul(cache.shares, X, out=cache.mean)
+        cache.Xhat = np.subtract(X, mean, out=X)
+        if cache.training:
+            square = np.square(cache.Xhat, out=cache.Y)
+            variance = np.matmul(cache.shares, square, out=cache.variance)
+            averages = ((self.mean, mean), (self.variance, variance)) if counts else ()
+            for running, current in averages:
+                running *= self.momentum
+                running += np.multiply(current, 1 - self.momentum, out=cache.inverse)
+        np.add(variance, self.epsilon, out=cache.inverse)
+        np.sqrt(cache.inverse, out=cache.inverse)
+        np.reciprocal(cache.inverse, out=cache.inverse)
+        cache.Xhat *= cache.inverse
+        return self._scale_and_shift(cache)
+
+    def backward(self, dY, cache):
+        self._parameter_gradients(dY, cache)
+        through_statistics = cache.Xhat
+        through_statistics *= cache.dgamma
+        through_statistics += cache.dbeta
+        through_statistics *= cache.shares.T
+        dY -= through_statistics
+        dY *= np.multiply(self.gamma, cache.inverse, out=cache.inverse)
+        return dY
+
+    def _shares(self, cache):
+        """Return each row's share of the batch's weight, and whether there is any weight."""
+        weights = cache.context.weights
+        if weights is None:
+            return cache.equal_shares, True
+        if weights.ndim == 2:  # a weight for each output
+            weights = weights.mean(axis=-1)
+        if weights.ndim == 2:  # each output has its own
+            weights = weights.mean(axis=-1)
+        total = float(weights.sum())
+        if total == 0:
+            return cache.equal_shares, False
+        return np.divide(weights, total, out=cache.own_shares), True
+
+
+class LayerNorm(_Normalization):
+    r"""Normalize each row over its features: ``Y = gamma (X - mu) / sigma + beta``.
+
+    mu and sigma^2 are the row's mean and biased variance (plus epsilon), the same in training and
+    in prediction. With ``dXhat = dY * gamma`` and mean_k the mean over features::
+
+        dX = 1 / sigma * (dXhat - mean_k(dXhat) - Xhat * mean_k(dXhat * Xhat))
+
+    Parameters
+    ----------
+    n_units : int
+        Number of features.
+
+    References
+    ----------
+    Ba, Kiros and Hinton (2016), "Layer normalization", arXiv:1607.06450.
+    """
+
+    def prepare(self, room, gradients, context):
+        cache = super().prepare(room, gradients, context)
+        # A product with this column is the mean over the features.
+        cache.average = np.full((self.n_units, 1), 1 / self.n_units, cache.Y.dtype)
+        cache.mean, cache.inverse = room(1), room(1)
+        return cache
+
+    def forward(self, X, cache):
+        X -= np.matmul(X, cache.average, out=cache.mean)
+        square = np.square(X, out=cache.Y)
+        np.matmul(square, cache.average, out=cache.inverse)
+        cache.inverse += self.epsilon
+        np.sqrt(cache.inverse, out=cache.inverse)
+        np.reciprocal(cache.inverse, out=cache.inverse)
+        X *= cache.inverse
+        cache.Xhat = X
+        return self._scale_and_shift(cache)
+
+    def backward(self, dY, cache):
+        self._parameter_gradients(dY, cache)
+        dXhat = np.multiply(dY, self.gamma, out=dY)
+        product = np.multiply(dXhat, cache.Xhat, out=cache.Y)
+        cache.Xhat *= np.matmul(product, cache.average, out=cache.mean)
+        dXhat -= np.matmul(dXhat, cache.average, out=cache.mean)
+        dXhat -= cache.Xhat
+        dXhat *= cache.inverse
+        return dXhat
+
+
+NORMALIZATIONS: dict[str, Callable[[int], Layer]] = {"batch": BatchNorm, "layer": LayerNorm}
+
+
 class Activate(Layer):
     """``A = f(Z)``, element by element; ``dZ = dA * f'(Z)``.
 
@@ -149,7 +360,7 @@ class Activate(Layer):
         self.activation = activation
         self.n_units = n_units
 
-    def prepare(self, room, gradients, streams):
+    def prepare(self, room, gradients, context):
         return SimpleNamespace(
             Z=None,
             A=None if self.activation.in_place else room(self.n_units),
@@ -192,12 +403,12 @@ class Dropout(Layer):
         self.rate = rate
         self.n_units = n_units
 
-    def prepare(self, room, gradients, streams):
+    def prepare(self, room, gradients, context):
         if gradients is None:
             return SimpleNamespace(M=None)
         M = room(self.n_units)
         members = [M[index] for index in np.ndindex(M.shape[:-2])]
-        draws = list(zip(streams, members, strict=True))
+        draws = list(zip(context.streams, members, strict=True))
         # Y has an array of its own: the activation's backward pass still needs X.
         return SimpleNamespace(Y=room(self.n_units), M=M, draws=draws)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from .activations import Activation
 from .initializers import Initializer
-from .layers import Activate, Dense, Dropout, Layer
+from .layers import NORMALIZATIONS, Activate, Dense, Dropout, Layer
 from .parameters import Parameters
 
 # Prediction goes block by block. A block's widest array should stay in the processor's cache, and
@@ -20,8 +20,8 @@ _BLOCK_ROWS = 64
 class Network:
     """A multilayer perceptron from inputs to logits.
 
-    Each hidden layer is an affine map, an activation and, if its rate is above 0, dropout. The
-    last layer is an affine map alone; the loss owns what comes after it.
+    Each hidden layer is an affine map, normalization if wanted, an activation and, if its rate is
+    above 0, dropout. The last layer is an affine map alone; the loss owns what comes after it.
 
     Parameters
     ----------
@@ -31,6 +31,8 @@ class Network:
         One for each hidden layer.
     dropout : sequence of float, optional
         One rate in [0, 1) for each hidden layer; none by default.
+    normalization : {"batch", "layer"}, optional
+        What normalizes the hidden layers' affine maps; nothing by default.
     stack : tuple of int, default=()
         Leading axes: ``(K,)`` makes K independent networks that are trained side by side.
     dtype : numpy.dtype, default=float64
@@ -44,6 +46,8 @@ class Network:
         The affine maps among them, whose ``W`` and ``b`` are views into the parameters.
     parameters : Parameters
         The flat vector and its views.
+    statistics : Parameters
+        A second, smaller vector: running averages, which training moves without a gradient.
 
     Examples
     --------
@@ -60,23 +64,29 @@ class Network:
         activations: Sequence[Activation],
         dropout: Sequence[float] | None = None,
         *,
+        normalization: str | None = None,
         stack: tuple[int, ...] = (),
         dtype: Any = np.float64,
     ):
         self.sizes = tuple(sizes)
         self.activations = list(activations)
         self.dropout = [0.0] * len(self.activations) if dropout is None else list(dropout)
+        self.normalization = normalization
         self.layers = self._make_layers()
-        self.parameters = Parameters(
-            [shape for layer in self.layers for shape in layer.shapes()], stack, np.dtype(dtype)
-        )
+        shapes = [shape for layer in self.layers for shape in layer.shapes()]
+        statistic_shapes = [shape for layer in self.layers for shape in layer.statistic_shapes()]
+        self.parameters = Parameters(shapes, stack, np.dtype(dtype))
+        self.statistics = Parameters(statistic_shapes, stack, np.dtype(dtype))
         self._bind()
+        self._reset()
 
     def _make_layers(self) -> list[Layer]:
         layers: list[Layer] = []
         n_in, *hidden, n_out = self.sizes
         for n_units, activation, rate in zip(hidden, self.activations, self.dropout, strict=True):
             layers += [Dense(n_in, n_units, input_gradient=bool(layers))]
+            if self.normalization is not None:
+                layers += [NORMALIZATIONS[self.normalization](n_units)]
             layers += [Activate(activation, n_units)]
             if rate > 0:
                 layers += [Dropout(rate, n_units)]
@@ -85,14 +95,32 @@ class Network:
         return layers
 
     def _bind(self) -> None:
+        statistics = iter(self.statistics.views)
         for layer, views in zip(self.layers, self.per_layer(self.parameters), strict=True):
-            layer.bind(views)
+            layer.bind(views, [next(statistics) for _ in layer.statistic_shapes()])
         self.dense = [layer for layer in self.layers if isinstance(layer, Dense)]
+
+    def _reset(self) -> None:
+        for vector in (self.parameters.vector, self.statistics.vector):
+            vector[...] = 0
+        for layer in self.layers:
+            layer.reset()
 
     def per_layer(self, parameters: Parameters) -> list[list[np.ndarray]]:
         """Group the views of ``parameters`` (or of a gradient like them) by layer."""
         views = iter(parameters.views)
         return [[next(views) for _ in layer.shapes()] for layer in self.layers]
+
+    def snapshot(self) -> tuple[np.ndarray, np.ndarray]:
+        """Copy the parameters and the running averages."""
+        return self.parameters.vector.copy(), self.statistics.vector.copy()
+
+    def restore(self, snapshot: tuple[np.ndarray, np.ndarray]) -> None:
+        """Go back to what `snapshot` copied."""
+        for vector, saved in zip(
+            (self.parameters.vector, self.statistics.vector), snapshot, strict=True
+        ):
+            np.copyto(vector, saved)
 
     @property
     def stack(self) -> tuple[int, ...]:
@@ -107,7 +135,7 @@ class Network:
     def initialize(
         self, initializers: Sequence[Initializer], streams: Sequence[np.random.Generator]
     ) -> None:
-        """Draw the weights, layer after layer, and set the biases to 0.
+        """Draw the weights, layer after layer; all else starts where it does.
 
         Parameters
         ----------
@@ -116,7 +144,7 @@ class Network:
         streams : sequence of numpy.random.Generator
             One for each network of the stack.
         """
-        self.parameters.vector[...] = 0
+        self._reset()
         for index, stream in zip(np.ndindex(self.stack), streams, strict=True):
             for layer, initializer in zip(self.dense, initializers, strict=True):
                 layer.W[index] = initializer.sample(stream, layer.n_in, layer.n_out)
@@ -166,7 +194,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         # The layers hold views, which would come back as copies: they are made anew instead.
-        kept = ("sizes", "activations", "dropout", "parameters")
+        kept = ("sizes", "activations", "dropout", "normalization", "parameters", "statistics")
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -209,6 +237,9 @@ class Workspace:
 
     Attributes
     ----------
+    context : SimpleNamespace
+        What the layers share: ``streams``, and ``weights``, the current batch's row weights or
+        None, which the training step sets.
     gradient : Parameters or None
         dL/dparameters, shaped like the network's.
     dZ : ndarray of shape (..., n_rows, n_out) or None
@@ -225,7 +256,8 @@ class Workspace:
         training: bool = False,
         streams: Sequence[np.random.Generator] = (),
     ):
-        self._network, self._n_rows, self._streams = network, n_rows, streams
+        self._network, self._n_rows = network, n_rows
+        self.context = SimpleNamespace(streams=streams, weights=None)
         self._smaller: dict[int, Workspace] = {}
         self._arrays: list[np.ndarray] = []
         # Any, since whoever trains may rely on them.
@@ -244,7 +276,7 @@ class Workspace:
         if self.gradient is not None:
             gradients = network.per_layer(self.gradient)
         self.caches: list[SimpleNamespace] = [
-            layer.prepare(room, views, self._streams)
+            layer.prepare(room, views, self.context)
             for layer, views in zip(layers, gradients, strict=True)
         ]
         self.backward_order = list(zip(layers, self.caches, strict=True))[::-1]

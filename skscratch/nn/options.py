@@ -58,6 +58,7 @@ class Interval:
 FRACTION = Interval(0, 1)
 POSITIVE = Interval(0, math.inf, closed="neither")
 NON_NEGATIVE = Interval(0, math.inf)
+REAL_LINE = Interval(-math.inf, math.inf, closed="neither")
 
 
 def check_real(name: str, value: Any, interval: Interval) -> float:
@@ -127,11 +128,13 @@ def boolean(default: bool) -> Any:
     return field(default=default, metadata={"check": check})
 
 
+@dataclass
+@dataclass
 class Options:
     """Base of all configuration objects: hyperparameters by name, as scikit-learn wants them.
 
-    A subclass is a dataclass. The constructor stores; ``validate`` judges. That way a grid
-    search may set any value, and the error comes from ``fit``.
+    A subclass is a dataclass whose fields are the hyperparameters. The constructor stores;
+    ``validate`` judges. That way a grid search may set any value, and the error comes from ``fit``.
     """
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -163,13 +166,13 @@ class Options:
 
     def validate(self) -> None:
         """Raise a ``ValueError`` or ``TypeError`` if a hyperparameter is out of its range."""
-        for item in fields(self):  # type: ignore[arg-type]  # every subclass is a dataclass
+        for item in fields(self):
             if check := item.metadata.get("check"):
                 check(f"{type(self).__name__}({item.name}=...)", getattr(self, item.name))
 
     @classmethod
     def _names(cls) -> list[str]:
-        return [item.name for item in fields(cls)]  # type: ignore[arg-type]  # as above
+        return [item.name for item in fields(cls)]
 
 
 def lookup(kind: str, value: Any, table: Mapping[str, Callable[[], T]], base: type[T]) -> T:

@@ -1,5 +1,6 @@
 """Training: the step, the epochs, and what is written down about them."""
 
+import copy
 import math
 import time
 import warnings
@@ -33,7 +34,7 @@ HISTORY = (
 
 def train_step(
     training: "Training", X: Any, Y: np.ndarray, weights: np.ndarray | None, workspace: Workspace
-) -> np.ndarray:
+) -> tuple[np.ndarray, np.ndarray]:
     """Move the network's parameters down the gradient of one batch's loss.
 
     Parameters
@@ -44,8 +45,8 @@ def train_step(
         Inputs.
     Y : ndarray of shape (batch, n_out)
         Targets.
-    weights : ndarray of shape (batch,) or None
-        Row weights.
+    weights : ndarray of shape (batch,) or (batch, n_out), or None
+        Weights of the rows, or of each output in each row.
     workspace : Workspace
         A training workspace for as many rows; its ``gradient`` comes back filled.
 
@@ -53,10 +54,13 @@ def train_step(
     -------
     value : ndarray of shape (...)
         The batch's loss before the move, penalty included.
+    norm : ndarray of shape (...)
+        Euclidean norm of its gradient, before clipping.
     """
     value = loss_and_gradient(training, X, Y, weights, workspace)
+    norm = training.clip(workspace.gradient)
     training.move(workspace.gradient)
-    return value
+    return value, norm
 
 
 def loss_and_gradient(
@@ -64,8 +68,9 @@ def loss_and_gradient(
 ) -> np.ndarray:
     """Compute a batch's loss and write its gradient to ``workspace.gradient``.
 
-    Parameters and return value are `train_step`'s.
+    Parameters and the value returned are `train_step`'s.
     """
+    workspace.context.weights = weights
     Z = training.network.forward(X, workspace)
     value = training.loss.value_and_gradient(Z, Y, weights, workspace.dZ)
     training.network.backward(workspace.dZ, workspace)
@@ -92,6 +97,8 @@ class Training:
         Strength of the penalty ``l2/2 * sum(W^2) / n``, n being the batch's rows times the mean
         weight. With an optimizer that decouples decay, the share ``learning_rate * l2`` of W that
         each step takes away.
+    clip_norm : float, optional
+        Bound on the Euclidean norm of the gradient, penalty included: a longer one is shortened.
     mean_weight : float, default=1.0
         Mean of the sample weights before they were scaled to mean 1.
     dropout_streams : sequence of numpy.random.Generator, default=()
@@ -107,6 +114,18 @@ class Training:
         Where the run stands.
     history : dict of list
         A value per epoch for each of `HISTORY`; see `record`.
+    epochs_made : int
+        Epochs that this run has made.
+    resumed : bool
+        Whether `run` shall go on with the run that `resume` took over.
+    series : bool
+        Whether the last call of `run` was one of a series.
+    patience : Patience or None
+        What watches this run.
+    stalled : bool
+        Whether patience is spent for good.
+    best : tuple of ndarray or None
+        `Network.snapshot` after the epoch with the best validation score.
     """
 
     network: Network
@@ -115,12 +134,19 @@ class Training:
     schedule: Schedule
     learning_rate: float
     l2: float = 0.0
+    clip_norm: float | None = None
     mean_weight: float = 1.0
     dropout_streams: tuple[np.random.Generator, ...] = ()
     rate: float = field(init=False)
     optimizer_state: State = field(init=False)
     clock: Clock = field(default_factory=Clock)
     history: dict[str, list] = field(default_factory=lambda: {name: [] for name in HISTORY})
+    epochs_made: int = 0
+    resumed: bool = False
+    series: bool = False
+    patience: Patience | None = None
+    stalled: bool = False
+    best: tuple[np.ndarray, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
         self.rate = self.learning_rate
@@ -134,6 +160,14 @@ class Training:
         strength = self.l2 / (n_rows * self.mean_weight)
         gradient.penalized += np.multiply(W, strength, out=scratch)
         return 0.5 * strength * np.vecdot(W, W)
+
+    def clip(self, gradient: Parameters) -> np.ndarray:
+        """Shorten the gradient to ``clip_norm`` if it is longer, and return the norm it had."""
+        norm = np.sqrt(np.vecdot(gradient.vector, gradient.vector))
+        if self.clip_norm is not None:
+            factor = np.minimum(1, self.clip_norm / np.maximum(norm, np.finfo(norm.dtype).tiny))
+            gradient.vector *= factor[..., np.newaxis]
+        return norm
 
     def move(self, gradient: Parameters) -> None:
         """Let the optimizer make a step, after decoupled weight decay if that is its way."""
@@ -149,60 +183,76 @@ class Training:
         *,
         patience: Patience | None = None,
         validate: Validate | None = None,
-        report: Callable[[dict[str, Any]], None] | None = None,
+        watch_validation: bool = True,
+        series: bool = False,
+        begin: Callable[[], None] | None = None,
+        report: Callable[[dict[str, Any]], Any] | None = None,
     ) -> str:
         """Train for a number of epochs, or until patience is spent.
 
-        With ``validate``, patience watches the validation score and the parameters with the best
-        score are restored at the end; otherwise it watches the training loss. A stack is
-        trained without either. A KeyboardInterrupt ends training with a warning and keeps what
-        was trained.
+        Patience watches the validation score if there is one to watch, and the network of the best
+        epoch is restored at the end; otherwise it watches the training loss. A stack is trained
+        without patience. A KeyboardInterrupt ends training with a warning and keeps what was
+        trained.
 
         Parameters
         ----------
         batches : Batches
             The data of each epoch.
         epochs : int
-            The most epochs to make.
+            The most epochs to make; those that a resumed run made before count.
         patience : Patience, optional
             When to stop; never by default.
         validate : callable, optional
             Gives the loss and the score on data held out.
+        watch_validation : bool, default=True
+            Whether patience watches the validation score; otherwise that is recorded only.
+        series : bool, default=False
+            Whether this call is one of several that make up a run: patience and the best epoch are
+            then those of the calls before, and the best epoch is restored once patience is spent.
+        begin : callable, optional
+            Called before each epoch.
         report : callable, optional
-            Called with each epoch's row of the history.
+            Called after each epoch with its row of the history; a true answer ends training.
 
         Returns
         -------
-        outcome : {"exhausted", "stalled", "interrupted"}
-            Whether the epochs were all made, patience was spent, or the user interrupted.
+        outcome : {"exhausted", "stalled", "stopped", "interrupted"}
+            Whether the epochs were all made, patience was spent, ``report`` said so, or the user
+            interrupted.
 
         Raises
         ------
         ValueError
             If the loss or the parameters are no longer finite. They are then of no use.
         """
-        vector = self.network.parameters.vector
-        best = vector.copy() if validate else None
+        watched = None
+        if patience is not None:
+            watched = "validation_score" if validate and watch_validation else "loss"
+        if series and watched == "loss":
+            self.stalled = False  # whoever makes the calls decides when to stop
+        if not (series or self.resumed):
+            self.patience, self.best, self.stalled, self.epochs_made = None, None, False, 0
+        self.patience = self.patience or patience
+        self.stalled &= patience is not None  # in a series, not every call has to watch
+        self.resumed, self.series = False, series
+        seen = self.patience is not None and self.patience.best > -math.inf
+        if seen and self.best is None and watched == "validation_score":
+            self.best = self.network.snapshot()  # patience has seen it, in a run before this one
+        self.clock.horizon, self.clock.last_step = epochs, epochs * len(batches)
         workspace = Workspace(
-            self.network, batches.batch_size, training=True, streams=self.dropout_streams
+            self.network, batches.largest, training=True, streams=self.dropout_streams
         )
         outcome = "exhausted"
         try:
-            for _ in range(epochs):
+            while self.epochs_made < epochs and not self.stalled and outcome == "exhausted":
+                if begin:
+                    begin()
                 row = self._epoch(batches, workspace, validate)
-                if report:
-                    report(row)
-                if patience is None:
-                    continue
-                is_best = patience.update(row["validation_score"] if validate else -row["loss"])
-                if is_best and best is not None:
-                    np.copyto(best, vector)
-                if patience.spent:
-                    if not self.schedule.continues_after_plateau(self.learning_rate, self.clock):
-                        outcome = "stalled"
-                        break
-                    self.clock.plateaus += 1
-                    patience.renew()
+                self.epochs_made += 1
+                self.stalled = self._judge(row, watched)
+                if report and report(row):
+                    outcome = "stopped"
         except KeyboardInterrupt:
             warnings.warn(
                 f"Training was interrupted after {len(self.history['epoch'])} epochs; "
@@ -210,39 +260,97 @@ class Training:
                 stacklevel=2,
             )
             outcome = "interrupted"
-        if best is not None and patience is not None and math.isfinite(patience.best):
-            np.copyto(vector, best)
-        if outcome == "interrupted":
+        if self.best is not None and (self.stalled or not series):
+            self.network.restore(self.best)
+        elif outcome == "interrupted":
             self._check_finite(0.0)
-        return outcome
+        return "stalled" if self.stalled else outcome
+
+    def _judge(self, row: dict[str, Any], watched: str | None) -> bool:
+        """Let patience judge an epoch, and return whether it is spent for good."""
+        if self.patience is None or watched is None:
+            return False
+        value = -row["loss"] if watched == "loss" else row[watched]
+        if self.patience.update(value) and watched != "loss":
+            self.best = self.network.snapshot()
+        if not self.patience.spent:
+            return False
+        if not self.schedule.continues_after_plateau(self.learning_rate, self.clock):
+            return True
+        self.clock.plateaus += 1
+        self.patience.renew()
+        return False
+
+    def resume(self, interrupted: "Training") -> None:
+        """Become an interrupted training, so that `run` makes its remaining epochs."""
+        self.follow(interrupted, same_run=True)
+        self.network.restore(interrupted.network.snapshot())
+        self.epochs_made, self.resumed = interrupted.epochs_made, True
+
+    def follow(self, previous: "Training", same_run: bool) -> None:
+        """Go on where another training ended.
+
+        History, clock and the optimizer's moments are taken over, these if the optimizer is the
+        same; within one run also patience and the best epoch. In a new run a schedule with a
+        finite horizon begins again, and so does one whose rate has run out on plateaus.
+
+        Parameters
+        ----------
+        previous : Training
+            The other training, which is left as it is.
+        same_run : bool
+            Whether this is the same run, and not a new one that starts from its result.
+        """
+        self.history = {name: list(values) for name, values in previous.history.items()}
+        self.clock = copy.copy(previous.clock)
+        if self.optimizer == previous.optimizer:
+            self.optimizer_state = copy.deepcopy(previous.optimizer_state)
+        if same_run:
+            self.patience = copy.copy(previous.patience)
+            self.stalled, self.best = previous.stalled, previous.best
+        else:
+            if self.schedule.finite_horizon:
+                self.clock.epoch = self.clock.step = 0
+            if previous.stalled:
+                self.clock.plateaus = 0
 
     def _epoch(
         self, batches: Iterable, workspace: Workspace, validate: Validate | None
     ) -> dict[str, Any]:
         """Train on each batch once and return the epoch's row of the history."""
         started = time.perf_counter()
-        self.rate = self.schedule.rate(self.learning_rate, self.clock)
-        gradient = workspace.gradient.vector
-        loss, norm, n_rows, n_steps = 0.0, 0.0, 0, 0
+        clock, schedule = self.clock, self.schedule
+        self.rate = schedule.rate(self.learning_rate, clock)
+        total_loss: Any = 0.0
+        total_norm: Any = 0.0
+        total_rate = 0.0
+        n_rows = n_steps = 0
         validation_loss = score = math.nan
         # Overflow is no warning of NumPy's here but an error of ours.
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
             for X, Y, weights in batches:
                 rows = X.shape[0]
-                loss += rows * train_step(self, X, Y, weights, workspace.for_rows(rows))
-                norm += np.sqrt(np.vecdot(gradient, gradient))
+                if schedule.per_step:
+                    self.rate = schedule.rate(self.learning_rate, clock)
+                value, norm = train_step(self, X, Y, weights, workspace.for_rows(rows))
+                total_loss += rows * value
+                total_norm += norm
+                total_rate += self.rate
                 n_rows += rows
                 n_steps += 1
-            loss, norm = loss / n_rows, norm / n_steps
+                clock.step += 1
+            loss = total_loss / n_rows
             self._check_finite(loss)
             if validate:
                 validation_loss, score = validate(self.network)
                 self._check_finite(validation_loss)
-        self.clock.epoch += 1
-        self.clock.samples += n_rows
+        clock.epoch += 1
+        clock.samples += n_rows
         seconds = time.perf_counter() - started
         epoch = len(self.history["epoch"]) + 1
-        return self.record(epoch, loss, validation_loss, score, self.rate, norm, seconds)
+        rate = total_rate / n_steps if schedule.per_step else self.rate
+        norm = total_norm / n_steps
+        return self.record(epoch, loss, validation_loss, score, rate, norm, seconds)
 
     def _check_finite(self, loss: Any) -> None:
         # The last step may have spoiled the parameters after its loss was computed. NaN is both
@@ -264,9 +372,9 @@ class Training:
         - ``loss``: mean training loss over the epoch's batches, penalty included.
         - ``validation_loss``: loss on the validation part, without penalty; NaN without one.
         - ``validation_score``: score on the validation part; NaN without one.
-        - ``learning_rate``: the epoch's learning rate.
+        - ``learning_rate``: the learning rate, its mean over the steps if they differ.
         - ``gradient_norm``: mean over the epoch's steps of the Euclidean norm of the gradient,
-          penalty included.
+          penalty included, before clipping.
         - ``seconds``: duration of the epoch, validation included.
         """
         row = dict(zip(HISTORY, map(_plain, values), strict=True))

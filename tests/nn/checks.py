@@ -45,17 +45,21 @@ def with_numpy_scalars(option):
 
 
 def targets(loss, rng, n_rows, n_outputs):
-    """Draw targets that suit the loss: one-hot, yes/no labels, or real numbers."""
+    """Draw targets that suit the loss: one-hot, yes/no labels, counts, amounts, or real numbers."""
     if isinstance(loss, nn.SoftmaxLogLoss):
         return np.eye(n_outputs)[rng.integers(n_outputs, size=n_rows)]
     if isinstance(loss, nn.LogisticLogLoss):
         return rng.integers(2, size=(n_rows, n_outputs)).astype(float)
+    if isinstance(loss, nn.Poisson):
+        return rng.poisson(1.5, (n_rows, n_outputs)).astype(float)
+    if isinstance(loss, nn.Gamma):
+        return rng.gamma(2, size=(n_rows, n_outputs)) + 0.1
     return rng.standard_normal((n_rows, n_outputs))
 
 
-def mean_one_weights(rng, n_rows):
-    """Draw row weights whose mean is 1, one of them 0."""
-    weights = rng.uniform(0.2, 3, n_rows)
+def mean_one_weights(rng, shape):
+    """Draw weights of rows, or of a matrix, whose mean is 1; the first row's are 0."""
+    weights = rng.uniform(0.2, 3, shape)
     weights[0] = 0
     return weights / weights.mean()
 

@@ -108,11 +108,103 @@ def squared_error(z, y):
     return list(z), loss, [r / len(z) for r in residuals]
 
 
+def focal_of_truth(p, rest, log_p, gamma):
+    """Return FL(p) = -(1 - p)^gamma log p and p FL'(p), given also rest = 1 - p."""
+    loss = -(rest**gamma) * log_p
+    if rest == 0:  # the limit: log p / (1 - p) goes to -1
+        return loss, -(rest**gamma)
+    return loss, gamma * p * rest ** (gamma - 1) * log_p - rest**gamma
+
+
+def softmax_focal(z, y, gamma):
+    p, log_loss, _ = softmax_log_loss(z, y)
+    truth = y.index(1)
+    rest = math.fsum(p[:truth] + p[truth + 1 :])
+    loss, slope = focal_of_truth(p[truth], rest, -log_loss, gamma)
+    # dp_t / dz_k = p_t (1[k = t] - p_k)
+    return p, loss, [slope * (rest if k == truth else -p[k]) for k in range(len(z))]
+
+
+def logistic_focal(z, y, gamma):
+    loss, gradient = 0.0, []
+    for z_k, y_k in zip(z, y, strict=True):
+        sign = 1 if y_k == 1 else -1
+        rest = logistic(-sign * z_k)
+        value, slope = focal_of_truth(logistic(sign * z_k), rest, -softplus(-sign * z_k), gamma)
+        loss += value
+        gradient.append(sign * slope * rest)
+    return [logistic(value) for value in z], loss, gradient
+
+
+def averaged_over_outputs(predict, per_output):
+    """Make a loss of rows from one of numbers, which returns value and derivative."""
+
+    def row_loss(z, y, **params):
+        pairs = [per_output(z_k, y_k, **params) for z_k, y_k in zip(z, y, strict=True)]
+        values, slopes = zip(*pairs, strict=True)
+        return [predict(z_k) for z_k in z], sum(values) / len(z), [s / len(z) for s in slopes]
+
+    return row_loss
+
+
+def absolute_error(z, y):
+    return abs(z - y), (z > y) - (z < y)
+
+
+def huber(z, y, delta):
+    r = z - y
+    if abs(r) <= delta:
+        return r**2 / 2, r
+    return delta * (abs(r) - delta / 2), math.copysign(delta, r)
+
+
+def pinball(z, y, quantile):
+    if z > y:
+        return (1 - quantile) * (z - y), 1 - quantile
+    return quantile * (y - z), -quantile
+
+
+def exponential(z):
+    return math.exp(z) if z < 709 else math.inf
+
+
+def poisson(z, y):
+    mu = exponential(z)
+    return (y * (math.log(y) - z) if y > 0 else 0.0) - y + mu, mu - y
+
+
+def gamma(z, y):
+    ratio = y * exponential(-z)
+    return z - math.log(y) + ratio - 1, 1 - ratio
+
+
 LOSSES = {
     "SoftmaxLogLoss": softmax_log_loss,
     "LogisticLogLoss": logistic_log_loss,
+    "Focal": softmax_focal,
+    "LogisticFocal": logistic_focal,
     "SquaredError": squared_error,
+    "AbsoluteError": averaged_over_outputs(float, absolute_error),
+    "Huber": averaged_over_outputs(float, huber),
+    "Pinball": averaged_over_outputs(float, pinball),
+    "Poisson": averaged_over_outputs(exponential, poisson),
+    "Gamma": averaged_over_outputs(exponential, gamma),
 }
+SUMMED_OVER_LABELS = ("LogisticLogLoss", "LogisticFocal")
+
+
+def loss_of_weighted_outputs(option, Z, Y, weights):
+    """Return the mean loss and dL/dZ of a batch where each output has a weight of its own."""
+    n_outputs = len(Z[0])
+    shared_by = 1 if type(option).__name__ in SUMMED_OVER_LABELS else n_outputs
+    total, gradient = 0.0, []
+    for z, y, row_weights in zip(Z, Y, weights, strict=True):
+        gradient.append([])
+        for z_k, y_k, weight in zip(z, y, row_weights, strict=True):
+            _, value, ((slope,),) = loss(option, [[z_k]], [[y_k]])
+            total += weight * value / shared_by
+            gradient[-1].append(weight * slope / shared_by / len(Z))
+    return total / len(Z), gradient
 
 
 def loss(option, Z, Y, weights=None):
@@ -158,6 +250,47 @@ def elementwise(function, *matrices):
 def inverted_dropout(X, uniform, rate):
     """Zero where a uniform number falls below the rate; what stays is divided by 1 - rate."""
     return elementwise(lambda x, u: 0.0 if u < rate else x / (1 - rate), X, uniform)
+
+
+EPSILON = 1e-5
+"""What batch and layer normalization add to a variance."""
+
+
+def normalized(x, mean, variance, gamma, beta):
+    return gamma * (x - mean) / math.sqrt(variance + EPSILON) + beta
+
+
+def batch_norm(X, gamma, beta, weights=None):
+    """Return the output of a training batch, and each column's weighted mean and variance."""
+    weights = [1.0] * len(X) if weights is None or not any(weights) else weights
+    total = math.fsum(weights)
+    means, variances = [], []
+    for k in range(len(gamma)):
+        means.append(math.fsum(w * x[k] for w, x in zip(weights, X, strict=True)) / total)
+        squares = [w * (x[k] - means[k]) ** 2 for w, x in zip(weights, X, strict=True)]
+        variances.append(math.fsum(squares) / total)
+    return batch_norm_prediction(X, gamma, beta, means, variances), means, variances
+
+
+def batch_norm_prediction(X, gamma, beta, means, variances):
+    columns = range(len(gamma))
+    return [[normalized(x[k], means[k], variances[k], gamma[k], beta[k]) for k in columns]
+            for x in X]  # fmt: skip
+
+
+def moved(running, current, momentum=0.9):
+    """Running averages after a batch whose own values are ``current``."""
+    return [momentum * r + (1 - momentum) * c for r, c in zip(running, current, strict=True)]
+
+
+def layer_norm(X, gamma, beta):
+    output = []
+    for x in X:
+        mean = math.fsum(x) / len(x)
+        variance = math.fsum((value - mean) ** 2 for value in x) / len(x)
+        output.append([normalized(value, mean, variance, gamma[k], beta[k])
+                       for k, value in enumerate(x)])  # fmt: skip
+    return output
 
 
 def network(weights, biases, activations, X, uniforms=None, rates=None):
@@ -308,7 +441,32 @@ def optimizer(option):
     return OPTIMIZERS[type(option).__name__](**option.get_params())
 
 
-# --- Schedules: the rate of an epoch --------------------------------------------------------
+# --- Schedules: the rate of an epoch, or of a step ------------------------------------------
+
+
+def annealed(start, end, share):
+    """Half a cosine wave, in the form of PyTorch's ``OneCycleLR._annealing_cos``."""
+    return end + (start - end) / 2 * (math.cos(math.pi * share) + 1)
+
+
+def one_cycle(base, clock, warmup, start, end):
+    """PyTorch's two phases, with ``pct_start`` such that the first one ends at the same step."""
+    initial, smallest = base / start, base / start / end
+    step_size_up = warmup * clock.last_step
+    step_size_down = clock.last_step - 1 - step_size_up
+    if clock.step <= step_size_up:
+        return annealed(initial, base, clock.step / step_size_up)
+    return annealed(base, smallest, (clock.step - step_size_up) / step_size_down)
+
+
+def warmup_cosine(base, clock, warmup):
+    """A line through 0 at the step before the first, then half a cosine wave to 0."""
+    n_warmup = warmup * clock.last_step
+    if clock.step < n_warmup:
+        return base * (clock.step + 1) / (n_warmup + 1)
+    share = (clock.step - n_warmup) / (clock.last_step - n_warmup)
+    return 0.5 * base * (1 + math.cos(math.pi * share))
+
 
 SCHEDULES = {
     "Constant": lambda base, clock: base,
@@ -319,6 +477,8 @@ SCHEDULES = {
     ),
     "InverseScaling": lambda base, clock, power: base / (1 + clock.samples) ** power,
     "Adaptive": lambda base, clock, factor, minimum: base * (1 / factor) ** clock.plateaus,
+    "OneCycle": one_cycle,
+    "WarmupCosine": warmup_cosine,
 }
 
 

@@ -66,6 +66,49 @@ def test_all_batches_are_full_but_the_last(shuffle):
         assert sizes == [(5, 5, 5)] * 4 + [(3, 3, 3)]
 
 
+# 23 rows: those of a last batch of one join the batch before it, if there is one.
+@pytest.mark.parametrize(
+    ("batch_size", "join_single", "sizes"),
+    [
+        (11, False, [11, 11, 1]),
+        (11, True, [11, 12]),
+        (22, True, [23]),
+        (2, True, [2] * 10 + [3]),
+        (1, True, [1] * 21 + [2]),
+        (7, True, [7, 7, 7, 2]),
+        (23, True, [23]),
+        (None, True, [23]),
+    ],
+)
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("gathered", ["dtype", "rows", "as it is"])
+def test_a_last_batch_of_one_row_may_join_the_one_before_it(
+    batch_size, join_single, sizes, shuffle, gathered
+):
+    X, Y, weights = numbered()
+    batches = Batches(
+        X.astype(np.float32) if gathered == "dtype" else X,
+        Y,
+        weights,
+        batch_size=batch_size,
+        rng=np.random.default_rng(14) if shuffle else None,
+        rows=np.arange(N) if gathered == "rows" else None,
+        join_single=join_single,
+    )
+    for _ in range(2):
+        assert [len(Y) for _, Y, _ in epoch(batches)] == sizes
+        assert sorted(order_of(batches)) == list(range(N))
+        assert_rows_belong_together(batches)
+    assert batches.largest == max(sizes)
+    assert len(batches) == len(sizes)
+
+
+def test_a_single_row_is_a_batch_if_there_is_no_other():
+    batches = Batches(*numbered(1), batch_size=5, join_single=True)
+    assert [len(Y) for _, Y, _ in epoch(batches)] == [1]
+    assert (len(batches), batches.largest) == (1, 1)
+
+
 @pytest.mark.parametrize(("batch_size", "expected"), [(None, N), (100, N), (N, N), (7, 7)])
 def test_batch_size_is_at_most_the_number_of_rows(batch_size, expected):
     assert Batches(*numbered(), batch_size=batch_size).batch_size == expected
@@ -118,6 +161,15 @@ def test_gathered_batches_reuse_their_buffers_and_never_touch_the_data():
     for later in buffers[1:]:
         for first, picked in zip(buffers[0], later, strict=True):
             assert np.shares_memory(first, picked)
+
+
+def test_each_output_may_have_weights():
+    X, Y, number = numbered()
+    weights = np.column_stack([number, 10 * number])
+    for shuffle in (False, True):
+        rng = np.random.default_rng(14) if shuffle else None
+        for _, targets, picked in epoch(Batches(X, Y, weights, batch_size=5, rng=rng)):
+            np.testing.assert_array_equal(picked, targets * [1, 10])
 
 
 def test_weights_may_be_missing():

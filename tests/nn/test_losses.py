@@ -4,9 +4,26 @@ import warnings
 import numpy as np
 import pytest
 from scipy import special
-from sklearn.metrics import log_loss, mean_squared_error
+from sklearn.metrics import (
+    log_loss,
+    mean_absolute_error,
+    mean_gamma_deviance,
+    mean_pinball_loss,
+    mean_poisson_deviance,
+    mean_squared_error,
+)
 
-from skscratch.nn import LOSSES
+from skscratch.nn import (
+    LOSSES,
+    Focal,
+    Gamma,
+    Huber,
+    LogisticFocal,
+    Loss,
+    Pinball,
+    Poisson,
+    SoftmaxLogLoss,
+)
 
 from . import reference
 from .checks import Float32Only, directional_error, mean_one_weights, targets
@@ -16,9 +33,13 @@ BOTH_DTYPES = pytest.mark.parametrize(
 )
 
 
-@pytest.fixture(params=LOSSES)
+OTHER_PARAMETERS = [Huber(0.1), Huber(3.0), Pinball(0.05), Pinball(0.9)]
+OTHER_PARAMETERS += [kind(gamma) for kind in (Focal, LogisticFocal) for gamma in (0.0, 0.5, 3.5)]
+
+
+@pytest.fixture(params=[*(make() for make in LOSSES.values()), *OTHER_PARAMETERS], ids=repr)
 def loss(request):
-    return LOSSES[request.param]()
+    return request.param
 
 
 def run(loss, Z, Y, weights=None, subclass=np.ndarray):
@@ -49,14 +70,19 @@ def test_finite_and_right_at_logits_of_1e4(loss, dtype, rtol, atol):
     corners = [[1e4, -1e4, 0], [-1e4, 1e4, 1e4], [1e4, 1e4, 1e4], [-1e4, -1e4, -1e4], [1e4, 0, -3]]
     Z = np.repeat(np.array(corners, dtype), 3, axis=0)
     Y = np.tile(np.eye(3, dtype=dtype), (5, 1))
+    if loss.out_activation == "exp":  # the other side is beyond the range of exp
+        Z = np.abs(Z) if isinstance(loss, Gamma) else -np.abs(Z)
+        Y += isinstance(loss, Gamma)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         value, gradient = run(loss, Z, Y)
         P = loss.inverse_link(Z)
     expected_P, expected_value, expected_gradient = reference.loss(loss, Z, Y)
+    assert np.isfinite(expected_value)
     assert float(value) == pytest.approx(expected_value, rel=1e-6)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=rtol, atol=atol)
-    np.testing.assert_allclose(P, expected_P, rtol=rtol, atol=atol)
+    if not isinstance(loss, Gamma):
+        np.testing.assert_allclose(P, expected_P, rtol=rtol, atol=atol)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
@@ -71,6 +97,40 @@ def test_gradient_is_the_directional_derivative_of_the_value(loss, weighted, n_o
             lambda at: float(run(loss, at, Y, weights)[0]), gradient, Z, rng, step=1e-4
         )
         assert error < 1e-6
+
+
+@BOTH_DTYPES
+def test_weights_of_outputs_match_the_reference(loss, dtype, rtol, atol):
+    rng = np.random.default_rng(11)
+    Z, Y = rng.standard_normal((7, 4)).astype(dtype), targets(loss, rng, 7, 4).astype(dtype)
+    weights = mean_one_weights(rng, (7, 4)).astype(dtype)
+    if isinstance(loss, SoftmaxLogLoss):
+        with pytest.raises(ValueError, match="outputs of a softmax share one loss"):
+            run(loss, Z, Y, weights)
+        return
+    value, gradient = run(loss, Z, Y, weights)
+    expected_value, expected_gradient = reference.loss_of_weighted_outputs(loss, Z, Y, weights)
+    assert gradient.dtype == np.asarray(value).dtype == dtype
+    assert float(value) == pytest.approx(expected_value, rel=rtol)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=rtol, atol=atol)
+    stacked_value, stacked_gradient = run(loss, np.stack([Z, 2 * Z]), Y, weights)
+    assert stacked_value[0] == pytest.approx(value)
+    np.testing.assert_allclose(stacked_gradient[0], gradient, rtol=rtol, atol=atol)
+
+
+def test_equal_weights_of_outputs_are_weights_of_rows(loss):
+    if isinstance(loss, SoftmaxLogLoss):
+        return
+    rng = np.random.default_rng(12)
+    Z, Y, weights = rng.standard_normal((5, 3)), targets(loss, rng, 5, 3), mean_one_weights(rng, 5)
+    # As in training, the batch is a part of a larger buffer.
+    gradient = np.full((9, 3), np.nan)
+    of_outputs = loss.value_and_gradient(
+        Z.copy(), Y, np.repeat(weights[:, np.newaxis], 3, axis=1), gradient[:5]
+    )
+    value, expected = run(loss, Z, Y, weights)
+    assert of_outputs == pytest.approx(value, rel=1e-14)
+    np.testing.assert_allclose(gradient[:5], expected, rtol=1e-13)
 
 
 def test_stack_shares_targets_and_weights(loss):
@@ -114,8 +174,10 @@ def test_float32_is_never_computed_in_double(loss):
     rng = np.random.default_rng(6)
     Z = rng.standard_normal((5, 3)).astype(np.float32)
     Y = targets(loss, rng, 5, 3).astype(np.float32)
-    weights = mean_one_weights(rng, 5).astype(np.float32).view(Float32Only)
-    run(loss, Z, Y, weights, subclass=Float32Only)
+    for shape in (5, (5, 3)):
+        weights = mean_one_weights(rng, shape).astype(np.float32).view(Float32Only)
+        if weights.ndim == 1 or not isinstance(loss, SoftmaxLogLoss):
+            run(loss, Z, Y, weights, subclass=Float32Only)
 
 
 def test_log_loss_agrees_with_scipy_and_scikit_learn():
@@ -187,6 +249,153 @@ def test_out_activations_are_what_their_names_say(z):
             "softmax": lambda Z: special.softmax(Z, axis=-1),
             "logistic": special.expit,
             "identity": lambda Z: Z,
+            "exp": np.exp,
         }[loss.out_activation]
         Z = np.array([[z, 1.0, -2.0]])
         np.testing.assert_allclose(loss.inverse_link(Z), link(Z), rtol=1e-12)
+
+
+# Name: (scikit-learn's metric of targets and predictions, its factor)
+METRICS = {
+    "squared_error": (mean_squared_error, 0.5),
+    "absolute_error": (mean_absolute_error, 1),
+    "quantile": (lambda *args, **weights: mean_pinball_loss(*args, alpha=0.5, **weights), 1),
+    "poisson": (mean_poisson_deviance, 0.5),
+    "gamma": (mean_gamma_deviance, 0.5),
+}
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_regression_losses_agree_with_scikit_learns_metrics(name):
+    rng = np.random.default_rng(13)
+    loss, (metric, factor) = LOSSES[name](), METRICS[name]
+    Z, Y = rng.standard_normal((30, 1)), targets(loss, rng, 30, 1)
+    weights = mean_one_weights(rng, 30)
+    expected = factor * metric(Y, loss.inverse_link(Z), sample_weight=weights)
+    assert run(loss, Z, Y, weights)[0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["absolute_error", "huber", "quantile", "poisson", "gamma"])
+def test_regression_losses_average_over_outputs(name):
+    rng = np.random.default_rng(14)
+    loss = LOSSES[name]()
+    Z, Y = rng.standard_normal((8, 3)), targets(loss, rng, 8, 3)
+    columns = [run(loss, Z[:, [k]], Y[:, [k]])[0] for k in range(3)]
+    assert run(loss, Z, Y)[0] == pytest.approx(np.mean(columns), rel=1e-13)
+
+
+@pytest.mark.parametrize(("quantile", "share"), [(0.1, 0.1), (0.5, 0.5), (0.9, 0.9)])
+def test_the_pinball_loss_is_smallest_at_the_quantile(quantile, share):
+    Y = np.random.default_rng(15).standard_normal((999, 1))
+    loss, candidates = Pinball(quantile), np.sort(Y[:, 0])
+    values = [run(loss, np.full_like(Y, z), Y)[0] for z in candidates]
+    assert candidates[np.argmin(values)] == pytest.approx(np.quantile(Y, share), abs=0.01)
+
+
+@pytest.mark.parametrize("loss", [Poisson(), Gamma()], ids=repr)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_predictions_of_the_log_link_stay_positive_and_finite(loss, dtype):
+    Z = np.array([[-1e4, -800, 0, 800, 1e4]], dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        P = loss.inverse_link(Z)
+    assert P.dtype == dtype
+    assert np.isfinite(P).all()
+    assert P.min() > 0
+    assert P[0, 2] == 1
+
+
+@pytest.mark.parametrize(("loss", "z"), [(Poisson(), 1e4), (Gamma(), -1e4)], ids=repr)
+def test_log_link_losses_are_infinite_beyond_the_range_of_exp(loss, z):
+    with np.errstate(over="ignore"):
+        value, gradient = run(loss, np.array([[z], [0.0]]), np.ones((2, 1)))
+    assert value == np.inf
+    assert abs(gradient[0, 0]) == np.inf
+    assert gradient[1, 0] == 0
+
+
+@pytest.mark.parametrize("loss", [Poisson(), Gamma()], ids=repr)
+def test_initial_bias_is_the_logarithm_of_the_weighted_mean(loss):
+    Y, weights = np.array([[1.0, 4], [3, 8], [8, 1]]), np.array([1.0, 1, 0])
+    np.testing.assert_allclose(loss.initial_bias(Y, None), np.log(Y.mean(axis=0)))
+    np.testing.assert_allclose(loss.initial_bias(Y, weights), np.log([2, 6]))
+
+
+def test_initial_bias_of_counts_that_are_all_zero_is_that_of_half_a_count():
+    Y = np.array([[0.0, 1], [0, 3]])
+    np.testing.assert_allclose(Poisson().initial_bias(Y, None), np.log([0.25, 2]))
+    np.testing.assert_allclose(Poisson().initial_bias(Y, np.array([3.0, 1])), np.log([0.125, 1.5]))
+
+
+def test_other_losses_start_at_0(loss):
+    if loss.out_activation != "exp":
+        np.testing.assert_array_equal(loss.initial_bias(np.ones((4, 3)), np.ones(4)), np.zeros(3))
+
+
+@pytest.mark.parametrize("form", ["softmax", "logistic"])
+def test_focal_loss_with_gamma_0_is_the_log_loss_also_of_soft_targets(form):
+    rng = np.random.default_rng(16)
+    Z, Y = rng.standard_normal((9, 3)) * 3, rng.dirichlet(np.ones(3), size=9)
+    plain = LOSSES["log_loss"]()
+    focal = Focal(gamma=0.0)
+    if form == "logistic":
+        plain, focal = plain.for_labels(), focal.for_labels()
+    value, gradient = run(focal, Z, Y)
+    expected_value, expected_gradient = run(plain, Z, Y)
+    assert value == pytest.approx(expected_value, rel=1e-13)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("gamma", [0.5, 2.0])
+@pytest.mark.parametrize("form", [Focal, LogisticFocal])
+def test_gradient_of_the_focal_loss_of_soft_targets(form, gamma):
+    rng = np.random.default_rng(17)
+    Z, Y = rng.standard_normal((6, 3)), rng.dirichlet(np.ones(3), size=6)
+    loss = form(gamma)
+    _, gradient = run(loss, Z, Y)
+    for _ in range(3):
+        error = directional_error(lambda at: float(run(loss, at, Y)[0]), gradient, Z, rng)
+        assert error < 1e-6
+
+
+def test_binary_focal_loss_is_the_softmax_form_of_the_difference():
+    rng = np.random.default_rng(18)
+    Z, Y = rng.standard_normal((9, 2)), np.eye(2)[rng.integers(2, size=9)]
+    softmax, _ = run(Focal(1.5), Z, Y)
+    logistic, _ = run(LogisticFocal(1.5), Z[:, 1:] - Z[:, :1], Y[:, 1:])
+    assert logistic == pytest.approx(softmax, rel=1e-13)
+
+
+def test_forms_for_labels():
+    assert LOSSES["log_loss"]().for_labels() == LOSSES["binary_log_loss"]()
+    assert Focal(3.0).for_labels() == LogisticFocal(3.0)
+    assert Huber(3.0).for_labels() == Huber(3.0)
+
+
+class Cubic(Loss):
+    """A loss of a user who left the decorator out, as it has no parameters."""
+
+    out_activation = "identity"
+
+    def row_losses(self, Z, Y, gradient_out):
+        R = np.abs(Z - Y)
+        gradient_out[...] = R**2 * np.sign(Z - Y)
+        return (R**3 / 3).sum(axis=-1)
+
+    def inverse_link(self, Z):
+        return Z
+
+
+def test_a_custom_loss_needs_row_losses_alone_for_weights_stacks_and_outputs():
+    rng = np.random.default_rng(19)
+    Z, Y = rng.standard_normal((2, 6, 3)), rng.standard_normal((6, 3))
+    loss = Cubic()
+    loss.validate()
+    assert loss == Cubic()
+    for weights in (None, mean_one_weights(rng, 6), mean_one_weights(rng, (6, 3))):
+        value, gradient = run(loss, Z, Y, weights)
+        assert value.shape == (2,)
+        error = directional_error(
+            lambda at, w=weights: float(run(loss, at, Y, w)[0].sum()), gradient, Z, rng
+        )
+        assert error < 1e-6

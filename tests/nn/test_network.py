@@ -11,6 +11,8 @@ from skscratch.nn import (
     ELU,
     GELU,
     LOSSES,
+    NORMALIZATIONS,
+    Batches,
     Dropout,
     GlorotUniform,
     HeNormal,
@@ -35,6 +37,8 @@ duplicates = pytest.mark.parametrize(
     [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))],
     ids=["deepcopy", "pickle"],
 )
+
+normalizations = pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
 
 # --- Numbers that any correct build reproduces ----------------------------------------------
 
@@ -109,13 +113,19 @@ def gradient_errors(network, loss, *, dropout=False):
         return float(value), gradient.vector
 
     _, gradient = at(start)
-    return [directional_error(lambda point: at(point)[0], gradient, start, rng) for _ in range(3)]
+    # A longer step would meet a kink of ReLU or of the absolute error now and then.
+    return [
+        directional_error(lambda point: at(point)[0], gradient, start, rng, step=1e-6)
+        for _ in range(3)
+    ]
 
 
+@normalizations
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_gradient_of_each_activation_and_loss_with_l2_and_weights(name, loss):
-    network = randomized(Network([3, 5, 4, 2], [ACTIVATIONS[name](), ACTIVATIONS[name]()]))
+def test_gradient_of_each_activation_and_loss_with_l2_and_weights(name, loss, normalization):
+    activations = [ACTIVATIONS[name](), ACTIVATIONS[name]()]
+    network = randomized(Network([3, 5, 4, 2], activations, normalization=normalization))
     assert max(gradient_errors(network, LOSSES[loss]())) < 1e-6
 
 
@@ -131,8 +141,9 @@ def test_gradient_of_each_activation_and_loss_with_l2_and_weights(name, loss):
     ],
     ids=["no hidden", "no hidden, two outputs", "one unit", "mixed", "mixed with dropout"],
 )
-def test_gradient_of_other_architectures(sizes, activations, rates, loss):
-    network = randomized(Network(sizes, activations, rates))
+@normalizations
+def test_gradient_of_other_architectures(sizes, activations, rates, loss, normalization):
+    network = randomized(Network(sizes, activations, rates, normalization=normalization))
     assert max(gradient_errors(network, LOSSES[loss](), dropout=any(rates))) < 1e-6
 
 
@@ -170,8 +181,10 @@ def test_value_and_gradients_match_the_loops(names, rates, loss):
         np.testing.assert_allclose(view, array, rtol=1e-10, atol=1e-14)
 
 
-def test_gradient_of_the_penalty_leaves_biases_alone():
-    network = randomized(Network([3, 4, 2], [Tanh()]))
+@normalizations
+def test_gradient_of_the_penalty_leaves_all_but_the_weights_alone(normalization):
+    network = randomized(Network([3, 4, 2], [Tanh()], normalization=normalization))
+    assert network.parameters.vector.size == 26 + (0 if normalization is None else 8)
     X, Y = np.ones((5, 3)), np.ones((5, 2))
     free = value_and_gradient(network, SquaredError(), X, Y)[1].vector
     penalized = value_and_gradient(network, SquaredError(), X, Y, l2=2.0)[1].vector
@@ -181,11 +194,13 @@ def test_gradient_of_the_penalty_leaves_biases_alone():
     np.testing.assert_array_equal(penalized[n_weights:], free[n_weights:])
 
 
+@normalizations
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_array_of_a_workspace_has_the_dtype_of_the_network(name, dtype):
-    activation = ACTIVATIONS[name]()
-    network = randomized(Network([3, 5, 2], [activation], [0.5], dtype=dtype))
+def test_every_array_of_a_workspace_has_the_dtype_of_the_network(name, dtype, normalization):
+    network = randomized(
+        Network([3, 5, 2], [ACTIVATIONS[name]()], [0.5], normalization=normalization, dtype=dtype)
+    )
     workspace = Workspace(network, 4, training=True, streams=[np.random.default_rng(0)])
     X = np.ones((4, 3), dtype)
     Z = network.forward(X, workspace)
@@ -198,15 +213,24 @@ def test_every_array_of_a_workspace_has_the_dtype_of_the_network(name, dtype):
     arrays = [array for array in arrays if isinstance(array, np.ndarray)]
     assert len(arrays) > 10
     assert {array.dtype for array in arrays} == {np.dtype(dtype)}
-    assert all(np.isfinite(array).all() for array in arrays if array is not workspace.scratch)
+    unused = [workspace.scratch]
+    unused += [cache.own_shares for cache in workspace.caches if hasattr(cache, "own_shares")]
+    assert all(
+        np.isfinite(array).all() for array in arrays if not any(array is other for other in unused)
+    )
 
 
+@normalizations
 @pytest.mark.parametrize("name", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_inputs_of_1e4_stay_finite(name, dtype):
-    network = randomized(Network([3, 5, 2], [ACTIVATIONS[name]()], dtype=dtype))
+def test_inputs_of_1e4_stay_finite(name, dtype, normalization):
+    network = randomized(
+        Network([3, 5, 2], [ACTIVATIONS[name]()], normalization=normalization, dtype=dtype)
+    )
     X = np.array([[1e4, -1e4, 1e4], [-1e4, -1e4, 0]], dtype)
     for loss in LOSSES.values():
+        if loss().out_activation == "exp":  # such logits are beyond its range
+            continue
         value, gradient = value_and_gradient(network, loss(), X, np.eye(2, dtype=dtype))
         assert np.isfinite(value)
         assert np.isfinite(gradient.vector).all()
@@ -220,9 +244,12 @@ def arrays_of(workspace):
             if isinstance(array, np.ndarray) and array.ndim > 1]  # fmt: skip
 
 
-def test_workspace_for_fewer_rows_shares_memory_and_gives_the_same_numbers():
+@normalizations
+def test_workspace_for_fewer_rows_shares_memory_and_gives_the_same_numbers(normalization):
     rng = np.random.default_rng(14)
-    network = randomized(Network([3, 5, 4, 2], [GELU(), ReLU()], [0.5, 0]))
+    network = randomized(
+        Network([3, 5, 4, 2], [GELU(), ReLU()], [0.5, 0], normalization=normalization)
+    )
     loss, X, Y = SquaredError(), rng.standard_normal((7, 3)), rng.standard_normal((7, 2))
 
     def run(workspace, X, Y):
@@ -239,7 +266,7 @@ def test_workspace_for_fewer_rows_shares_memory_and_gives_the_same_numbers():
     results = run(short, X[:3], Y[:3])
     fresh = Workspace(network, 3, training=True, streams=[np.random.default_rng(16)])
     for shared, own in zip(results, run(fresh, X[:3], Y[:3]), strict=True):
-        np.testing.assert_allclose(shared, own, rtol=1e-13)
+        np.testing.assert_allclose(shared, own, rtol=1e-11, atol=1e-14)
     for name in ("Z", "M", "Y", "A"):
         pairs = [
             (getattr(small, name), getattr(large, name))
@@ -252,6 +279,7 @@ def test_workspace_for_fewer_rows_shares_memory_and_gives_the_same_numbers():
     assert np.shares_memory(short.dZ, full.dZ)
     assert short.gradient is full.gradient
     assert short.scratch is full.scratch
+    assert short.context is full.context  # the training step sets the weights there
 
 
 def test_workspace_of_each_size_is_made_once():
@@ -340,8 +368,9 @@ def test_prediction_does_without_dropout():
     np.testing.assert_array_equal(randomized(rates).predict(X), none.predict(X))
 
 
-def test_concurrent_predictions_do_not_disturb_each_other():
-    network = randomized(Network([20, 64, 64, 3], [GELU(), ReLU()]))
+@normalizations
+def test_concurrent_predictions_do_not_disturb_each_other(normalization):
+    network = randomized(Network([20, 64, 64, 3], [GELU(), ReLU()], normalization=normalization))
     inputs = [np.random.default_rng(seed).standard_normal((3000, 20)) for seed in range(8)]
     expected = [network.predict(X) for X in inputs]
     with ThreadPoolExecutor(8) as pool:
@@ -350,14 +379,17 @@ def test_concurrent_predictions_do_not_disturb_each_other():
                 np.testing.assert_array_equal(Z, right)
 
 
-def test_a_stack_predicts_like_its_members():
-    stack = randomized(Network([3, 4096, 2], [Tanh()], stack=(2, 2)))
+@normalizations
+def test_a_stack_predicts_like_its_members(normalization):
+    stack = randomized(Network([3, 4096, 2], [Tanh()], normalization=normalization, stack=(2, 2)))
+    running = stack.statistics.vector
+    running[...] = np.random.default_rng(28).uniform(0.5, 2, running.shape)
     X = np.random.default_rng(21).standard_normal((40, 3))
     Z = stack.predict(X)
     assert Z.shape == (2, 2, 40, 2)
     for index in np.ndindex(2, 2):
-        member = Network([3, 4096, 2], [Tanh()])
-        member.parameters.vector[...] = stack.parameters.vector[index]
+        member = Network([3, 4096, 2], [Tanh()], normalization=normalization)
+        member.restore((stack.parameters.vector[index], running[index]))
         np.testing.assert_allclose(Z[index], member.predict(X), rtol=1e-11, atol=1e-12)
 
 
@@ -399,9 +431,15 @@ def test_initialize_needs_a_stream_for_each_member():
 
 
 @duplicates
+@normalizations
 @pytest.mark.parametrize("stack", [(), (3,)])
-def test_a_duplicate_predicts_alike_and_its_layers_see_its_own_vector(duplicate, stack):
-    network = randomized(Network([3, 5, 2], [LeakyReLU(0.3)], [0.25], stack=stack))
+def test_a_duplicate_predicts_alike_and_its_layers_see_its_own_vector(
+    duplicate, stack, normalization
+):
+    network = randomized(
+        Network([3, 5, 2], [LeakyReLU(0.3)], [0.25], normalization=normalization, stack=stack)
+    )
+    network.statistics.vector[...] = 0.7
     X = np.random.default_rng(23).standard_normal((6, 3))
     before = network.predict(X)
     other = duplicate(network)
@@ -409,6 +447,8 @@ def test_a_duplicate_predicts_alike_and_its_layers_see_its_own_vector(duplicate,
     assert (other.sizes, other.stack, other.dtype) == (network.sizes, stack, network.dtype)
     assert other.activations == network.activations
     assert other.dropout == network.dropout
+    assert other.normalization == normalization
+    np.testing.assert_array_equal(other.statistics.vector, network.statistics.vector)
     other.parameters.vector[...] = 0
     np.testing.assert_array_equal(other.predict(X), 0)
     other.dense[-1].b[...] = 1
@@ -427,3 +467,145 @@ def test_the_first_layer_is_spared_its_input_gradient():
     assert [layer.input_gradient for layer in network.dense] == [False, True, True]
     workspace = Workspace(network, 6, training=True)
     assert workspace.caches[0].dX is None
+
+
+# --- Normalization --------------------------------------------------------------------------
+
+of_each_kind = pytest.mark.parametrize("normalization", NORMALIZATIONS)
+
+
+@of_each_kind
+def test_normalization_stands_between_each_hidden_affine_map_and_its_activation(normalization):
+    network = Network([3, 4, 5, 2], [ReLU(), Tanh()], [0.5, 0], normalization=normalization)
+    hidden = ["Dense", NORMALIZATIONS[normalization].__name__, "Activate"]
+    names = [type(layer).__name__ for layer in network.layers]
+    assert names == [*hidden, "Dropout", *hidden, "Dense"]
+    assert [layer.n_units for layer in network.layers[1::4]] == [4, 5]
+
+
+@of_each_kind
+def test_scale_starts_at_1_shift_and_means_at_0_variances_at_1_and_again_at_initialize(
+    normalization,
+):
+    network = Network([3, 4, 5, 2], [ReLU(), Tanh()], normalization=normalization)
+    initializers = [HeNormal()] * 3
+    for step in range(3):
+        if step == 1:
+            network.initialize(initializers, [np.random.default_rng(0)])
+        if step == 2:
+            randomized(network).statistics.vector[...] = 9
+            network.initialize(initializers, [np.random.default_rng(0)])
+        layers = [layer for layer in network.layers if hasattr(layer, "gamma")]
+        assert len(layers) == 2
+        for layer in layers:
+            np.testing.assert_array_equal(layer.gamma, 1)
+            np.testing.assert_array_equal(layer.beta, 0)
+            if normalization == "batch":
+                np.testing.assert_array_equal(layer.mean, 0)
+                np.testing.assert_array_equal(layer.variance, 1)
+        assert network.statistics.vector.size == (18 if normalization == "batch" else 0)
+
+
+def hidden_in_loops(network, A, normalize):
+    """Return the logits in loops, given what to do after the i-th hidden affine map."""
+    for i, (layer, activation) in enumerate(zip(network.dense, network.activations, strict=False)):
+        f, _ = reference.activation(activation)
+        Z = reference.dense(A, layer.W.tolist(), layer.b[0].tolist())
+        A = reference.elementwise(f, normalize(i, Z))
+    return reference.dense(A, network.dense[-1].W.tolist(), network.dense[-1].b[0].tolist())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@of_each_kind
+def test_logits_and_running_averages_match_the_loops_over_several_batches(normalization, weighted):
+    rng = np.random.default_rng(29)
+    network = randomized(
+        Network([3, 5, 4, 2], [Tanh(), GELU()], normalization=normalization), scale=1.0
+    )
+    X, Y = rng.standard_normal((11, 3)), np.zeros((11, 2))
+    weights = mean_one_weights(rng, 11) if weighted else None
+    training = training_of(network)
+    layers = [layer for layer in network.layers if hasattr(layer, "gamma")]
+    running = [([0.0] * n, [1.0] * n) for n in (5, 4)]
+    workspace = Workspace(network, 4, training=True)
+
+    def in_training(i, Z):
+        gamma, beta = layers[i].gamma[0], layers[i].beta[0]
+        if normalization == "layer":
+            return reference.layer_norm(Z, gamma, beta)
+        output, *current = reference.batch_norm(Z, gamma, beta, w)
+        running[i] = tuple(map(reference.moved, running[i], current))
+        return output
+
+    def in_prediction(i, Z):
+        gamma, beta = layers[i].gamma[0], layers[i].beta[0]
+        if normalization == "layer":
+            return reference.layer_norm(Z, gamma, beta)
+        return reference.batch_norm_prediction(Z, gamma, beta, *running[i])
+
+    for x, y, w in Batches(X, Y, weights, batch_size=4):
+        expected = hidden_in_loops(network, x.tolist(), in_training)
+        value = loss_and_gradient(training, x, y, w, workspace.for_rows(len(x)))
+        squares = [sum(z**2 for z in row) / 4 for row in expected]
+        shares = [1] * len(x) if w is None else w
+        assert float(value) == pytest.approx(np.dot(shares, squares) / len(x), rel=1e-11)
+    expected = hidden_in_loops(network, X.tolist(), in_prediction)
+    np.testing.assert_allclose(network.predict(X), expected, rtol=1e-10)
+    if normalization == "batch":
+        for layer, (mean, variance) in zip(layers, running, strict=True):
+            np.testing.assert_allclose(layer.mean[0], mean, rtol=1e-11)
+            np.testing.assert_allclose(layer.variance[0], variance, rtol=1e-11)
+
+
+def test_weight_2_equals_a_row_given_twice_in_value_gradient_and_running_averages():
+    rng = np.random.default_rng(30)
+    X, Y = rng.standard_normal((6, 3)), rng.standard_normal((6, 2))
+    counts = np.array([2, 1, 0, 3, 1, 1])
+    results = []
+    for rows, weights in (
+        (np.arange(6), counts / counts.mean()),
+        (np.repeat(np.arange(6), counts), None),
+    ):
+        network = randomized(Network([3, 5, 2], [Tanh()], normalization="batch"))
+        # Without weights the mean weight is 1; the penalty is divided by 8 either way.
+        mean_weight = 1.0 if weights is None else counts.mean()
+        value, gradient = value_and_gradient(
+            network, SquaredError(), X[rows], Y[rows], weights, 0.3, mean_weight
+        )
+        results.append((float(value), gradient.vector, network.statistics.vector))
+    for weighted, repeated in zip(*results, strict=True):
+        np.testing.assert_allclose(weighted, repeated, rtol=1e-11, atol=1e-14)
+
+
+@of_each_kind
+def test_prediction_of_a_row_does_not_depend_on_the_other_rows(normalization):
+    network = randomized(Network([3, 5, 4, 2], [ReLU(), Tanh()], normalization=normalization))
+    X = np.random.default_rng(31).standard_normal((20, 3))
+    together, statistics = network.predict(X), network.statistics.vector.copy()
+    alone = [network.predict(X[i : i + 1])[0] for i in range(20)]
+    np.testing.assert_allclose(alone, together, rtol=1e-11, atol=1e-13)
+    np.testing.assert_array_equal(network.statistics.vector, statistics)
+
+
+@of_each_kind
+def test_a_snapshot_is_a_copy_and_restoring_it_brings_everything_back(normalization):
+    network = randomized(Network([3, 5, 2], [Tanh()], normalization=normalization))
+    X = np.random.default_rng(32).standard_normal((6, 3))
+    before, snapshot = network.predict(X), network.snapshot()
+    vector, running = network.parameters.vector, network.statistics.vector
+    training_of(network).run(Batches(X, X[:, :2]), 3)
+    assert not np.allclose(network.predict(X), before)
+    network.restore(snapshot)
+    np.testing.assert_array_equal(network.predict(X), before)
+    # Copied into, never rebound: the layers keep their views.
+    assert network.parameters.vector is vector
+    assert network.statistics.vector is running
+    if normalization == "batch":
+        assert np.shares_memory(network.layers[1].variance, running)
+
+
+@of_each_kind
+def test_a_snapshot_of_another_network_is_refused(normalization):
+    other = Network([3, 4, 2], [Tanh()], normalization=normalization)
+    with pytest.raises(ValueError, match="broadcast"):
+        Network([3, 5, 2], [Tanh()], normalization=normalization).restore(other.snapshot())

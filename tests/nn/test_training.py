@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from skscratch.nn import (
     ACTIVATIONS,
     LOSSES,
+    NORMALIZATIONS,
     OPTIMIZERS,
     SCHEDULES,
     SGD,
@@ -50,6 +51,7 @@ from . import reference
 from .checks import mean_one_weights, randomized, targets, training_of, with_numpy_scalars
 
 optimizers = pytest.mark.parametrize("optimizer", OPTIMIZERS)
+normalizations = pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
 
 
 def problem(loss=None, n_rows=11, n_in=3, n_outputs=2, seed=0):
@@ -122,7 +124,10 @@ def test_step_returns_the_loss_before_the_move_and_goes_downhill(optimizer):
     )
     workspace = Workspace(training.network, len(X), training=True)
     before = loss_and_gradient(training, X, Y, weights, workspace)
-    assert train_step(training, X, Y, weights, workspace) == before
+    length = math.sqrt(math.fsum(workspace.gradient.vector**2))
+    value, norm = train_step(training, X, Y, weights, workspace)
+    assert value == before
+    assert norm == pytest.approx(length, rel=1e-14)
     assert loss_and_gradient(training, X, Y, weights, workspace) < before
 
 
@@ -144,7 +149,9 @@ def test_decoupled_decay_shrinks_weights_only_and_stays_out_of_the_loss():
     Y, start = network.predict(X), network.parameters.vector.copy()
     training = training_of(network, optimizer=AdamW(), learning_rate=0.1, l2=0.3)
     workspace = Workspace(network, 6, training=True)
-    assert train_step(training, X, Y, None, workspace) == pytest.approx(0, abs=1e-25)
+    value, norm = train_step(training, X, Y, None, workspace)
+    assert value == pytest.approx(0, abs=1e-25)
+    assert norm < 1e-14
     np.testing.assert_array_less(np.abs(workspace.gradient.vector), 1e-14)
     n_weights = 3 * 4 + 4 * 2
     # Adam turns rounding errors of the gradient into at most tiny moves: epsilon bounds them.
@@ -169,29 +176,36 @@ def test_without_l2_adamw_is_adam_and_with_it_no_optimizer_ignores_it(optimizer)
 
 
 @optimizers
-def test_float32_stays_float32(optimizer):
+@normalizations
+def test_float32_stays_float32(optimizer, normalization):
     X, Y, weights = (array.astype(np.float32) for array in problem())
-    network = randomized(Network([3, 4, 2], [Tanh()], [0.5], dtype=np.float32))
+    network = small_network(dropout=[0.5], normalization=normalization, dtype=np.float32)
     training = training_of(
         network,
         optimizer=OPTIMIZERS[optimizer](),
         l2=0.1,
+        clip_norm=0.5,
         dropout_streams=(np.random.default_rng(0),),
     )
     workspace = Workspace(network, len(X), training=True, streams=training.dropout_streams)
-    value = train_step(training, X, Y, weights, workspace)
+    value, norm = train_step(training, X, Y, weights, workspace)
+    assert norm > 0.5
     state = training.optimizer_state
-    arrays = [network.parameters.vector, workspace.gradient.vector, state.scratch, *state.moments]
-    assert {array.dtype for array in (value, *arrays)} == {np.dtype(np.float32)}
+    arrays = [network.parameters.vector, network.statistics.vector, state.scratch, *state.moments]
+    arrays += [value, norm, workspace.gradient.vector]
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
     training.run(Batches(X, Y, weights, batch_size=4), 2)
     assert type(training.history["loss"][0]) is float
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_float32_trains_like_float64(name):
+@normalizations
+def test_float32_trains_like_float64(name, normalization):
     ends = []
     for dtype in (np.float32, np.float64):
-        network = randomized(Network([3, 6, 2], [ACTIVATIONS[name]()], dtype=dtype))
+        network = randomized(
+            Network([3, 6, 2], [ACTIVATIONS[name]()], normalization=normalization, dtype=dtype)
+        )
         data = (array.astype(dtype) for array in problem())
         training_of(network, optimizer=Adam(epsilon=1e-3), learning_rate=0.01).run(
             Batches(*data, batch_size=4), 10
@@ -267,16 +281,19 @@ def test_sparse_input_trains_like_dense():
 
 
 @optimizers
+@normalizations
 @pytest.mark.parametrize("stack", [(3,), (2, 2)])
-def test_a_stack_trains_like_separate_networks(optimizer, stack):
-    """Same initial weights, batch orders and dropout streams, with L2, weights, a short batch."""
+def test_a_stack_trains_like_separate_networks(optimizer, stack, normalization):
+    """Same initial weights, batch orders, dropout; with L2, clipping, weights, a short batch."""
     members = list(np.ndindex(stack))
     sizes, rates = [3, 6, 5, 2], [0.3, 0.5]
     X, Y, weights = problem(SoftmaxLogLoss(), n_rows=23)
     initializers = [HeNormal(), GlorotUniform(), GlorotUniform()]
 
     def trained(stack, seeds):
-        network = Network(sizes, [ReLU(), ACTIVATIONS["gelu"]()], rates, stack=stack)
+        network = Network(
+            sizes, [ReLU(), ACTIVATIONS["gelu"]()], rates, normalization=normalization, stack=stack
+        )
         network.initialize(initializers, [np.random.default_rng(seed) for seed in seeds])
         training = training_of(
             network,
@@ -284,6 +301,7 @@ def test_a_stack_trains_like_separate_networks(optimizer, stack):
             optimizer=OPTIMIZERS[optimizer](),
             learning_rate=0.02,
             l2=0.3,
+            clip_norm=1.5,
             mean_weight=1.4,
             dropout_streams=tuple(np.random.default_rng(100 + seed) for seed in seeds),
         )
@@ -292,12 +310,17 @@ def test_a_stack_trains_like_separate_networks(optimizer, stack):
         return training
 
     together = trained(stack, range(len(members)))
+    norms = np.concatenate([np.ravel(norm) for norm in together.history["gradient_norm"]])
+    assert norms.min() < 1.5 < norms.max()  # some are clipped, some are not
     vectors = []
     for seed, index in enumerate(members):
         alone = trained((), [seed])
         vectors.append(alone.network.parameters.vector)
         np.testing.assert_allclose(
-            together.network.parameters.vector[index], vectors[-1], rtol=1e-10, atol=1e-14
+            together.network.parameters.vector[index], vectors[-1], rtol=1e-9, atol=1e-13
+        )
+        np.testing.assert_allclose(
+            together.network.statistics.vector[index], alone.network.statistics.vector, rtol=1e-9
         )
         for ours, its in zip(
             together.optimizer_state.moments, alone.optimizer_state.moments, strict=True
@@ -335,12 +358,13 @@ def assert_flat(peaks):
     assert peaks["large"] < peaks["small"] + 50_000, peaks
 
 
-def peak_of_a_step(hidden, activation="relu", optimizer="adam", *, rate=0.0, stack=()):
+def peak_of_a_step(hidden, activation="relu", optimizer="adam", *, rate=0.0, stack=(), **settings):
     """Peak allocation of a training step after two others, in bytes."""
     network = Network(
         [20, *hidden, 3],
         [lookup("activation", activation, ACTIVATIONS, Activation) for _ in hidden],
         [rate] * len(hidden),
+        normalization=settings.pop("normalization", None),
         stack=stack,
     )
     randomized(network, scale=0.05)
@@ -352,6 +376,7 @@ def peak_of_a_step(hidden, activation="relu", optimizer="adam", *, rate=0.0, sta
         learning_rate=1e-3,
         l2=0.1,
         dropout_streams=tuple(np.random.default_rng(seed) for seed in range(n_members)),
+        **settings,
     )
     X, Y, weights = problem(training.loss, n_rows=ROWS, n_in=20, n_outputs=3)
     workspace = Workspace(network, ROWS, training=True, streams=training.dropout_streams)
@@ -375,6 +400,18 @@ def test_allocation_of_a_step_does_not_grow_with_the_network(activation, rate):
 @optimizers
 def test_allocation_of_a_step_does_not_grow_for_any_optimizer(optimizer):
     peaks = {name: peak_of_a_step(hidden, optimizer=optimizer) for name, hidden in SIZES.items()}
+    assert_flat(peaks)
+
+
+@normalizations
+@pytest.mark.parametrize("clip_norm", [None, 1e-3])
+def test_allocation_of_a_step_does_not_grow_with_normalization_or_clipping(
+    normalization, clip_norm
+):
+    peaks = {
+        name: peak_of_a_step(hidden, normalization=normalization, clip_norm=clip_norm)
+        for name, hidden in SIZES.items()
+    }
     assert_flat(peaks)
 
 
@@ -541,19 +578,62 @@ def test_rates_of_the_history_follow_the_schedule(name):
         small_network(), schedule=schedule, learning_rate=0.01, clock=Clock(horizon=8)
     )
     training.run(Batches(X, Y, batch_size=4), 8)
-    expected = [
-        reference.rate(schedule, 0.01, Clock(epoch=epoch, samples=11 * epoch, horizon=8))
-        for epoch in range(8)
-    ]
+    expected = []
+    for epoch in range(8):
+        clock = Clock(epoch=epoch, samples=11 * epoch, horizon=8, last_step=24)
+        rates = []
+        for clock.step in range(3 * epoch, 3 * epoch + 3):
+            rates.append(reference.rate(schedule, 0.01, clock))
+        expected.append(np.mean(rates))
     np.testing.assert_allclose(training.history["learning_rate"], expected, rtol=1e-12)
 
 
+class NotesRates(SGD):
+    """SGD that writes down the rate of each step."""
+
+    def __init__(self):
+        super().__init__()
+        self.rates = []
+
+    def step(self, w, g, learning_rate, state):
+        self.rates.append(learning_rate)
+        super().step(w, g, learning_rate, state)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_simulation_gives_the_rates_that_a_run_uses_step_by_step(name):
+    X, Y, _ = problem(n_rows=12)
+    schedule, optimizer = SCHEDULES[name](), NotesRates()
+    training = training_of(
+        small_network(), schedule=schedule, optimizer=optimizer, learning_rate=0.01
+    )
+    training.run(Batches(X, Y, batch_size=4), 10)
+    simulated = schedule.simulate(30, base=0.01, steps_per_epoch=3, batch_size=4)
+    np.testing.assert_array_equal(optimizer.rates, simulated)
+    assert all(type(rate) is float for rate in optimizer.rates)
+    assert training.clock.step == 30
+    per_epoch = np.reshape(optimizer.rates, (10, 3)).mean(axis=1)
+    np.testing.assert_allclose(training.history["learning_rate"], per_epoch, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name", ["one_cycle", "warmup_cosine"])
+def test_a_run_with_joined_rows_ends_where_its_schedule_does(name):
+    """The horizon counts the batches that there are, not those that the sizes suggest."""
+    X, Y, _ = problem(n_rows=9)
+    schedule, optimizer = SCHEDULES[name](), NotesRates()
+    training = training_of(
+        small_network(normalization="batch"), schedule=schedule, optimizer=optimizer
+    )
+    training.run(Batches(X, Y, batch_size=4, join_single=True), 5)
+    np.testing.assert_array_equal(optimizer.rates, schedule.simulate(10, base=0.1))
+
+
 def test_a_run_goes_on_where_the_last_one_ended():
-    """Moments, clock and dropout stream are the training's, so that 3 + 4 epochs are 7."""
+    """Moments, averages, clock and dropout stream are the training's: 3 + 4 epochs are 7."""
     X, Y, weights = problem()
     ends = []
     for parts in ((7,), (3, 4)):
-        network = small_network(dropout=[0.5])
+        network = small_network(dropout=[0.5], normalization="batch")
         training = training_of(
             network,
             optimizer=Adam(),
@@ -563,7 +643,7 @@ def test_a_run_goes_on_where_the_last_one_ended():
         batches = Batches(X, Y, weights, batch_size=4, rng=np.random.default_rng(2))
         for epochs in parts:
             training.run(batches, epochs)
-        ends.append(network.parameters.vector)
+        ends.append(np.concatenate(network.snapshot()))
     np.testing.assert_array_equal(*ends)
 
 
@@ -571,19 +651,19 @@ def test_a_run_goes_on_where_the_last_one_ended():
 def test_a_copied_training_goes_on_alike_and_apart(duplicate):
     X, Y, weights = problem()
     training = training_of(
-        small_network(dropout=[0.5]),
+        small_network(dropout=[0.5], normalization="batch"),
         optimizer=OPTIMIZERS["nadam"](),
         dropout_streams=(np.random.default_rng(1),),
     )
     training.run(Batches(X, Y, weights, batch_size=4), 2)
     other = duplicate(training)
-    kept = training.network.parameters.vector.copy()
+    kept = training.network.snapshot()
     other.run(Batches(X, Y, weights, batch_size=4), 2)
-    np.testing.assert_array_equal(training.network.parameters.vector, kept)
+    for now, before in zip(training.network.snapshot(), kept, strict=True):
+        np.testing.assert_array_equal(now, before)
     training.run(Batches(X, Y, weights, batch_size=4), 2)
-    np.testing.assert_array_equal(
-        training.network.parameters.vector, other.network.parameters.vector
-    )
+    for ours, its in zip(training.network.snapshot(), other.network.snapshot(), strict=True):
+        np.testing.assert_array_equal(ours, its)
 
 
 def test_no_epochs_change_nothing():
@@ -592,6 +672,165 @@ def test_no_epochs_change_nothing():
     X, Y, _ = problem()
     assert training.run(Batches(X, Y), 0) == "exhausted"
     np.testing.assert_array_equal(training.network.parameters.vector, kept)
+
+
+# --- Gradient clipping ----------------------------------------------------------------------
+
+
+@optimizers
+@pytest.mark.parametrize("clip_norm", [1e-6, 0.1, 1e6])
+def test_the_optimizer_gets_the_gradient_shortened_to_the_bound(optimizer, clip_norm):
+    """Penalty included, and with moments: they see the clipped gradient, too."""
+    X, Y, weights = problem()
+    optimizer = OPTIMIZERS[optimizer]()
+    clipped, by_hand = (
+        training_of(small_network(), optimizer=optimizer, l2=0.5, clip_norm=bound)
+        for bound in (clip_norm, None)
+    )
+    vector, state = by_hand.network.parameters.vector, by_hand.optimizer_state
+    workspaces = [
+        Workspace(training.network, len(X), training=True) for training in (clipped, by_hand)
+    ]
+    for _ in range(3):
+        value, norm = train_step(clipped, X, Y, weights, workspaces[0])
+        assert value == loss_and_gradient(by_hand, X, Y, weights, workspaces[1])
+        gradient = workspaces[1].gradient.vector
+        length = np.linalg.norm(gradient)
+        assert norm == pytest.approx(length, rel=1e-13)  # of the whole gradient
+        shortened = gradient * min(1, clip_norm / length)
+        np.testing.assert_allclose(
+            workspaces[0].gradient.vector, shortened, rtol=1e-12, atol=1e-300
+        )
+        if optimizer.decoupled_decay:
+            by_hand.network.parameters.penalized *= 1 - 0.1 * 0.5
+        optimizer.step(vector, shortened, 0.1, state)
+        # Divide by what clipping made tiny, and its rounding shows.
+        np.testing.assert_allclose(clipped.network.parameters.vector, vector, rtol=1e-7)
+        vector[...] = clipped.network.parameters.vector
+
+
+def test_each_member_of_a_stack_is_clipped_by_its_own_norm():
+    network = Network([3, 2], [], stack=(3,))
+    training = training_of(network, clip_norm=5.0)
+    gradient = network.parameters.like()
+    gradient.vector[0, :2] = 30, 40  # too long
+    gradient.vector[1, :2] = 0.3, 0.4  # short enough
+    with np.errstate(over="ignore"):  # as in an epoch
+        norm = training.clip(gradient)
+    np.testing.assert_allclose(norm, [50, 0.5, 0], rtol=1e-14)
+    expected = np.zeros((3, 8))
+    expected[:2, :2] = [[3, 4], [0.3, 0.4]]
+    np.testing.assert_allclose(gradient.vector, expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_no_bound_and_one_that_is_never_met_leave_the_run_as_it_is(dtype):
+    X, Y, weights = (array.astype(dtype) for array in problem())
+    results = []
+    for clip_norm in (None, 1e6):
+        training = training_of(small_network(dtype=dtype), optimizer=Adam(), clip_norm=clip_norm)
+        training.run(Batches(X, Y, weights, batch_size=4), 3)
+        results.append((training.network.parameters.vector, training.history["gradient_norm"]))
+    for without, with_bound in zip(*results, strict=True):
+        np.testing.assert_array_equal(without, with_bound)
+
+
+def test_history_records_the_norm_before_clipping():
+    X, Y, _ = problem()
+    network = small_network()
+    training = training_of(network, clip_norm=1e-12, learning_rate=1e-6)
+    workspace = Workspace(network, len(X), training=True)
+    loss_and_gradient(training, X, Y, None, workspace)
+    length = np.linalg.norm(workspace.gradient.vector)
+    training.run(Batches(X, Y), 2)  # which hardly moves
+    assert training.history["gradient_norm"] == [pytest.approx(length, rel=1e-9)] * 2
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_clipping_leaves_a_gradient_of_zero_alone(dtype):
+    network = Network([3, 2], [], dtype=dtype)
+    gradient = network.parameters.like()
+    with np.errstate(over="ignore"):  # as in an epoch
+        assert training_of(network, clip_norm=1e3).clip(gradient) == 0
+    np.testing.assert_array_equal(gradient.vector, 0)
+
+
+def test_clipping_tames_a_run_that_explodes_without_it():
+    X, Y, _ = problem(n_rows=40)
+    losses = []
+    for clip_norm in (None, 0.1):
+        training = training_of(small_network(), learning_rate=10.0, clip_norm=clip_norm)
+        training.run(Batches(X, 10 * Y), 30)
+        losses.append(training.history["loss"])
+    assert losses[0][-1] > 1e30
+    assert losses[1] == sorted(losses[1], reverse=True)
+
+
+# --- Normalization --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+@pytest.mark.parametrize("n_rows", [1, 2])
+def test_training_on_a_row_or_two_stays_finite(normalization, n_rows):
+    X, Y = np.array([[1.0, 2, 3], [4, -1, 0]])[:n_rows], np.ones((n_rows, 2))
+    network = small_network(normalization=normalization)
+    training = training_of(network, optimizer=Adam(), l2=0.1)
+    training.run(Batches(X, Y, batch_size=1, join_single=True), 30)
+    assert np.isfinite(np.concatenate(network.snapshot())).all()
+    assert np.isfinite(network.predict(X)).all()
+    assert np.isfinite(training.history["gradient_norm"]).all()
+
+
+def test_the_best_epochs_running_averages_are_restored_with_its_parameters():
+    X, Y, _ = problem()
+    network, snapshots = small_network(normalization="batch"), []
+
+    def validate(network):
+        snapshots.append(network.snapshot())
+        return 0.5, [0.1, 0.9, 0.3, 0.2][len(snapshots) - 1]
+
+    training_of(network).run(
+        Batches(X, Y, batch_size=4), 4, patience=Patience(0.0, 10), validate=validate
+    )
+    for restored, best, last in zip(network.snapshot(), snapshots[1], snapshots[3], strict=True):
+        np.testing.assert_array_equal(restored, best)
+        assert not np.array_equal(best, last)
+
+
+def test_batch_norm_trains_on_repeated_rows_as_on_weighted_ones():
+    X, Y, _ = problem(n_rows=9)
+    counts = np.array([1, 2, 0, 3, 1, 1, 2, 1, 1])
+    ends = []
+    for rows, weights in (
+        (np.arange(9), counts / counts.mean()),
+        (np.repeat(np.arange(9), counts), None),
+    ):
+        network = small_network(normalization="batch")
+        training = training_of(
+            network, l2=0.3, mean_weight=1.0 if weights is None else counts.mean()
+        )
+        training.run(Batches(X[rows], Y[rows], weights), 20)
+        ends.append(np.concatenate(network.snapshot()))
+    np.testing.assert_allclose(*ends, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_normalized_network_learns_where_features_differ_in_scale(normalization):
+    """What it is for: a rate that plain networks cannot bear, on inputs nobody scaled."""
+    rng = np.random.default_rng(33)
+    X = rng.standard_normal((200, 3)) * 50 + 200
+    Y = np.eye(2)[(X[:, 0] > X[:, 1]).astype(int)]
+    accuracies = {}
+    for kind in (None, normalization):
+        network = Network([3, 16, 2], [ReLU()], normalization=kind)
+        network.initialize([HeNormal()] * 2, [np.random.default_rng(0)])
+        training = training_of(network, loss=SoftmaxLogLoss(), learning_rate=0.1)
+        batches = Batches(X, Y, batch_size=20, rng=np.random.default_rng(1))
+        training.run(batches, 30)
+        right = network.predict(X).argmax(axis=1) == Y.argmax(axis=1)
+        accuracies[kind] = np.mean(right)
+    assert accuracies[normalization] > 0.9
+    assert accuracies[None] < accuracies[normalization] - 0.1
 
 
 # --- Stopping -------------------------------------------------------------------------------

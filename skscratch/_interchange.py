@@ -1,0 +1,485 @@
+"""Interchange: scikit-learn's MLP turned into ours, and ours into scikit-learn's.
+
+Both ways have two halves. The hyperparameters are translated. If there is something learned, the
+new estimator makes an epoch on rows of zeros, by which it builds all the state that it keeps
+between calls, whatever that is; then the other's numbers are written into that state.
+"""
+
+import copy
+import math
+from math import inf, nan
+from typing import Any
+
+import numpy as np
+import sklearn
+from scipy.sparse import csr_matrix
+from sklearn.base import is_classifier
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+from ._base import BaseScratchMLP
+from ._classifier import ScratchMLPClassifier
+from ._lbfgs import LBFGS
+from ._regressor import ScratchMLPRegressor
+from ._settings import REGRESSOR_LOSSES, Settings, resolve
+from .nn.activations import ACTIVATIONS, Activation
+from .nn.network import Network
+from .nn.optimizers import SGD, Adam, Optimizer
+from .nn.parameters import Parameters
+from .nn.schedules import Adaptive, Clock, Constant, InverseScaling, Schedule
+
+# What scikit-learn has built in. Ours spell it out, so that no default of ours matters.
+SHARED_ACTIVATIONS = ("identity", "logistic", "tanh", "relu")
+AUTO_BATCH_SIZE = 200
+LBFGS_MEMORY = 10
+ADAPTIVE = Adaptive(factor=5.0, minimum=1e-6)
+
+# For the optimizers that both have: scikit-learn's names of the running averages, and which power
+# of the gradient they hold.
+MOMENTS: dict[type[Optimizer], dict[str, int]] = {
+    SGD: {"velocities": 0},
+    Adam: {"ms": 1, "vs": 2},
+}
+
+# scikit-learn's regression losses by their inverse link; it has no others.
+LOSS_OF_LINK = {"identity": "squared_error", "exp": "poisson"}
+
+# Parameters that scikit-learn's MLP has no counterpart of, with the values that go without one.
+WITHOUT = {
+    "normalization": None,
+    "clip_norm": None,
+    "label_smoothing": 0.0,
+    "class_weight": None,
+    "scoring": None,
+    "standardize_target": False,
+}
+
+
+def from_sklearn(mlp: MLPClassifier | MLPRegressor) -> ScratchMLPClassifier | ScratchMLPRegressor:
+    """Turn scikit-learn's multilayer perceptron into ours, fitted or not.
+
+    A fitted one predicts the same. An unfitted one trains as scikit-learn's would, up to random
+    numbers and initial weights. Each parameter of ours is set, so that our defaults play no part.
+
+    Parameters
+    ----------
+    mlp : MLPClassifier or MLPRegressor
+        The estimator to convert; it stays as it is, and shares nothing with the result.
+
+    Returns
+    -------
+    estimator : ScratchMLPClassifier or ScratchMLPRegressor
+        Our estimator. If ``mlp`` is fitted, so is this one, and `partial_fit` goes on where
+        ``mlp.partial_fit`` would, with the optimizer's moments.
+
+    Raises
+    ------
+    TypeError
+        If ``mlp`` is something else, a class, or of a derived class, which may do anything.
+    ValueError
+        If a parameter of ``mlp`` is not what it may be, or if it learned from one class only.
+
+    See Also
+    --------
+    ScratchMLPClassifier.to_sklearn, ScratchMLPRegressor.to_sklearn : The way back.
+
+    Notes
+    -----
+    What differs from scikit-learn all the same:
+
+    - ``init`` is ``"glorot_uniform"``, as in scikit-learn, where weights for ``"logistic"`` have
+      a third of that variance and biases are random; here biases start at 0, with the Poisson
+      loss the output's at the logarithm of the mean.
+    - ``dtype`` is that of the weights, and ``"float64"`` if there are none yet. scikit-learn trains
+      in that of X.
+    - For regression with several outputs, scikit-learn's gradient is the sum of the outputs' and
+      ours their mean, as the loss is in both. To take the same steps, multiply ``learning_rate``
+      by the number of outputs (not with Adam, which is blind to it) and divide ``l2`` by it.
+    - With ``warm_start``, `fit` goes on with the optimizer's moments and the schedule's rate;
+      scikit-learn's begins them anew.
+    - L-BFGS ends when the gradient is below ``tol``; scikit-learn's also when the loss hardly
+      changes.
+
+    In ``history_``, the columns that scikit-learn does not record are NaN. It records nothing but
+    the last loss for ``solver="lbfgs"``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import load_iris
+    >>> from sklearn.neural_network import MLPClassifier
+    >>> from skscratch import from_sklearn
+    >>> X, y = load_iris(return_X_y=True)
+    >>> mlp = MLPClassifier((10,), max_iter=2000, random_state=0).fit(X, y)
+    >>> clf = from_sklearn(mlp)
+    >>> bool(np.allclose(clf.predict_proba(X), mlp.predict_proba(X), rtol=0, atol=1e-12))
+    True
+    >>> from_sklearn(MLPClassifier(solver="sgd")).optimizer
+    SGD(momentum=0.9, nesterov=True)
+    """
+    if isinstance(mlp, type):
+        raise TypeError(
+            f"from_sklearn takes an estimator, got the class {mlp.__name__}; make an object of it."
+        )
+    if type(mlp) not in (MLPClassifier, MLPRegressor):
+        derived = isinstance(mlp, MLPClassifier | MLPRegressor)
+        raise TypeError(
+            "from_sklearn takes an MLPClassifier or an MLPRegressor of scikit-learn, got "
+            f"{'the derived class' if derived else 'an object of type'} {type(mlp).__name__}."
+        )
+    ours = ScratchMLPClassifier if is_classifier(mlp) else ScratchMLPRegressor
+    params = {**WITHOUT, **_our_parameters(mlp)}
+    estimator = ours(**{name: params[name] for name in ours().get_params(deep=False)})
+    resolve(estimator.get_params(deep=False))
+    if hasattr(mlp, "coefs_"):
+        _learn_from_theirs(estimator, mlp)
+    return estimator
+
+
+def to_sklearn(estimator: BaseScratchMLP) -> MLPClassifier | MLPRegressor:
+    """Turn our estimator into scikit-learn's; see `BaseScratchMLP.to_sklearn`."""
+    settings = resolve(estimator.get_params(deep=False))
+    params, in_the_way = _their_parameters(estimator, settings)
+    theirs = MLPClassifier if is_classifier(estimator) else MLPRegressor
+    if in_the_way:
+        listed = ", ".join(f"{name}={value!r}" for name, value in in_the_way.items())
+        hint = "" if estimator._is_fitted() else " Once fitted, it may differ in how it is trained."
+        raise ValueError(
+            f"{theirs.__name__} of scikit-learn {sklearn.__version__} has nothing like {listed}. "
+            f"Choose what it has to convert this {type(estimator).__name__}.{hint}"
+        )
+    mlp = theirs(**params)
+    if estimator._is_fitted():
+        _teach_theirs(mlp, estimator, settings)
+    return mlp
+
+
+# Hyperparameters ------------------------------------------------------------------------------
+
+
+def _our_parameters(mlp: Any) -> dict[str, Any]:
+    """Return our constructor's parameters for scikit-learn's estimator."""
+    fitted = hasattr(mlp, "coefs_")
+    dtype = np.result_type(*mlp.coefs_) if fitted else np.dtype("float64")
+    loss = LOSS_OF_LINK.get(mlp.out_activation_, mlp.loss) if fitted else mlp.loss
+    if loss not in ("log_loss", *LOSS_OF_LINK.values()):
+        raise ValueError(f"There is no loss here like scikit-learn's loss={loss!r}.")
+    stochastic = mlp.solver != "lbfgs"
+    params = {
+        "hidden_layer_sizes": tuple(W.shape[1] for W in mlp.coefs_[:-1])
+        if fitted
+        else mlp.hidden_layer_sizes,
+        "activation": mlp.activation,
+        "init": "glorot_uniform",
+        "optimizer": _our_optimizer(mlp),
+        "l2": mlp.alpha,
+        "dropout": 0.0,
+        "batch_size": AUTO_BATCH_SIZE if mlp.batch_size == "auto" else mlp.batch_size,
+        "learning_rate": mlp.learning_rate_init,
+        "lr_schedule": _our_schedule(mlp),
+        "loss": loss,
+        "max_iter": mlp.max_iter,
+        "shuffle": mlp.shuffle,
+        "random_state": mlp.random_state,
+        "tol": mlp.tol,
+        "n_iter_no_change": mlp.n_iter_no_change,
+        # scikit-learn makes no use of it with lbfgs, where ours would object.
+        "early_stopping": mlp.early_stopping and stochastic,
+        # It may be 0, as long as it is not used.
+        "validation_fraction": mlp.validation_fraction or (0.0 if mlp.early_stopping else 0.1),
+        "warm_start": mlp.warm_start,
+        "dtype": "float32" if dtype == np.float32 else "float64",
+        "verbose": mlp.verbose,
+    }
+    return copy.deepcopy(params)
+
+
+def _our_optimizer(mlp: Any) -> Optimizer:
+    if mlp.solver == "sgd":
+        return SGD(mlp.momentum, nesterov=bool(mlp.nesterovs_momentum and mlp.momentum > 0))
+    if mlp.solver == "adam":
+        return Adam(mlp.beta_1, mlp.beta_2, mlp.epsilon, correct_epsilon=False)
+    if mlp.solver == "lbfgs":
+        return LBFGS(memory=LBFGS_MEMORY, max_fun=mlp.max_fun)
+    raise ValueError(f"solver must be 'lbfgs', 'sgd' or 'adam', got {mlp.solver!r}.")
+
+
+def _our_schedule(mlp: Any) -> Schedule:
+    if mlp.solver != "sgd" or mlp.learning_rate == "constant":
+        return Constant()
+    if mlp.learning_rate == "invscaling":
+        # To the power of 0 the divisor is 1.
+        return InverseScaling(mlp.power_t) if mlp.power_t != 0 else Constant()
+    if mlp.learning_rate == "adaptive":
+        return copy.copy(ADAPTIVE)
+    raise ValueError(
+        f"learning_rate must be 'constant', 'invscaling' or 'adaptive', got {mlp.learning_rate!r}."
+    )
+
+
+def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return scikit-learn's parameters, and those of ours that stand in the way.
+
+    A fitted estimator's network may differ from the parameters, which may have been changed. Only
+    what its predictions depend on stands in the way then; for the rest, scikit-learn's default
+    takes the place of what it lacks.
+    """
+    fitted = estimator._is_fitted()
+    network: Any = estimator.network_ if fitted else settings
+    activation = _shared_activation(network.activations, estimator.activation)
+    loss = _shared_loss(estimator)
+    optimizer = _their_optimizer(settings.optimizer)
+    schedule = _their_schedule(settings)
+    automatic = [
+        name
+        for name in ("early_stopping", "validation_fraction")
+        if settings.early_stopping and getattr(estimator, name) == "auto"
+    ]
+
+    in_the_way: dict[str, Any] = {}
+    if activation is None:
+        same = network.activations == settings.activations
+        in_the_way["activation"] = estimator.activation if same else network.activations
+    if network.normalization is not None:
+        in_the_way["normalization"] = network.normalization
+    if loss is None:
+        in_the_way["loss"] = estimator.loss
+    if not fitted:
+        lacking = {
+            "optimizer": optimizer is None,
+            "dropout": any(settings.dropout),
+            "batch_size": settings.batch_size is None,
+            "lr_schedule": schedule is None,
+            **dict.fromkeys(automatic, True),
+            **{
+                name: getattr(estimator, name) != value
+                for name, value in WITHOUT.items()
+                if hasattr(estimator, name)
+            },
+        }
+        if loss == "poisson":  # its link leaves no room for a standardized target
+            lacking["standardize_target"] = False
+        in_the_way |= {name: getattr(estimator, name) for name in lacking if lacking[name]}
+
+    stops_early = fitted and estimator.validation_scores_ is not None
+    params = {
+        "hidden_layer_sizes": network.sizes[1:-1] if fitted else settings.hidden_layer_sizes,
+        "activation": activation,
+        "alpha": settings.l2,
+        # scikit-learn's "auto" is 200 as well, but does not warn if there are fewer rows.
+        "batch_size": "auto"
+        if settings.batch_size in (None, AUTO_BATCH_SIZE)
+        else settings.batch_size,
+        "learning_rate_init": settings.learning_rate,
+        "max_iter": settings.max_iter,
+        "shuffle": settings.shuffle,
+        "random_state": copy.deepcopy(estimator.random_state),
+        "tol": settings.tol,
+        "verbose": settings.verbose,
+        "warm_start": settings.warm_start,
+        "early_stopping": stops_early
+        if settings.early_stopping == "auto"
+        else bool(settings.early_stopping),
+        "validation_fraction": settings.validation_fraction or 0.1,
+        "n_iter_no_change": settings.n_iter_no_change,
+        **(optimizer or {}),
+        **(schedule or {}),
+    }
+    # scikit-learn 1.6 has one regression loss, and no parameter for it.
+    if "loss" in MLPRegressor().get_params() and not is_classifier(estimator):
+        params["loss"] = loss
+    return params, in_the_way
+
+
+def _shared_activation(activations: list[Activation], given: Any) -> str | None:
+    """Return scikit-learn's name of what all layers have in common, if it has one."""
+    if not activations:  # any will do
+        return given if isinstance(given, str) and given in SHARED_ACTIVATIONS else "relu"
+    for name in SHARED_ACTIVATIONS:
+        if all(activation == ACTIVATIONS[name]() for activation in activations):
+            return name
+    return None
+
+
+def _shared_loss(estimator: Any) -> str | None:
+    """Return scikit-learn's name of the loss, or of one with the same link if it is fitted."""
+    if is_classifier(estimator):
+        if estimator._is_fitted():
+            return "log_loss" if estimator.out_activation_ in ("softmax", "logistic") else None
+        return "log_loss" if estimator.loss == "log_loss" else None
+    names = ["squared_error"]
+    if "loss" in MLPRegressor().get_params():
+        names += ["poisson"]
+    if estimator._is_fitted():
+        name = LOSS_OF_LINK.get(estimator.out_activation_)
+        return name if name in names else None
+    for name in names:
+        if estimator.loss == name or estimator.loss == REGRESSOR_LOSSES[name]():
+            return name
+    return None
+
+
+def _their_optimizer(optimizer: Optimizer) -> dict[str, Any] | None:
+    # A derived optimizer, such as AdamW, is another one.
+    if type(optimizer) is SGD:
+        return {
+            "solver": "sgd",
+            "momentum": optimizer.momentum,
+            # Without momentum it has no effect, and stays at its default.
+            "nesterovs_momentum": bool(optimizer.nesterov or not optimizer.momentum),
+        }
+    if type(optimizer) is Adam:
+        return {
+            "solver": "adam",
+            "beta_1": optimizer.beta1,
+            "beta_2": optimizer.beta2,
+            "epsilon": optimizer.epsilon,
+        }
+    if type(optimizer) is LBFGS and optimizer.memory == LBFGS_MEMORY:
+        return {"solver": "lbfgs", "max_fun": optimizer.max_fun}
+    return None
+
+
+def _their_schedule(settings: Settings) -> dict[str, Any] | None:
+    schedule = settings.schedule
+    if schedule == Constant():
+        return {"learning_rate": "constant"}
+    # scikit-learn's other solvers have no schedule.
+    if type(settings.optimizer) is SGD:
+        if isinstance(schedule, InverseScaling):
+            return {"learning_rate": "invscaling", "power_t": schedule.power}
+        if schedule == ADAPTIVE:
+            return {"learning_rate": "adaptive"}
+    return None
+
+
+# What was learned -----------------------------------------------------------------------------
+
+
+def _build_state(new: Any, fitted: Any, **meanwhile: Any) -> None:
+    """Let an estimator build the state of a fitted one, by an epoch on rows of zeros.
+
+    Parameters
+    ----------
+    new : estimator
+        Ours or scikit-learn's, not fitted.
+    fitted : estimator
+        The other's, whose features and targets ``new`` is to be made for.
+    **meanwhile : dict
+        Parameters for this epoch only.
+    """
+    n_outputs = fitted.n_outputs_
+    if is_classifier(fitted):
+        # Each class comes twice: scikit-learn takes many different values for a regression's.
+        classes = np.repeat(fitted.classes_, 2)
+        multilabel = fitted.out_activation_ == "logistic" and n_outputs > 1
+        targets = {"y": np.eye(n_outputs, dtype=int) if multilabel else classes, "classes": classes}
+    else:
+        targets = {"y": np.ones((1, n_outputs) if n_outputs > 1 else 1)}
+    n_rows, dtype = len(targets["y"]), fitted.coefs_[0].dtype
+    X = csr_matrix((n_rows, fitted.n_features_in_), dtype=dtype)
+    meanwhile |= {"early_stopping": False, "verbose": False, "batch_size": "auto"}
+    params = new.get_params(deep=False)
+    new.set_params(**meanwhile).partial_fit(X, **targets)
+    new.set_params(**{name: params[name] for name in meanwhile})
+    if hasattr(fitted, "feature_names_in_"):
+        new.feature_names_in_ = fitted.feature_names_in_.copy()
+
+
+def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
+    """Fit our estimator to predict, and to go on training, as scikit-learn's does."""
+    if is_classifier(mlp) and len(mlp.classes_) < 2:
+        raise ValueError(
+            f"This MLPClassifier learned from one class, {mlp.classes_.tolist()}, but "
+            f"{type(estimator).__name__} needs at least two."
+        )
+    stochastic = not isinstance(estimator.optimizer, LBFGS)
+    _build_state(estimator, mlp, **({} if stochastic else {"optimizer": "sgd"}))
+    network, training = estimator.network_, estimator._training
+    _write(network, network.parameters, [*mlp.coefs_, *mlp.intercepts_])
+
+    losses = getattr(mlp, "loss_curve_", [nan] * (mlp.n_iter_ - 1) + [getattr(mlp, "loss_", nan)])
+    scores = getattr(mlp, "validation_scores_", None)
+    unknown = [nan] * len(losses)
+    columns = {
+        "epoch": range(1, len(losses) + 1),
+        "loss": map(float, losses),
+        # An interrupted epoch has a loss but no score.
+        "validation_score": [*map(float, scores or []), *unknown][: len(losses)],
+    }
+    for name, column in estimator.history_.items():
+        column[:] = columns.get(name, unknown)
+    estimator._stops_early = scores is not None
+    estimator.n_iter_ = mlp.n_iter_
+    training.clock = Clock(epoch=len(losses), samples=mlp.t_)
+
+    state = training.optimizer_state = training.optimizer.init(network.parameters.vector)
+    theirs: Any = getattr(mlp, "_optimizer", None)
+    names = MOMENTS.get(type(estimator.optimizer), {})
+    if not all(hasattr(theirs, name) for name in names):
+        return  # the solver was changed since
+    # Plain SGD has no moments here and useless ones there.
+    for moment, (name, power) in zip(state.moments, names.items(), strict=False):
+        laid_out = network.parameters.like()
+        _write(network, laid_out, getattr(theirs, name))
+        np.multiply(laid_out.vector, _gradient_ratio(mlp) ** -power, out=moment)
+    state.t = getattr(theirs, "t", 0)
+    if isinstance(estimator.lr_schedule, Adaptive):
+        lowered = estimator.learning_rate / theirs.learning_rate
+        training.clock.plateaus = round(math.log(lowered, ADAPTIVE.factor))
+
+
+def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
+    """Fit scikit-learn's estimator to predict, and to go on training, as ours does."""
+    _build_state(mlp, estimator, **({"solver": "sgd"} if mlp.solver == "lbfgs" else {}))
+    network, training = estimator.network_, estimator._training
+    weights = [W.copy() for W in _read(network, network.parameters)]
+    mlp.coefs_, mlp.intercepts_ = weights[: len(network.dense)], weights[len(network.dense) :]
+    scaler = getattr(estimator, "_target_scaler", None)
+    if scaler is not None:
+        mlp.coefs_[-1] = mlp.coefs_[-1] * scaler.scale_
+        mlp.intercepts_[-1] = mlp.intercepts_[-1] * scaler.scale_ + scaler.mean_
+    mlp._best_coefs = copy.deepcopy(mlp.coefs_)
+    mlp._best_intercepts = copy.deepcopy(mlp.intercepts_)
+
+    losses, scores = list(estimator.loss_curve_), copy.copy(estimator.validation_scores_)
+    mlp.loss_, mlp.loss_curve_ = estimator.loss_, losses
+    # scikit-learn compares the next epoch with these, the one or the other.
+    if mlp.early_stopping:
+        mlp.best_loss_, mlp.validation_scores_ = None, scores or []
+        mlp.best_validation_score_ = max(mlp.validation_scores_, default=-inf)
+    else:
+        mlp.best_loss_, mlp.validation_scores_ = min(losses, default=inf), scores
+        mlp.best_validation_score_ = estimator.best_validation_score_
+    mlp.n_iter_, mlp.t_ = estimator.n_iter_, estimator.t_
+
+    names = MOMENTS.get(type(settings.optimizer), {})
+    if not names or training.optimizer != settings.optimizer or scaler is not None:
+        del mlp._optimizer  # partial_fit makes a new one
+        return
+    theirs, state = mlp._optimizer, training.optimizer_state
+    for moment, (name, power) in zip(state.moments, names.items(), strict=False):
+        laid_out = network.parameters.like()
+        np.multiply(moment, _gradient_ratio(mlp) ** power, out=laid_out.vector)
+        setattr(theirs, name, _read(network, laid_out))
+    if isinstance(settings.optimizer, Adam):
+        theirs.t = state.t
+    else:
+        schedule = settings.schedule if _their_schedule(settings) else Constant()
+        theirs.learning_rate = schedule.rate(settings.learning_rate, training.clock)
+
+
+def _gradient_ratio(mlp: Any) -> float:
+    """Return the number by which scikit-learn's gradient is longer than ours."""
+    return 1.0 if is_classifier(mlp) else float(mlp.n_outputs_)
+
+
+def _read(network: Network, parameters: Parameters) -> list[np.ndarray]:
+    """Return views of the weights, then of the biases, in scikit-learn's order and shapes."""
+    pairs = [views for views in network.per_layer(parameters) if views]
+    return [W for W, _ in pairs] + [b[0] for _, b in pairs]
+
+
+def _write(network: Network, parameters: Parameters, arrays: list[np.ndarray]) -> None:
+    """Copy weights and biases, in that order, to where they belong."""
+    for view, array in zip(_read(network, parameters), arrays, strict=True):
+        view[...] = array

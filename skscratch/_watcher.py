@@ -1,0 +1,120 @@
+"""How training is told of while it goes on: to the user's callbacks, and to the user."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ._progress import Progress
+from .nn.training import Training
+
+
+class Watcher:
+    """Tells the user's callbacks, and with ``verbose`` the user, how training goes.
+
+    Hooks get the caller's own X and y. What costs anything, as the snapshot of the fitted state
+    does, is made when a hook asks for it. Without callbacks there is no context, and nothing is
+    called.
+
+    Parameters
+    ----------
+    estimator : BaseScratchMLP
+        The estimator in training.
+    X, y, sample_weight : array-like
+        What the caller gave to fit.
+    n_epochs : int
+        The most epochs there may be.
+    verbose : bool
+        Whether to show progress.
+
+    Attributes
+    ----------
+    training, streams, streams_at_start, stops_early
+        The state of the run, set by the estimator before the first epoch.
+    """
+
+    training: Training
+    stops_early: bool
+    streams: dict[str, np.random.Generator]
+    streams_at_start: dict[str, np.random.Generator]
+
+    def __init__(
+        self, estimator: Any, X: Any, y: Any, sample_weight: Any, n_epochs: int, verbose: bool
+    ):
+        self._estimator = estimator
+        self._data = {
+            "X": X,
+            "y": y,
+            "metadata": None if sample_weight is None else {"sample_weight": sample_weight},
+        }
+        self._n_epochs = n_epochs
+        self._verbose = verbose
+        self._progress: Progress | None = None
+        self._fit_context: Any = None
+        self._epoch_context: Any = None
+
+    def begin_fit(self, X_val: Any, y_val: Any, epochs_before: int) -> dict[str, Any] | None:
+        """Call the hooks before fit, and return what a `Checkpoint` wants to resume from.
+
+        What decides how the run goes and is no hook's argument, a `Checkpoint` finds in the
+        estimator: the validation data, and the epochs of the calls that this one continues.
+        """
+        estimator = self._estimator
+        if getattr(estimator, "_skl_callbacks", None):
+            estimator._run_origin = (X_val, y_val, epochs_before)
+            self._fit_context = estimator._init_callback_context(max_subtasks=self._n_epochs)
+            self._fit_context.call_on_fit_task_begin(estimator=estimator, **self._data)
+            del estimator._run_origin
+        return estimator.__dict__.pop("_resume_from", None)
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """Show progress, if the user wants to see it, until training ends or fails."""
+        if not self._verbose:
+            yield
+            return
+        self._progress = Progress(self._n_epochs)
+        try:
+            yield
+        finally:
+            self._progress.close()
+
+    def begin_epoch(self) -> None:
+        """Call the hooks before an epoch."""
+        if self._fit_context is not None:
+            self._epoch_context = self._fit_context.subcontext(task_name="epoch")
+            self._epoch_context.call_on_fit_task_begin(estimator=self._estimator, **self._data)
+
+    def end_epoch(self, row: dict[str, Any]) -> bool:
+        """Call the hooks after an epoch, and return whether one of them wants to stop."""
+        if self._progress is not None:
+            self._progress(row)
+        return self._end(self._epoch_context)
+
+    def end_fit(self) -> None:
+        """Call the hooks after fit."""
+        self._end(self._fit_context)
+
+    def fitted(self) -> dict[str, Any]:
+        """Return the attributes that fit sets after training."""
+        training = self.training
+        return {
+            "network_": training.network,
+            "history_": training.history,
+            "n_iter_": training.epochs_made,
+            "_training": training,
+            "_streams": self.streams,
+            "_stops_early": self.stops_early,
+        }
+
+    def _snapshot(self) -> dict[str, Any]:
+        return copy.deepcopy({**self.fitted(), "_streams_at_start": self.streams_at_start})
+
+    def _end(self, context: Any) -> bool:
+        if context is None:
+            return False
+        return context.call_on_fit_task_end(
+            estimator=self._estimator, **self._data, reconstruction_attributes=self._snapshot
+        )

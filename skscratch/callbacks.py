@@ -1,0 +1,268 @@
+"""Callbacks: what happens between the epochs of a fit.
+
+They are set with ``estimator.set_callbacks(...)`` and follow scikit-learn's callback protocol
+(`sklearn.callback`, from 1.9 on, experimental there), so that they stand beside its `ProgressBar`
+and `ScoringMonitor`; on a bare estimator they work with older versions of scikit-learn too. As in
+scikit-learn, clones share the callback objects.
+
+A callback of your own is an object with the four methods of `Callback`; if its ``on_fit_task_end``
+returns True after an epoch, training ends there.
+"""
+
+import csv
+import os
+import pickle
+import re
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import joblib  # type: ignore[import-untyped,unused-ignore]
+
+from .nn.options import NON_NEGATIVE, POSITIVE, check_integer, check_real
+from .nn.stopping import Patience
+
+
+class Callback:
+    """Base of the callbacks, in which nothing happens.
+
+    Keyword-only arguments of the two task hooks are made only for callbacks that name them:
+    ``X``, ``y`` and ``metadata`` (a dict that may hold ``sample_weight``), as the caller gave them
+    to fit, and ``fitted_estimator``, a copy that predicts as if training had ended now.
+    """
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Prepare for a fit of ``estimator``."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Clean up after a fit, also one that failed."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Do something before a task; ``context.task_name`` is ``"fit"`` or ``"epoch"``."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> bool | None:
+        """Do something after a task. True after an epoch ends training."""
+
+
+def _is_epoch(context: Any) -> bool:
+    return context.task_name == "epoch"
+
+
+class TimeBudget(Callback):
+    """End training after the epoch in which a time budget is spent.
+
+    Parameters
+    ----------
+    seconds : float
+        The budget, > 0, counted from the start of fit.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skscratch import ScratchMLPClassifier
+    >>> from skscratch.callbacks import TimeBudget
+    >>> clf = ScratchMLPClassifier(max_iter=10**9, tol=0, n_iter_no_change=10**9)
+    >>> clf.set_callbacks(TimeBudget(seconds=0.1)).fit(*load_iris(return_X_y=True)).n_iter_ > 0
+    True
+    """
+
+    def __init__(self, seconds: float):
+        self.seconds = check_real("seconds", seconds, POSITIVE)
+        self._started = 0.0
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Start the clock."""
+        self._started = time.monotonic()
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> bool:
+        """Say whether the budget is spent."""
+        return _is_epoch(context) and time.monotonic() - self._started >= self.seconds
+
+
+class StopOnPlateau(Callback):
+    """End training when a column of the history no longer improves.
+
+    Unlike ``early_stopping`` it keeps the last weights, and it can watch any column.
+
+    Parameters
+    ----------
+    column : str, default="validation_loss"
+        The column of ``history_`` to watch.
+    n_epochs : int, default=10
+        Training ends after more than this many epochs in a row without improvement, >= 1.
+    tol : float, default=1e-4
+        Least change that counts as an improvement, >= 0.
+    greater_is_better : bool, default=None
+        The direction; None takes True for a column whose name ends in "score".
+    """
+
+    def __init__(
+        self,
+        column: str = "validation_loss",
+        n_epochs: int = 10,
+        tol: float = 1e-4,
+        greater_is_better: bool | None = None,
+    ):
+        self.column = column
+        self.n_epochs = check_integer("n_epochs", n_epochs, 1)
+        self.tol = check_real("tol", tol, NON_NEGATIVE)
+        self.greater_is_better = greater_is_better
+        self._patience = Patience(self.tol, self.n_epochs)
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Begin to count."""
+        self._patience = Patience(self.tol, self.n_epochs)
+
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, fitted_estimator: Any = None
+    ) -> bool:
+        """Say whether the column has stalled."""
+        if not _is_epoch(context):
+            return False
+        history = fitted_estimator.history_
+        if self.column not in history:
+            raise ValueError(
+                f"history_ has no column {self.column!r}; it has {', '.join(history)}."
+            )
+        value = history[self.column][-1]
+        if value != value:
+            raise ValueError(
+                f"Column {self.column!r} of history_ is NaN; a validation column needs X_val and "
+                "y_val in fit, or early_stopping=True."
+            )
+        greater = self.greater_is_better
+        if greater is None:
+            greater = self.column.endswith("score")
+        self._patience.update(value if greater else -value)
+        return self._patience.spent
+
+
+class HistoryCSV(Callback):
+    """Write the history to a CSV file, a line after each epoch.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file. A fit overwrites it.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self._written = 0
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Empty the file."""
+        self.path.write_text("")
+        self._written = 0
+
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, fitted_estimator: Any = None
+    ) -> None:
+        """Append what is new; after fit that is all, if a resumed run had nothing left to do."""
+        history = fitted_estimator.history_
+        rows = list(zip(*history.values(), strict=True))
+        with self.path.open("a", newline="") as file:
+            writer = csv.writer(file)
+            if self._written == 0:
+                writer.writerow(history)
+            writer.writerows(rows[self._written :])
+        self._written = len(rows)
+
+
+class Checkpoint(Callback):
+    """Write everything that a run needs to go on, so that it survives a killed process.
+
+    The file holds weights, optimizer state, random streams, schedule position, patience, history
+    and a fingerprint of data and parameters. It is written to a temporary file first and then put
+    in place in one step, so that there is a whole checkpoint at any time. A fit that resumes ends
+    with bitwise the same weights as one that was never interrupted.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file, one for each fit: in a search over several candidates they would overwrite each
+        other's.
+    every : int, default=1
+        Number of epochs between two writes, >= 1.
+    resume : bool, default=False
+        Whether fit goes on from the file if there is one.
+
+    Raises
+    ------
+    ValueError
+        By fit, if the file was written with other data or parameters.
+
+    Notes
+    -----
+    The file is a pickle: load only what you trust. ``optimizer="lbfgs"`` has no checkpoints.
+
+    Examples
+    --------
+    >>> from skscratch import ScratchMLPClassifier
+    >>> from skscratch.callbacks import Checkpoint
+    >>> clf = ScratchMLPClassifier(random_state=0)
+    >>> clf.set_callbacks(Checkpoint("run.ckpt", resume=True))
+    ScratchMLPClassifier(random_state=0)
+    """
+
+    def __init__(self, path: str | os.PathLike, every: int = 1, resume: bool = False):
+        self.path = Path(path)
+        self.every = check_integer("every", every, 1)
+        self.resume = resume
+        self._fingerprint = ""
+
+    def on_fit_task_begin(
+        self, estimator: Any, context: Any, *, X: Any = None, y: Any = None, metadata: Any = None
+    ) -> None:
+        """Recognize the data, and hand over what is in the file."""
+        if _is_epoch(context):
+            return
+        if estimator.optimizer == "lbfgs" or not hasattr(estimator, "partial_fit"):
+            raise ValueError("Checkpoint needs a stochastic optimizer; 'lbfgs' is none.")
+        params = sorted(estimator.get_params(deep=False).items())
+        # Some objects' repr has an address, which is another one in the next process.
+        settings = re.sub(" at 0x[0-9a-fA-F]+", "", repr(params))
+        self._fingerprint = joblib.hash((X, y, metadata, estimator._run_origin, settings))
+        if not (self.resume and self.path.exists()):
+            return
+        with self.path.open("rb") as file:
+            saved = pickle.load(file)
+        if saved["fingerprint"] != self._fingerprint:
+            raise ValueError(
+                f"{self.path} was written by a fit with other data or parameters, or by an earlier "
+                "call of the same run (warm_start, partial_fit). Remove it, or give this fit a "
+                "file of its own."
+            )
+        estimator._resume_from = saved
+
+    def on_fit_task_end(
+        self, estimator: Any, context: Any, *, fitted_estimator: Any = None
+    ) -> None:
+        """Write the file."""
+        if not _is_epoch(context):
+            return
+        training = fitted_estimator._training
+        if training.epochs_made % self.every and not training.stalled:
+            return
+        state = {
+            "fingerprint": self._fingerprint,
+            "training": training,
+            "streams": fitted_estimator._streams,
+            "streams_at_start": fitted_estimator._streams_at_start,
+        }
+        write_atomically(self.path, pickle.dumps(state))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that it is there as a whole or, if anything fails, as it was before."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
