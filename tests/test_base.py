@@ -30,6 +30,7 @@ from skscratch import (
     ExponentialDecay,
     LeakyReLU,
     Normal,
+    ScratchMLPClassifier,
     StepDecay,
 )
 from skscratch._settings import AUTO_EARLY_STOPPING_FROM, AUTO_FLOAT32_FROM
@@ -1282,3 +1283,70 @@ def test_threads_may_fit_at_once_with_one_optimizer_object(make, data):
         fits = [pool.submit(lambda: make(optimizer=optimizer).fit(X, y)) for _ in range(8)]
     for each in fits:
         np.testing.assert_array_equal(weights_of(each.result()), expected)
+
+
+# Continuing, honestly -------------------------------------------------------------------------
+
+
+@both
+def test_a_warm_start_validates_on_the_same_rows(make, data, splits):
+    X, y = data()
+    estimator = make(early_stopping=True, warm_start=True).fit(X, y).fit(X, y)
+    (first_rows, first_held_out), (rows, held_out) = splits
+    np.testing.assert_array_equal(rows, first_rows)
+    np.testing.assert_array_equal(held_out, first_held_out)
+    assert len(estimator.validation_scores_) == 2 * estimator.max_iter
+
+
+@both
+def test_the_best_validation_score_is_that_of_the_weights_kept(make, data):
+    X, y = data()
+    estimator = make(warm_start=True, max_iter=3).fit(X, y)
+    estimator.set_params(early_stopping=True, learning_rate=0.5).fit(X, y)
+    scores = estimator.history_["validation_score"]
+    assert np.isnan(scores[:3]).all()
+    assert estimator.best_validation_score_ == max(scores[3:])
+
+
+@both
+def test_an_adaptive_rate_that_ran_out_starts_anew(make, data):
+    X, y = data()
+    estimator = make(
+        lr_schedule="adaptive", tol=1e9, n_iter_no_change=1, warm_start=True, max_iter=100
+    ).fit(X, y)
+    n_iter = estimator.n_iter_
+    assert n_iter < 100
+    assert estimator.history_["learning_rate"][-1] < 1e-5
+    estimator.fit(X, y)
+    assert estimator.history_["learning_rate"][n_iter] == estimator.learning_rate
+
+
+@both
+def test_an_adaptive_rate_falls_over_calls_of_partial_fit(make, data):
+    X, y = data()
+    estimator = make(lr_schedule="adaptive", tol=1e9, n_iter_no_change=1)
+    first = {"classes": np.unique(y)} if is_classifier(estimator) else {}
+    for _ in range(30):
+        estimator.partial_fit(X, y, **first)
+    rates = estimator.history_["learning_rate"]
+    assert rates[0] == estimator.learning_rate
+    assert rates[5] < rates[0]
+    assert len(rates) == 30  # the caller decides when to stop
+
+
+def test_a_subclass_may_have_fewer_parameters():
+    class Small(ScratchMLPClassifier):
+        def __init__(self, hidden_layer_sizes=(3,), *, max_iter=4, random_state=None):
+            super().__init__(hidden_layer_sizes, max_iter=max_iter, random_state=random_state)
+
+    X, y = iris()
+    assert clone(Small(random_state=0)).fit(X, y).n_iter_ == 4
+
+
+def test_history_is_not_shared_between_calls():
+    X, y = iris()
+    estimator = classifier(max_iter=2, warm_start=True).fit(X, y)
+    before = estimator.history_
+    estimator.fit(X, y)
+    assert len(before["loss"]) == 2
+    assert len(estimator.history_["loss"]) == 4

@@ -79,3 +79,9 @@ def test_typed():
 def test_version_is_three_numbers():
     assert all(part.isdigit() for part in skscratch.__version__.split(".")[:2])
     assert len(skscratch.__version__.split(".")) >= 3
+
+
+def test_subpackages_need_no_import_of_their_own():
+    assert skscratch.nn.ReLU().in_place
+    assert skscratch.callbacks.TimeBudget(1).seconds == 1
+    assert {"nn", "callbacks"} <= set(dir(skscratch))
