@@ -111,7 +111,10 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             Weights of the rows, >= 0; None means 1 everywhere.
         X_val, y_val : array-like, default=None
             Validation data, in place of a part of X. Loss and score on it are in ``history_``;
-            with ``early_stopping`` the score decides when to stop and which weights to keep.
+            with ``early_stopping`` the score decides when to stop and which weights to keep. With
+            metadata routing a `Pipeline` transforms ``X_val`` only if it has
+            ``transform_input=["X_val"]``. A search passes both on whole, unless they have as many
+            rows as X: then it takes them for values per row, and slices them.
 
         Returns
         -------

@@ -183,6 +183,11 @@ def resolve(params: dict[str, Any]) -> Settings:
     )
     if isinstance(settings.optimizer, LBFGS):
         _check_lbfgs(settings)
+    if settings.normalization == "batch" and settings.rows_per_batch == 1:
+        raise ValueError(
+            "batch_size=1 does not go with normalization='batch': a single row has no variance. "
+            "Take larger batches, or normalization='layer'."
+        )
     return settings
 
 

@@ -28,8 +28,10 @@ class Callback:
     """Base of the callbacks, in which nothing happens.
 
     Keyword-only arguments of the two task hooks are made only for callbacks that name them:
-    ``X``, ``y`` and ``metadata`` (a dict that may hold ``sample_weight``), as the caller gave them
-    to fit, and ``fitted_estimator``, a copy that predicts as if training had ended now.
+    ``X``, ``y`` and ``metadata`` (None, or a dict that holds ``sample_weight``), as the caller gave
+    them to fit, and ``fitted_estimator``, a copy that predicts with the weights of now. After an
+    epoch these are that epoch's, also where early stopping will return to better ones; before the
+    first epoch there is none. What is measured on validation data is in its ``history_``.
     """
 
     def setup(self, estimator: Any, context: Any) -> None:
@@ -182,7 +184,7 @@ class Checkpoint(Callback):
     ----------
     path : str or path-like
         The file, one for each fit: in a search over several candidates they would overwrite each
-        other's.
+        other's, and so would several calls of a warm start or of `partial_fit`.
     every : int, default=1
         Number of epochs between two writes, >= 1.
     resume : bool, default=False
@@ -191,7 +193,8 @@ class Checkpoint(Callback):
     Raises
     ------
     ValueError
-        By fit, if the file was written with other data or parameters.
+        By fit, if the file to resume from was written with other data (validation data included)
+        or parameters, or by an earlier call of a warm start or of `partial_fit`.
 
     Notes
     -----

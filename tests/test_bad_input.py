@@ -100,6 +100,7 @@ BAD_PARAMETERS = [
     ({"normalization": "bach"}, ValueError, "normalization must be None or 'batch'", "got 'bach'"),
     ({"normalization": "none"}, ValueError, "normalization", "'layer'", "got 'none'"),
     ({"normalization": True}, ValueError, "normalization", "'layer'", "got True"),
+    ({"normalization": "batch", "batch_size": 1}, ValueError, "batch_size=1", "'layer'"),
     ({"normalization": ["batch"]}, ValueError, "normalization", "'layer'", r"got \['batch'\]"),
     ({"batch_size": 0}, ValueError, "batch_size", "integer >= 1", "got 0"),
     ({"batch_size": -5}, ValueError, "batch_size", "integer >= 1", "got -5"),

@@ -191,7 +191,9 @@ class Ending(Callback):
         self.ending, self.epochs = ending, 0
 
     def on_fit_task_end(self, estimator, context):
-        self.epochs += context.task_name == "epoch"
+        if context.task_name != "epoch":
+            return False
+        self.epochs += 1
         return self.epochs == 3 and self.ending()
 
 

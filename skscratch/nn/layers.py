@@ -287,8 +287,6 @@ class BatchNorm(_Normalization):
             return cache.equal_shares, True
         if weights.ndim == 2:  # a weight for each output
             weights = weights.mean(axis=-1)
-        if weights.ndim == 2:  # each output has its own
-            weights = weights.mean(axis=-1)
         total = float(weights.sum())
         if total == 0:
             return cache.equal_shares, False

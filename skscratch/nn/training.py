@@ -165,7 +165,7 @@ class Training:
         """Shorten the gradient to ``clip_norm`` if it is longer, and return the norm it had."""
         norm = np.sqrt(np.vecdot(gradient.vector, gradient.vector))
         if self.clip_norm is not None:
-            factor = np.minimum(1, self.clip_norm / np.maximum(norm, np.finfo(norm.dtype).tiny))
+            factor = self.clip_norm / np.maximum(norm, self.clip_norm)
             gradient.vector *= factor[..., np.newaxis]
         return norm
 
@@ -355,8 +355,9 @@ class Training:
     def _check_finite(self, loss: Any) -> None:
         # The last step may have spoiled the parameters after its loss was computed. NaN is both
         # minimum and maximum of what it is in.
-        vector = self.network.parameters.vector
-        if np.isfinite(loss).all() and np.isfinite([vector.min(), vector.max()]).all():
+        vectors = [self.network.parameters.vector, self.network.statistics.vector]
+        extremes = [(v.min(initial=0), v.max(initial=0)) for v in vectors]
+        if np.isfinite(loss).all() and np.isfinite(extremes).all():
             return
         raise ValueError(
             "Training diverged: the loss or the parameters became non-finite in epoch "
