@@ -361,17 +361,9 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             rows, held_out = self._split(Y, settings, copy.deepcopy(streams["split"]))
         sample_weight = self._weigh(Y, sample_weight, incremental)
         mean_weight, weights = _normalize(sample_weight, rows, held_out, network.dtype)
-        training = watcher.training = Training(
-            network,
-            self._make_loss(),
-            settings.optimizer,
-            Constant() if incremental and settings.schedule.finite_horizon else settings.schedule,
-            settings.learning_rate,
-            l2=settings.l2,
-            clip_norm=settings.clip_norm,
-            mean_weight=mean_weight,
-            dropout_streams=(streams["dropout"],),
-        )
+        training = self._make_training(network, settings, incremental)
+        training.mean_weight, training.dropout_streams = mean_weight, (streams["dropout"],)
+        watcher.training = training
         if continuing:
             training.follow(self._training, same_run=in_series)
         else:
@@ -430,6 +422,19 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         )
         network.initialize(settings.initializers, [stream])
         return network
+
+    def _make_training(self, network: Network, settings: Settings, incremental: bool) -> Training:
+        # A schedule that ends with the run has no meaning for single epochs.
+        constant = incremental and settings.schedule.finite_horizon
+        return Training(
+            network,
+            self._make_loss(),
+            settings.optimizer,
+            Constant() if constant else settings.schedule,
+            settings.learning_rate,
+            l2=settings.l2,
+            clip_norm=settings.clip_norm,
+        )
 
     def _copy_network(self, settings: Settings) -> Network:
         """Copy the network to go on with; activation and dropout may have been changed."""
