@@ -386,6 +386,10 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             validate = self._validator(X_val, y_val, training, settings)
         elif held_out is not None:
             validate = Validator(self, training, X, Y, y, sample_weight, held_out, settings.scoring)
+        if settings.train_score:
+            watcher.score_training = Validator(
+                self, training, X, Y, y, sample_weight, rows, settings.scoring
+            )
         with watcher.showing():
             self._run(training, batches, settings, incremental, validate, stops_early, watcher)
         for name, value in watcher.fitted().items():
@@ -485,7 +489,13 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
     ) -> None:
         if isinstance(settings.optimizer, LBFGS):
             settings.optimizer.minimize(
-                training, batches, settings.max_iter, settings.tol, validate, watcher
+                training,
+                batches,
+                settings.max_iter,
+                settings.tol,
+                validate,
+                watcher,
+                watcher.score_training,
             )
             return
         patience = Patience(settings.tol, settings.n_iter_no_change)
@@ -494,7 +504,9 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         # In a series of partial_fit calls the caller decides when to stop, and patience with the
         # training loss only lowers the rate of a schedule that waits for plateaus.
         watches_loss = not stops_early and (
-            isinstance(settings.schedule, Adaptive) if incremental else not to_the_end
+            isinstance(settings.schedule, Adaptive) and not settings.early_stopping
+            if incremental
+            else not to_the_end
         )
         outcome = training.run(
             batches,
@@ -505,8 +517,16 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             series=incremental,
             begin=watcher.begin_epoch,
             report=watcher.end_epoch,
+            score_training=watcher.score_training,
         )
-        if outcome == "exhausted" and not to_the_end and not incremental:
+        decided = outcome in ("exhausted", "stalled") and not incremental
+        watching = training.patience
+        if stops_early and decided and watching is not None and watching.best == -inf:
+            raise ValueError(
+                f"scoring={settings.scoring!r} gave NaN on the validation rows in every epoch, so "
+                "that early stopping had nothing to go by. Give more rows, or another scoring."
+            )
+        if outcome == "exhausted" and decided and not to_the_end:
             warnings.warn(
                 f"Training reached max_iter={settings.max_iter} before it converged. Raise "
                 "max_iter or the learning rate, or scale the features.",

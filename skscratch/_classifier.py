@@ -115,8 +115,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         order are not looked at. ``"auto"`` is a tenth, but at most 10,000 rows.
     scoring : str, callable or None, default=None
         What is scored on the validation rows: ``"loss"`` (its negative), a name or scorer that
-        scikit-learn takes (it sees a fitted predictor, and sample weights if it takes them), or
-        None for accuracy. Greater is better.
+        scikit-learn takes (it sees a fitted predictor, and, if it takes them, sample weights with
+        those of the classes), or None for accuracy. Greater is better.
+    train_score : bool, default=False
+        Whether to score the training rows too after each epoch, as ``scoring`` says, into
+        ``history_["train_score"]``.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's state of the last call instead
         of starting anew. A schedule with an end, such as ``"cosine"``, starts anew.
@@ -127,7 +130,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         few rows is short anyway, and float64 makes integer weights equal repeated rows to 1e-7.
         Predictions are float64 in any case.
     verbose : bool or int, default=False
-        Whether to print a line per epoch.
+        Whether to show each epoch: in a terminal by a progress bar if rich or tqdm is installed,
+        otherwise by a line.
 
     Attributes
     ----------
@@ -139,10 +143,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     network_ : skscratch.nn.Network
         The trained network.
     history_ : dict of list
-        A value per epoch for each of ``epoch`` (from 1, over all calls), ``loss``,
-        ``validation_loss``, ``validation_score`` (NaN where nothing is held out),
-        ``learning_rate``, ``gradient_norm`` (mean over the epoch's steps, penalty included) and
-        ``seconds``; ``pd.DataFrame(est.history_)`` makes a table of it.
+        A value per epoch for each of ``epoch`` (from 1, over all calls), ``loss`` (in training
+        units, penalty included), ``validation_loss`` (without penalty), ``validation_score`` (in
+        y's units; both NaN where nothing is held out), ``learning_rate``, ``gradient_norm`` (mean
+        over the epoch's steps, penalty included, before clipping), ``seconds`` and
+        ``train_score`` (NaN unless asked for); ``pd.DataFrame(est.history_)`` makes a table of it.
     loss_, best_loss_ : float
         Last and smallest training loss, penalty included; ``best_loss_`` is None with early
         stopping.
@@ -210,6 +215,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         early_stopping=False,
         validation_fraction=0.1,
         scoring=None,
+        train_score=False,
         warm_start=False,
         dtype="auto",
         verbose=False,
@@ -236,6 +242,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.scoring = scoring
+        self.train_score = train_score
         self.warm_start = warm_start
         self.dtype = dtype
         self.verbose = verbose
@@ -465,9 +472,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         if incremental and isinstance(self.class_weight, str):
             raise ValueError(
                 f"class_weight={self.class_weight!r} is not supported by partial_fit, which does "
-                "not know how frequent the classes are in rows to come. Pass a dict, such as "
-                "sklearn.utils.class_weight.compute_class_weight('balanced', ...) makes from a "
-                "sample of y."
+                "not know how frequent the classes are in rows to come. Pass a dict from classes "
+                "to weights; sklearn.utils.class_weight.compute_class_weight('balanced', "
+                "classes=classes, y=sample) computes such weights from a sample of y."
             )
         index = self._strata(Y)
         if index is None:

@@ -50,6 +50,7 @@ WITHOUT = {
     "label_smoothing": 0.0,
     "class_weight": None,
     "scoring": None,
+    "train_score": False,
     "standardize_target": False,
 }
 

@@ -51,6 +51,7 @@ class LBFGS(Optimizer):
         tol: float,
         validate: Validate | None = None,
         watcher: Any = None,
+        score_training: Validate | None = None,
     ) -> None:
         """Move the network's parameters to a minimum of the loss over the whole data.
 
@@ -66,6 +67,8 @@ class LBFGS(Optimizer):
             Stop when no component of the gradient is larger.
         validate : callable, optional
             Gives the loss and the score on data held out, for the history.
+        score_training : callable, optional
+            Gives the loss and the score on the training data, for the history.
         watcher : object, optional
             Its ``begin_epoch`` and ``end_epoch`` are called after each iteration, the latter with
             the row of the history; a true answer ends the search.
@@ -118,6 +121,7 @@ class LBFGS(Optimizer):
                 nan,
                 float(np.linalg.norm(gradient)),
                 now - started,
+                score_training(training.network)[1] if score_training else nan,
             )
             started = now
             if watcher is not None:

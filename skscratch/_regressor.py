@@ -118,6 +118,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         What is scored on the validation rows: ``"loss"`` (its negative), a name or scorer that
         scikit-learn takes (it sees a fitted predictor, and sample weights if it takes them), or
         None for R2. Greater is better.
+    train_score : bool, default=False
+        Whether to score the training rows too after each epoch, as ``scoring`` says, into
+        ``history_["train_score"]``.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's state of the last call instead
         of starting anew. A schedule with an end, such as ``"cosine"``, starts anew.
@@ -128,7 +131,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         few rows is short anyway, and float64 makes integer weights equal repeated rows to 1e-7.
         Predictions are float64 in any case.
     verbose : bool or int, default=False
-        Whether to print a line per epoch.
+        Whether to show each epoch: in a terminal by a progress bar if rich or tqdm is installed,
+        otherwise by a line.
 
     Attributes
     ----------
@@ -138,10 +142,11 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     network_ : skscratch.nn.Network
         The trained network.
     history_ : dict of list
-        A value per epoch for each of ``epoch`` (from 1, over all calls), ``loss``,
-        ``validation_loss``, ``validation_score`` (NaN where nothing is held out),
-        ``learning_rate``, ``gradient_norm`` (mean over the epoch's steps, penalty included) and
-        ``seconds``; ``pd.DataFrame(est.history_)`` makes a table of it.
+        A value per epoch for each of ``epoch`` (from 1, over all calls), ``loss`` (in training
+        units, penalty included), ``validation_loss`` (without penalty), ``validation_score`` (in
+        y's units; both NaN where nothing is held out), ``learning_rate``, ``gradient_norm`` (mean
+        over the epoch's steps, penalty included, before clipping), ``seconds`` and
+        ``train_score`` (NaN unless asked for); ``pd.DataFrame(est.history_)`` makes a table of it.
     loss_, best_loss_ : float
         Last and smallest training loss, penalty included; ``best_loss_`` is None with early
         stopping.
@@ -208,6 +213,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         early_stopping=False,
         validation_fraction=0.1,
         scoring=None,
+        train_score=False,
         warm_start=False,
         dtype="auto",
         verbose=False,
@@ -233,6 +239,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.scoring = scoring
+        self.train_score = train_score
         self.warm_start = warm_start
         self.dtype = dtype
         self.verbose = verbose

@@ -78,6 +78,7 @@ class Settings:
     n_iter_no_change: float
     early_stopping: bool | str
     scoring: Any
+    train_score: bool
     validation_fraction: float | None
     verbose: bool
     warm_start: bool
@@ -176,6 +177,7 @@ def resolve(params: dict[str, Any]) -> Settings:
         n_iter_no_change=_patience(params["n_iter_no_change"]),
         early_stopping=_choice("early_stopping", params["early_stopping"], (True, False, "auto")),
         scoring=_scoring(params["scoring"]),
+        train_score=_choice("train_score", params["train_score"], (True, False)),
         validation_fraction=_validation_fraction(params["validation_fraction"]),
         verbose=_verbose(params["verbose"]),
         warm_start=_choice("warm_start", params["warm_start"], (True, False)),

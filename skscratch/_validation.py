@@ -69,7 +69,8 @@ class Validator:
         loss = self._training.loss.value_and_gradient(
             logits, self._Y, self._shares, np.empty_like(Z)
         )
-        return float(loss), float(self._score(network, Z, float(loss)))
+        score = float(self._score(network, Z, float(loss)))
+        return float(loss), score
 
     def _choose(self, scoring: Any) -> Callable[[Network, np.ndarray, float], float]:
         if scoring is None:

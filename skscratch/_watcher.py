@@ -33,10 +33,13 @@ class Watcher:
     ----------
     training, streams, streams_at_start, stops_early
         The state of the run, set by the estimator before the first epoch.
+    score_training : Validator or None
+        What scores the training rows after each epoch.
     """
 
     training: Training
     stops_early: bool
+    score_training: Any = None
     streams: dict[str, np.random.Generator]
     streams_at_start: dict[str, np.random.Generator]
 
@@ -110,7 +113,10 @@ class Watcher:
         }
 
     def _snapshot(self) -> dict[str, Any]:
-        return copy.deepcopy({**self.fitted(), "_streams_at_start": self.streams_at_start})
+        history = self.training.history
+        # Numbers need no deep copy, and there may be many of them.
+        memo = {id(history): {name: list(values) for name, values in history.items()}}
+        return copy.deepcopy({**self.fitted(), "_streams_at_start": self.streams_at_start}, memo)
 
     def _end(self, context: Any) -> bool:
         if context is None:

@@ -51,13 +51,18 @@ def _is_epoch(context: Any) -> bool:
     return context.task_name == "epoch"
 
 
+def _run_of(context: Any) -> int:
+    """Tell the fit that a context belongs to from others that share the callback, as clones do."""
+    return id(context.parent if _is_epoch(context) else context)
+
+
 class TimeBudget(Callback):
     """End training after the epoch in which a time budget is spent.
 
     Parameters
     ----------
     seconds : float
-        The budget, > 0, counted from the start of fit.
+        The budget, > 0, counted from the start of fit; a resumed fit has all of it again.
 
     Examples
     --------
@@ -71,15 +76,21 @@ class TimeBudget(Callback):
 
     def __init__(self, seconds: float):
         self.seconds = check_real("seconds", seconds, POSITIVE)
-        self._started = 0.0
+        self._started: dict[int, float] = {}
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Start the clock."""
-        self._started = time.monotonic()
+        self._started[_run_of(context)] = time.monotonic()
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Forget the clock."""
+        self._started.pop(_run_of(context), None)
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> bool:
         """Say whether the budget is spent."""
-        return _is_epoch(context) and time.monotonic() - self._started >= self.seconds
+        if not _is_epoch(context):
+            return False
+        return time.monotonic() - self._started[_run_of(context)] >= self.seconds
 
 
 class StopOnPlateau(Callback):
@@ -110,11 +121,6 @@ class StopOnPlateau(Callback):
         self.n_epochs = check_integer("n_epochs", n_epochs, 1)
         self.tol = check_real("tol", tol, NON_NEGATIVE)
         self.greater_is_better = greater_is_better
-        self._patience = Patience(self.tol, self.n_epochs)
-
-    def setup(self, estimator: Any, context: Any) -> None:
-        """Begin to count."""
-        self._patience = Patience(self.tol, self.n_epochs)
 
     def on_fit_task_end(
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
@@ -127,8 +133,9 @@ class StopOnPlateau(Callback):
             raise ValueError(
                 f"history_ has no column {self.column!r}; it has {', '.join(history)}."
             )
-        value = history[self.column][-1]
-        if value != value:
+        # All of the run is judged anew, so that a resumed one ends where the other would have.
+        values = history[self.column][-fitted_estimator.n_iter_ :]
+        if values[-1] != values[-1]:
             raise ValueError(
                 f"Column {self.column!r} of history_ is NaN; a validation column needs X_val and "
                 "y_val in fit, or early_stopping=True."
@@ -136,8 +143,10 @@ class StopOnPlateau(Callback):
         greater = self.greater_is_better
         if greater is None:
             greater = self.column.endswith("score")
-        self._patience.update(value if greater else -value)
-        return self._patience.spent
+        patience = Patience(self.tol, self.n_epochs)
+        for value in values:
+            patience.update(value if greater else -value)
+        return patience.spent
 
 
 class HistoryCSV(Callback):
@@ -151,25 +160,30 @@ class HistoryCSV(Callback):
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
-        self._written = 0
+        self._written: dict[int, int] = {}
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Empty the file."""
         self.path.write_text("")
-        self._written = 0
+        self._written[_run_of(context)] = 0
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Forget how much was written."""
+        self._written.pop(_run_of(context), None)
 
     def on_fit_task_end(
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
     ) -> None:
         """Append what is new; after fit that is all, if a resumed run had nothing left to do."""
-        history = fitted_estimator.history_
-        rows = list(zip(*history.values(), strict=True))
+        history, run = fitted_estimator.history_, _run_of(context)
+        written = self._written[run]
         with self.path.open("a", newline="") as file:
             writer = csv.writer(file)
-            if self._written == 0:
+            if written == 0:
                 writer.writerow(history)
-            writer.writerows(rows[self._written :])
-        self._written = len(rows)
+            new = (values[written:] for values in history.values())
+            writer.writerows(zip(*new, strict=True))
+        self._written[run] = len(history["epoch"])
 
 
 class Checkpoint(Callback):
@@ -213,7 +227,11 @@ class Checkpoint(Callback):
         self.path = Path(path)
         self.every = check_integer("every", every, 1)
         self.resume = resume
-        self._fingerprint = ""
+        self._fingerprints: dict[int, str] = {}
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Forget the data."""
+        self._fingerprints.pop(_run_of(context), None)
 
     def on_fit_task_begin(
         self, estimator: Any, context: Any, *, X: Any = None, y: Any = None, metadata: Any = None
@@ -224,14 +242,19 @@ class Checkpoint(Callback):
         if estimator.optimizer == "lbfgs" or not hasattr(estimator, "partial_fit"):
             raise ValueError("Checkpoint needs a stochastic optimizer; 'lbfgs' is none.")
         params = sorted(estimator.get_params(deep=False).items())
+        params = [item for item in params if item[0] != "verbose"]
         # Some objects' repr has an address, which is another one in the next process.
         settings = re.sub(" at 0x[0-9a-fA-F]+", "", repr(params))
-        self._fingerprint = joblib.hash((X, y, metadata, estimator._run_origin, settings))
+        fingerprint = joblib.hash((X, y, metadata, estimator._run_origin, settings))
+        self._fingerprints[_run_of(context)] = fingerprint
         if not (self.resume and self.path.exists()):
             return
-        with self.path.open("rb") as file:
-            saved = pickle.load(file)
-        if saved["fingerprint"] != self._fingerprint:
+        try:
+            saved = pickle.loads(self.path.read_bytes())
+            known = saved["fingerprint"]
+        except Exception as error:
+            raise ValueError(f"{self.path} is no checkpoint, or a damaged one.") from error
+        if known != fingerprint:
             raise ValueError(
                 f"{self.path} was written by a fit with other data or parameters, or by an earlier "
                 "call of the same run (warm_start, partial_fit). Remove it, or give this fit a "
@@ -243,13 +266,15 @@ class Checkpoint(Callback):
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
     ) -> None:
         """Write the file."""
-        if not _is_epoch(context):
-            return
         training = fitted_estimator._training
-        if training.epochs_made % self.every and not training.stalled:
+        if not _is_epoch(context):
+            if training.outcome != "stopped":
+                return
+            training.stalled = True  # a callback ended this run, and it shall not be resumed
+        elif training.epochs_made % self.every and not training.stalled:
             return
         state = {
-            "fingerprint": self._fingerprint,
+            "fingerprint": self._fingerprints[_run_of(context)],
             "training": training,
             "streams": fitted_estimator._streams,
             "streams_at_start": fitted_estimator._streams_at_start,

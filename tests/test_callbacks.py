@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from types import SimpleNamespace
 
@@ -1050,7 +1051,7 @@ def assert_result_is(path, uninterrupted):
     np.testing.assert_array_equal(statistics, uninterrupted.network_.snapshot()[1])
     assert n_iter == uninterrupted.n_iter_ == 60
     for name in set(history) - {"seconds"}:
-        assert history[name] == uninterrupted.history_[name]
+        np.testing.assert_array_equal(history[name], uninterrupted.history_[name])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no SIGKILL")
@@ -1248,3 +1249,64 @@ def test_callbacks_work_together(tmp_path):
     assert estimator.n_iter_ == 3
     assert_table_is(tmp_path / "history.csv", estimator.history_)
     assert pickle.loads((tmp_path / "checkpoint").read_bytes())["training"].epochs_made == 3
+
+
+# Shared and resumed ---------------------------------------------------------------------------
+
+PLATEAU = {"max_iter": 60, "learning_rate": 0.02, "tol": 0.0, "n_iter_no_change": float("inf")}
+
+
+def plateau():
+    return StopOnPlateau("loss", n_epochs=2, tol=0.02)
+
+
+@both
+def test_a_run_that_a_callback_ends_resumes_to_the_same_end(make, data, tmp_path):
+    X, y = data()
+    whole = make(**PLATEAU).set_callbacks(plateau()).fit(X, y)
+    assert 5 < whole.n_iter_ < 60
+    path = tmp_path / "run.ckpt"
+    interrupted = make(**PLATEAU).set_callbacks(Checkpoint(path), plateau(), Raising(5))
+    with pytest.raises(RuntimeError):
+        interrupted.fit(X, y)
+    for _ in range(2):  # the second time there is nothing left to do
+        resumed = make(**PLATEAU).set_callbacks(Checkpoint(path, resume=True), plateau())
+        assert_same_run(resumed.fit(X, y), whole)
+
+
+class Raising(Callback):
+    """Fail after an epoch."""
+
+    def __init__(self, epoch):
+        self.epoch = epoch
+
+    def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
+        if fitted_estimator.n_iter_ == self.epoch and context.task_name == "epoch":
+            raise RuntimeError
+
+
+def test_clones_in_threads_do_not_disturb_each_other(tmp_path):
+    X, y = iris()
+    shared = [plateau(), TimeBudget(60)]
+    estimators = [
+        classifier(**{**PLATEAU, "random_state": seed}).set_callbacks(*shared) for seed in range(4)
+    ]
+    alone = [clone(estimator).fit(X, y).n_iter_ for estimator in estimators]
+    assert len(set(alone)) > 1
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(lambda estimator: estimator.fit(X, y).n_iter_, estimators))
+    assert together == alone
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path):
+    path = tmp_path / "run.ckpt"
+    path.write_bytes(b"not a pickle")
+    with pytest.raises(ValueError, match=r"run\.ckpt is no checkpoint"):
+        classifier().set_callbacks(Checkpoint(path, resume=True)).fit(*iris())
+
+
+def test_verbose_is_not_part_of_the_fingerprint(tmp_path):
+    path = tmp_path / "run.ckpt"
+    classifier().set_callbacks(Checkpoint(path)).fit(*iris())
+    again = classifier(verbose=True).set_callbacks(Checkpoint(path, resume=True)).fit(*iris())
+    assert again.n_iter_ == classifier().max_iter

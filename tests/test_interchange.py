@@ -351,6 +351,7 @@ COMMON = {
     "batch_size": 32,
     "clip_norm": None,
     "scoring": None,
+    "train_score": False,
     "max_iter": 77,
     "shuffle": False,
     "random_state": 5,

@@ -29,6 +29,7 @@ HISTORY = (
     "learning_rate",
     "gradient_norm",
     "seconds",
+    "train_score",
 )
 
 
@@ -120,6 +121,8 @@ class Training:
         Whether `run` shall go on with the run that `resume` took over.
     series : bool
         Whether the last call of `run` was one of a series.
+    outcome : str
+        What the last call of `run` returned.
     patience : Patience or None
         What watches this run.
     stalled : bool
@@ -144,6 +147,7 @@ class Training:
     epochs_made: int = 0
     resumed: bool = False
     series: bool = False
+    outcome: str = ""
     patience: Patience | None = None
     stalled: bool = False
     best: tuple[np.ndarray, np.ndarray] | None = None
@@ -187,6 +191,7 @@ class Training:
         series: bool = False,
         begin: Callable[[], None] | None = None,
         report: Callable[[dict[str, Any]], Any] | None = None,
+        score_training: Validate | None = None,
     ) -> str:
         """Train for a number of epochs, or until patience is spent.
 
@@ -214,6 +219,8 @@ class Training:
             Called before each epoch.
         report : callable, optional
             Called after each epoch with its row of the history; a true answer ends training.
+        score_training : callable, optional
+            Gives the loss and the score on the training data, for the history.
 
         Returns
         -------
@@ -229,12 +236,11 @@ class Training:
         watched = None
         if patience is not None:
             watched = "validation_score" if validate and watch_validation else "loss"
-        if series and watched == "loss":
+        if series and (watched == "loss" or patience is None):
             self.stalled = False  # whoever makes the calls decides when to stop
         if not (series or self.resumed):
             self.patience, self.best, self.stalled, self.epochs_made = None, None, False, 0
         self.patience = self.patience or patience
-        self.stalled &= patience is not None  # in a series, not every call has to watch
         self.resumed, self.series = False, series
         seen = self.patience is not None and self.patience.best > -math.inf
         if seen and self.best is None and watched == "validation_score":
@@ -248,7 +254,7 @@ class Training:
             while self.epochs_made < epochs and not self.stalled and outcome == "exhausted":
                 if begin:
                     begin()
-                row = self._epoch(batches, workspace, validate)
+                row = self._epoch(batches, workspace, validate, score_training)
                 self.epochs_made += 1
                 self.stalled = self._judge(row, watched)
                 if report and report(row):
@@ -264,7 +270,8 @@ class Training:
             self.network.restore(self.best)
         elif outcome == "interrupted":
             self._check_finite(0.0)
-        return "stalled" if self.stalled else outcome
+        self.outcome = "stalled" if self.stalled else outcome
+        return self.outcome
 
     def _judge(self, row: dict[str, Any], watched: str | None) -> bool:
         """Let patience judge an epoch, and return whether it is spent for good."""
@@ -315,7 +322,11 @@ class Training:
                 self.clock.plateaus = 0
 
     def _epoch(
-        self, batches: Iterable, workspace: Workspace, validate: Validate | None
+        self,
+        batches: Iterable,
+        workspace: Workspace,
+        validate: Validate | None,
+        score_training: Validate | None = None,
     ) -> dict[str, Any]:
         """Train on each batch once and return the epoch's row of the history."""
         started = time.perf_counter()
@@ -325,7 +336,7 @@ class Training:
         total_norm: Any = 0.0
         total_rate = 0.0
         n_rows = n_steps = 0
-        validation_loss = score = math.nan
+        validation_loss = score = train_score = math.nan
         # Overflow is no warning of NumPy's here but an error of ours.
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
             for X, Y, weights in batches:
@@ -344,13 +355,15 @@ class Training:
             if validate:
                 validation_loss, score = validate(self.network)
                 self._check_finite(validation_loss)
+            if score_training:
+                _, train_score = score_training(self.network)
         clock.epoch += 1
         clock.samples += n_rows
         seconds = time.perf_counter() - started
         epoch = len(self.history["epoch"]) + 1
         rate = total_rate / n_steps if schedule.per_step else self.rate
         norm = total_norm / n_steps
-        return self.record(epoch, loss, validation_loss, score, rate, norm, seconds)
+        return self.record(epoch, loss, validation_loss, score, rate, norm, seconds, train_score)
 
     def _check_finite(self, loss: Any) -> None:
         # The last step may have spoiled the parameters after its loss was computed. NaN is both
@@ -377,6 +390,7 @@ class Training:
         - ``gradient_norm``: mean over the epoch's steps of the Euclidean norm of the gradient,
           penalty included, before clipping.
         - ``seconds``: duration of the epoch, validation included.
+        - ``train_score``: score on the training rows after the epoch; NaN unless asked for.
         """
         row = dict(zip(HISTORY, map(_plain, values), strict=True))
         for name, value in row.items():
