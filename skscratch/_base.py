@@ -128,14 +128,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             non-finite. The estimator then stays as it was before the call.
         """
         with self._unchanged_on_error():
-            self._fit(
-                X,
-                y,
-                sample_weight,
-                X_val,
-                y_val,
-                continuing=self.warm_start is True and self._is_fitted(),
-            )
+            self._fit(X, y, sample_weight, X_val, y_val)
         return self
 
     def set_params(self, **params: Any) -> Self:
@@ -298,16 +291,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         self, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, classes: Any = None
     ) -> Self:
         with self._unchanged_on_error():
-            self._fit(
-                X,
-                y,
-                sample_weight,
-                X_val,
-                y_val,
-                continuing=self._is_fitted(),
-                incremental=True,
-                classes=classes,
-            )
+            self._fit(X, y, sample_weight, X_val, y_val, incremental=True, classes=classes)
         return self
 
     @with_callbacks
@@ -319,11 +303,11 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         X_val: Any,
         y_val: Any,
         *,
-        continuing: bool,
         incremental: bool = False,
         classes: Any = None,
     ) -> None:
         settings = resolve(self.__dict__)
+        continuing = self._is_fitted() and bool(incremental or settings.warm_start)
         if (X_val is None) is not (y_val is None):
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} was given without {missing}.")

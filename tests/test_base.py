@@ -1350,3 +1350,10 @@ def test_history_is_not_shared_between_calls():
     estimator.fit(X, y)
     assert len(before["loss"]) == 2
     assert len(estimator.history_["loss"]) == 4
+
+
+@both
+def test_numpy_booleans_are_booleans(make, data):
+    X, y = data()
+    estimator = make(warm_start=np.True_, max_iter=2).fit(X, y).fit(X, y)
+    assert len(estimator.loss_curve_) == 4
