@@ -56,7 +56,19 @@ def _run_of(context: Any) -> int:
     return id(context.parent if _is_epoch(context) else context)
 
 
-class TimeBudget(Callback):
+class _OfOneNetwork(Callback):
+    """Base of callbacks that read a network's state, and so belong on its estimator."""
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Refuse a pipeline or a search, whose own tasks are no epochs."""
+        if not hasattr(estimator, "hidden_layer_sizes"):
+            raise TypeError(
+                f"{type(self).__name__} belongs on a ScratchMLPClassifier or ScratchMLPRegressor "
+                f"itself, not on the {type(estimator).__name__} around it."
+            )
+
+
+class TimeBudget(_OfOneNetwork):
     """End training after the epoch in which a time budget is spent.
 
     Parameters
@@ -80,6 +92,7 @@ class TimeBudget(Callback):
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Start the clock."""
+        super().setup(estimator, context)
         self._started[_run_of(context)] = time.monotonic()
 
     def teardown(self, estimator: Any, context: Any) -> None:
@@ -93,7 +106,7 @@ class TimeBudget(Callback):
         return time.monotonic() - self._started[_run_of(context)] >= self.seconds
 
 
-class StopOnPlateau(Callback):
+class StopOnPlateau(_OfOneNetwork):
     """End training when a column of the history no longer improves.
 
     Unlike ``early_stopping`` it keeps the last weights, and it can watch any column.
@@ -149,7 +162,7 @@ class StopOnPlateau(Callback):
         return patience.spent
 
 
-class HistoryCSV(Callback):
+class HistoryCSV(_OfOneNetwork):
     """Write the history to a CSV file, a line after each epoch.
 
     Parameters
@@ -164,6 +177,7 @@ class HistoryCSV(Callback):
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Empty the file."""
+        super().setup(estimator, context)
         self.path.write_text("")
         self._written[_run_of(context)] = 0
 
@@ -186,7 +200,7 @@ class HistoryCSV(Callback):
         self._written[run] = len(history["epoch"])
 
 
-class Checkpoint(Callback):
+class Checkpoint(_OfOneNetwork):
     """Write everything that a run needs to go on, so that it survives a killed process.
 
     The file holds weights, optimizer state, random streams, schedule position, patience, history

@@ -1310,3 +1310,14 @@ def test_verbose_is_not_part_of_the_fingerprint(tmp_path):
     classifier().set_callbacks(Checkpoint(path)).fit(*iris())
     again = classifier(verbose=True).set_callbacks(Checkpoint(path, resume=True)).fit(*iris())
     assert again.n_iter_ == classifier().max_iter
+
+
+@from_1_9
+@pytest.mark.parametrize("kind", [TimeBudget, StopOnPlateau, HistoryCSV, Checkpoint])
+def test_ours_belong_on_the_network_itself(kind, tmp_path):
+    callback = {TimeBudget: lambda: kind(1), StopOnPlateau: kind}.get(
+        kind, lambda: kind(tmp_path / "file")
+    )()
+    pipeline = Pipeline([("scale", StandardScaler()), ("mlp", classifier())])
+    with pytest.raises(TypeError, match=f"{kind.__name__} belongs on .*not on the Pipeline"):
+        pipeline.set_callbacks(callback).fit(*iris())
