@@ -33,12 +33,8 @@ AUTO_BATCH_SIZE = 200
 LBFGS_MEMORY = 10
 ADAPTIVE = Adaptive(factor=5.0, minimum=1e-6)
 
-# For the optimizers that both have: scikit-learn's names of the running averages, and which power
-# of the gradient they hold.
-MOMENTS: dict[type[Optimizer], dict[str, int]] = {
-    SGD: {"velocities": 0},
-    Adam: {"ms": 1, "vs": 2},
-}
+# For the optimizers that both have: scikit-learn's names of the running averages.
+MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {SGD: ("velocities",), Adam: ("ms", "vs")}
 
 # scikit-learn's regression losses by their inverse link; it has no others.
 LOSS_OF_LINK = {"identity": "squared_error", "exp": "poisson"}
@@ -415,14 +411,15 @@ def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
 
     state = training.optimizer_state = training.optimizer.init(network.parameters.vector)
     theirs: Any = getattr(mlp, "_optimizer", None)
-    names = MOMENTS.get(type(estimator.optimizer), {})
+    names = MOMENTS.get(type(estimator.optimizer), ())
     if not all(hasattr(theirs, name) for name in names):
         return  # the solver was changed since
     # Plain SGD has no moments here and useless ones there.
-    for moment, (name, power) in zip(state.moments, names.items(), strict=False):
+    ratios = _moment_ratios(estimator.optimizer, mlp)
+    for moment, name, ratio in zip(state.moments, names, ratios, strict=False):
         laid_out = network.parameters.like()
         _write(network, laid_out, getattr(theirs, name))
-        np.multiply(laid_out.vector, _gradient_ratio(mlp) ** -power, out=moment)
+        np.multiply(laid_out.vector, 1 / ratio, out=moment)
     state.t = getattr(theirs, "t", 0)
     if isinstance(estimator.lr_schedule, Adaptive):
         lowered = estimator.learning_rate / theirs.learning_rate
@@ -453,14 +450,15 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
         mlp.best_validation_score_ = estimator.best_validation_score_
     mlp.n_iter_, mlp.t_ = estimator.n_iter_, estimator.t_
 
-    names = MOMENTS.get(type(settings.optimizer), {})
+    names = MOMENTS.get(type(settings.optimizer), ())
     if not names or training.optimizer != settings.optimizer or scaler is not None:
         del mlp._optimizer  # partial_fit makes a new one
         return
     theirs, state = mlp._optimizer, training.optimizer_state
-    for moment, (name, power) in zip(state.moments, names.items(), strict=False):
+    ratios = _moment_ratios(settings.optimizer, mlp)
+    for moment, name, ratio in zip(state.moments, names, ratios, strict=False):
         laid_out = network.parameters.like()
-        np.multiply(moment, _gradient_ratio(mlp) ** power, out=laid_out.vector)
+        np.multiply(moment, ratio, out=laid_out.vector)
         setattr(theirs, name, _read(network, laid_out))
     if isinstance(settings.optimizer, Adam):
         theirs.t = state.t
@@ -469,9 +467,13 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
         theirs.learning_rate = schedule.rate(settings.learning_rate, training.clock)
 
 
-def _gradient_ratio(mlp: Any) -> float:
-    """Return the number by which scikit-learn's gradient is longer than ours."""
-    return 1.0 if is_classifier(mlp) else float(mlp.n_outputs_)
+def _moment_ratios(optimizer: Optimizer, mlp: Any) -> tuple[float, ...]:
+    """Return the numbers by which scikit-learn's running averages are larger than ours."""
+    if not isinstance(optimizer, Adam):
+        return (1.0,)
+    # It adds up the outputs' squared errors where we take their mean; our Adam keeps sums.
+    longer = 1.0 if is_classifier(mlp) else float(mlp.n_outputs_)
+    return (1 - optimizer.beta1) * longer, (1 - optimizer.beta2) * longer**2
 
 
 def _read(network: Network, parameters: Parameters) -> list[np.ndarray]:

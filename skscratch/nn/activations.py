@@ -17,6 +17,7 @@ pass may overwrite everything that it is given: nobody needs it afterwards.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -136,11 +137,19 @@ class ReLU(Activation):
     init: ClassVar[str] = "he_normal"
 
     def forward(self, Z, A):
-        np.maximum(Z, 0, out=A)
+        # NumPy compares an array with a number one element at a time, with a row many at once.
+        np.maximum(Z, _zeros(Z.shape[-1], Z.dtype), out=A)
 
     def backward(self, dA, Z, A):
         np.greater(A, 0, out=A)
         dA *= A
+
+
+@cache
+def _zeros(n: int, dtype: np.dtype) -> np.ndarray:
+    zeros = np.zeros(n, dtype)
+    zeros.flags.writeable = False
+    return zeros
 
 
 @dataclass

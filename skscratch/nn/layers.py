@@ -127,18 +127,22 @@ class Dense(Layer):
     def backward(self, dZ, cache):
         _matmul(cache.X.T if cache.X.ndim == 2 else cache.X.mT, dZ, out=cache.dW)
         # A product with a row of ones is the sum over the batch, two to three times faster.
-        np.matmul(cache.ones, dZ, out=cache.db)
+        _matmul(cache.ones, dZ, out=cache.db)
         if cache.dX is not None:
-            np.matmul(dZ, self.W.mT, out=cache.dX)
+            _matmul(dZ, self.W.mT, out=cache.dX)
         return cache.dX
 
 
 def _matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:
     """Write A B to ``out``. A sparse A, which only the first layer can meet, allocates."""
-    if isinstance(A, np.ndarray):
-        np.matmul(A, B, out=out)
-    else:
+    if not isinstance(A, np.ndarray):
         out[...] = A @ B
+    elif A.ndim == B.ndim == 2:
+        # np.matmul takes twice as long to call, and keeps products with an inner dimension of 1
+        # (the way back from a single output) from the BLAS: 21 us in place of 2.5 for 200 x 100.
+        np.dot(A, B, out=out)
+    else:
+        np.matmul(A, B, out=out)
     return out
 
 

@@ -14,6 +14,7 @@ gradient is the derivative of just that.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import ClassVar
 
 import numpy as np
@@ -166,6 +167,27 @@ class Loss(Options):
         return losses @ weights / divisor
 
 
+def _largest(Z: np.ndarray) -> np.ndarray:
+    """Return each row's largest value, as a column."""
+    # NumPy reduces short rows one number at a time, but compares long ones at once: for ten
+    # columns the maximum over the rows of a transposed copy takes a fourth of the time.
+    if Z.shape[-1] > 64:
+        return Z.max(axis=-1, keepdims=True)
+    return Z.mT.copy().max(axis=-2)[..., np.newaxis]
+
+
+def _row_sums(P: np.ndarray) -> np.ndarray:
+    """Return each row's sum: a product with ones, a third of the time of a reduction."""
+    return P @ _ones(P.shape[-1], P.dtype)
+
+
+@cache
+def _ones(n: int, dtype: np.dtype) -> np.ndarray:
+    ones = np.ones(n, dtype)
+    ones.flags.writeable = False
+    return ones
+
+
 @dataclass
 class SoftmaxLogLoss(Loss):
     r"""Softmax and categorical cross-entropy, for one of K classes.
@@ -181,13 +203,14 @@ class SoftmaxLogLoss(Loss):
     averages_outputs: ClassVar[bool] = False
 
     def row_losses(self, Z, Y, gradient_out):
-        P = np.subtract(Z, Z.max(axis=-1, keepdims=True), out=gradient_out)
-        losses = -np.vecdot(P, Y)
+        P = np.subtract(Z, _largest(Z), out=gradient_out)
+        chosen = np.vecdot(P, Y)
         np.exp(P, out=P)
-        total = P.sum(axis=-1, keepdims=True)
-        losses += np.log(total)[..., 0]
-        P /= total
+        total = _row_sums(P)
+        P /= total[..., np.newaxis]
         P -= Y
+        losses = np.log(total, out=total)
+        losses -= chosen
         return losses
 
     def inverse_link(self, Z):

@@ -197,6 +197,10 @@ class Adam(Optimizer):
         v = beta2 v + (1 - beta2) g^2       v_hat = v / (1 - beta2^t)
         w -= lr m_hat / (sqrt(v_hat) + epsilon)
 
+    The state holds the sums ``M = m / (1 - beta1)`` and ``V = v / (1 - beta2)``, which follow
+    ``M = beta1 M + g`` and ``V = beta2 V + g^2``: two passes over the parameters less. With
+    ``c = sqrt((1 - beta2^t) / (1 - beta2))``, ``sqrt(v_hat) = sqrt(V) / c``.
+
     Parameters
     ----------
     beta1 : float, default=0.9
@@ -224,16 +228,18 @@ class Adam(Optimizer):
     n_moments: ClassVar[int] = 2
 
     def _move(self, w, g, lr, state):
-        m, v = state.moments
-        # sqrt(v_hat) + epsilon = (sqrt(v) + epsilon root) / root, and the root joins lr.
-        root = math.sqrt(1 - self.beta2**state.t)
-        rate = lr * root / (1 - self.beta1**state.t)
-        epsilon = self.epsilon * root if self.correct_epsilon else self.epsilon
-        _average(m, g, self.beta1, state.scratch)
-        _average_of_squares(v, g, self.beta2, state.scratch)
-        update = np.sqrt(v, out=state.scratch)
-        update += epsilon
-        np.divide(m, update, out=update)
+        M, V = state.moments
+        M *= self.beta1
+        M += g
+        V *= self.beta2
+        V += np.square(g, out=state.scratch)
+        # sqrt(v_hat) + epsilon = (sqrt(V) + epsilon c) / c, and what divides or multiplies all
+        # parameters alike joins the rate.
+        c = math.sqrt((1 - self.beta2**state.t) / (1 - self.beta2))
+        rate = lr * c * (1 - self.beta1) / (1 - self.beta1**state.t)
+        update = np.sqrt(V, out=state.scratch)
+        update += self.epsilon * (c if self.correct_epsilon else 1 / math.sqrt(1 - self.beta2))
+        np.divide(M, update, out=update)
         update *= rate
         w -= update
 
