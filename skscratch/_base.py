@@ -3,7 +3,7 @@
 import copy
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from math import inf, nan
 from numbers import Number
@@ -13,13 +13,19 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array, check_consistent_length, check_random_state
+from sklearn.utils import (
+    assert_all_finite,
+    check_array,
+    check_consistent_length,
+    check_random_state,
+)
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callback_support import CallbackSupportMixin, with_callbacks
 from ._lbfgs import LBFGS
 from ._settings import OPTION_TABLES, Settings, resolve
 from ._split import split_rows
+from ._threads import few_threads
 from ._validation import Validator
 from ._watcher import Watcher
 from .nn.batches import Batches
@@ -332,7 +338,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         else:
             streams = _spawn_streams(self.random_state)
             self._learn_target(y, sample_weight, classes)
-            network = self._make_network(X.shape, settings, streams["init"])
+            network = self._make_network(X, y, settings, streams["init"])
         if checkpoint is not None:
             streams = checkpoint["streams_at_start"]
         watcher.streams_at_start, watcher.streams = copy.deepcopy(streams), streams
@@ -374,7 +380,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             watcher.score_training = Validator(
                 self, training, X, Y, y, sample_weight, rows, settings.scoring
             )
-        with watcher.showing():
+        with watcher.showing(), few_threads(network, batches.largest):
             self._run(training, batches, settings, incremental, validate, stops_early, watcher)
         for name, value in watcher.fitted().items():
             setattr(self, name, value)
@@ -398,18 +404,24 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         return X, self._clean_target(y), sample_weight
 
     def _make_network(
-        self, shape: tuple[int, int], settings: Settings, stream: np.random.Generator
+        self, X: Any, y: np.ndarray, settings: Settings, stream: np.random.Generator
     ) -> Network:
-        n_samples, n_features = shape
+        n_samples, n_features = X.shape
         network = Network(
             [n_features, *settings.hidden_layer_sizes, self._n_logits()],
             settings.activations,
             settings.dropout,
             normalization=settings.normalization,
-            dtype=settings.float_type(n_samples),
+            dtype=settings.float_type(n_samples, self._numbers(X, y)),
         )
         network.initialize(settings.initializers, [stream])
         return network
+
+    def _numbers(self, X: Any, y: np.ndarray) -> Iterator[Any]:
+        """Yield what the network computes with, as far as its scale is not known beforehand."""
+        yield X
+        if is_regressor(self):
+            yield self._encode(y, np.dtype(np.float64))
 
     def _make_training(self, network: Network, settings: Settings, incremental: bool) -> Training:
         # A schedule that ends with the run has no meaning for single epochs.
@@ -549,10 +561,23 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
 
     # Prediction -------------------------------------------------------------------------------
 
-    def _logits(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype="numeric")
-        return self.network_.predict(X.tocsr() if issparse(X) else X)
+    def _predict(
+        self, X: Any, decode: Callable[[np.ndarray], np.ndarray] | None = None
+    ) -> np.ndarray:
+        """Return the logits for X, or what ``decode`` makes of each block of them."""
+        if not self._is_fitted():
+            check_is_fitted(self, "network_")  # raises; it takes as long as a row in the network
+        X = self._validate_input(X)
+        return self.network_.predict(X.tocsr() if issparse(X) else X, decode=decode)
+
+    def _validate_input(self, X: Any) -> Any:
+        if type(X) is np.ndarray and X.ndim == 2 and len(X) and X.dtype in ("f4", "f8"):
+            # All that check_array would find wrong with such an array. It looks for everything
+            # else too, for longer than it takes to predict one row.
+            validate_data(self, X, reset=False, skip_check_array=True)
+            assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
+            return X
+        return validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype="numeric")
 
 
 def _example(name: str, value: Any, parameter: str) -> str:

@@ -8,7 +8,7 @@ itself.
 import difflib
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 from sklearn.metrics import get_scorer_names
 
 from ._lbfgs import LBFGS
+from ._precision import fits_float32
 from .nn.activations import ACTIVATIONS, Activation
 from .nn.initializers import INITIALIZERS, Initializer
 from .nn.layers import NORMALIZATIONS
@@ -117,12 +118,12 @@ class Settings:
             n_rows = math.ceil(self.validation_fraction * n_samples)
         return max(n_rows, 2)
 
-    def float_type(self, n_samples: int) -> np.dtype:
-        """Return the dtype to train so many rows in."""
+    def float_type(self, n_samples: int, arrays: Iterable[Any]) -> np.dtype:
+        """Return the dtype to train so many rows in, looking at the arrays only if it has to."""
         if self.dtype != "auto":
             return np.dtype(self.dtype)
-        small = n_samples < AUTO_FLOAT32_FROM or isinstance(self.optimizer, LBFGS)
-        return np.dtype("float64" if small else "float32")
+        pays = n_samples >= AUTO_FLOAT32_FROM and not isinstance(self.optimizer, LBFGS)
+        return np.dtype("float32" if pays and all(map(fits_float32, arrays)) else "float64")
 
 
 def resolve(params: dict[str, Any]) -> Settings:

@@ -1094,8 +1094,8 @@ class InterruptedSGD(SGD):
 
     at_step: int = 1
 
-    def _move(self, w, g, lr, state):
-        super()._move(w, g, lr, state)
+    def _move(self, w, g, lr, state, *arrays):
+        super()._move(w, g, lr, state, *arrays)
         if state.t == self.at_step:
             raise KeyboardInterrupt
 
@@ -1223,10 +1223,10 @@ def test_divergence_tells_the_epoch_over_all_calls(make, data):
 
 @dataclass
 class FailingSGD(SGD):
-    def _move(self, w, g, lr, state):
+    def _move(self, w, g, lr, state, *arrays):
         if state.t == 25:
             raise RuntimeError("failed in step 25")
-        super()._move(w, g, lr, state)
+        super()._move(w, g, lr, state, *arrays)
 
 
 @both

@@ -1,3 +1,5 @@
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -6,7 +8,7 @@ import polars as pl
 import pytest
 import scipy.sparse
 from scipy.special import expit, logit, softmax
-from sklearn.exceptions import DataConversionWarning
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import accuracy_score
 
 from skscratch import Focal
@@ -156,6 +158,78 @@ def test_log_probabilities_are_accurate_where_probabilities_underflow(case):
     P = estimator.predict_proba(X)
     assert np.isfinite(P).all()
     assert 0 <= P.min() <= P.max() <= 1
+
+
+METHODS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("case", SHAPES.values(), ids=SHAPES)
+def test_many_rows_are_predicted_like_few_in_little_memory(case, method):
+    X, y = case[0]()
+    predict = getattr(classifier(dtype="float32").fit(X, y), method)
+    few = predict(X)
+    many = np.resize(X, (60_000, X.shape[1]))
+    tracemalloc.start()
+    predictions = predict(many)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    expected = np.resize(few, predictions.shape)
+    if method == "predict":
+        np.testing.assert_array_equal(predictions, expected)
+    else:
+        # A product's last digits depend on the number of its rows.
+        np.testing.assert_allclose(predictions, expected, rtol=1e-4, atol=1e-5)
+    assert peak - predictions.nbytes < 6e6
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("case", SHAPES.values(), ids=SHAPES)
+def test_threads_may_use_every_method_at_once(case, method):
+    X, y = case[0]()
+    predict = getattr(classifier(dropout=0.2).fit(X, y), method)
+    parts = [np.resize(X * factor, (20_000, X.shape[1])) for factor in np.linspace(0.5, 2, 8)]
+    expected = [predict(part) for part in parts]
+    with ThreadPoolExecutor(4) as pool:
+        for result, wanted in zip(pool.map(predict, parts), expected, strict=True):
+            np.testing.assert_array_equal(result, wanted)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_predicting_before_fit(method):
+    X, _ = iris()
+    with pytest.raises(NotFittedError, match="This ScratchMLPClassifier instance is not fitted"):
+        getattr(classifier(), method)(X)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (lambda X: np.where(X > 2, np.nan, X), "X contains NaN.\nScratchMLPClassifier does not"),
+        (lambda X: np.where(X > 2, np.inf, X), "Input X contains infinity"),
+        (lambda X: X[:, :3], "X has 3 features, but ScratchMLPClassifier is expecting 4 features"),
+        (lambda X: X[0], "Expected 2D array, got 1D array instead"),
+        (lambda X: X[:0], r"0 sample|array=\[\]"),
+        (lambda X: X * 1j, "Complex data not supported"),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_predict_refuses_what_fit_does(spoil, error, dtype):
+    """An array of floats takes a shorter way through validation than other input."""
+    X, y = iris()
+    estimator = classifier().fit(X, y)
+    spoiled = spoil(X.astype(dtype))
+    for given in (spoiled, spoiled.tolist()):
+        with pytest.raises((ValueError, TypeError), match=error):
+            estimator.predict(given)
+
+
+def test_predict_heeds_feature_names():
+    X, y = iris()
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    estimator = classifier().fit(frame, y)
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        estimator.predict(X)
 
 
 MULTILABEL_FORMS = {

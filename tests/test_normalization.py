@@ -76,7 +76,8 @@ def test_integer_weights_equal_repeated_rows_in_full_batches(make, data, kind):
     weighted = make(**settings).fit(X, y, sample_weight=counts)
     rows = np.repeat(np.arange(len(y)), counts)
     repeated = make(**settings).fit(X[rows], y[rows])
-    np.testing.assert_allclose(numbers(weighted), numbers(repeated), rtol=1e-7, atol=1e-9)
+    # A bias before batch normalization has no gradient but rounding, which Adam makes steps of.
+    np.testing.assert_allclose(numbers(weighted), numbers(repeated), rtol=1e-7, atol=1e-8)
     np.testing.assert_allclose(output(weighted, X), output(repeated, X), rtol=1e-7)
 
 

@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import dataclass
 
 import numpy as np
@@ -5,7 +6,7 @@ import pandas as pd
 import polars as pl
 import pytest
 import scipy.sparse
-from sklearn.exceptions import DataConversionWarning
+from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import d2_absolute_error_score, r2_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
@@ -169,6 +170,27 @@ def test_mean_and_scale_stay_those_of_the_first_call():
         estimator.coefs_[0][...] = 0
         estimator.intercepts_[0][...] = 0
         np.testing.assert_allclose(estimator.predict(X), y.mean(), rtol=1e-12)
+
+
+def test_predicting_before_fit():
+    X, _ = diabetes()
+    with pytest.raises(NotFittedError, match="This ScratchMLPRegressor instance is not fitted"):
+        regressor().predict(X)
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_many_rows_are_predicted_like_few_in_little_memory(loss):
+    X, Y = two_outputs()
+    estimator = regressor(loss=loss, dtype="float32").fit(X, Y - Y.min(axis=0))
+    many = np.resize(X, (60_000, X.shape[1]))
+    tracemalloc.start()
+    predicted = estimator.predict(many)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # A product's last digits depend on the number of its rows.
+    expected = np.resize(estimator.predict(X), predicted.shape)
+    np.testing.assert_allclose(predicted, expected, rtol=1e-4, atol=1e-2)
+    assert peak - predicted.nbytes < 6e6
 
 
 def test_predictions_are_in_the_units_of_y():

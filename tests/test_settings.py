@@ -186,7 +186,22 @@ def test_every_schedule_resolves(name):
     ],
 )
 def test_dtype_rule(params, n_samples, expected):
-    assert resolved(**params).float_type(n_samples) == expected
+    assert resolved(**params).float_type(n_samples, [np.eye(2)]) == expected
+
+
+def test_dtype_rule_looks_at_the_data_last():
+    good, bad = np.eye(2), np.eye(2) + 1e4
+
+    def unseen():
+        raise AssertionError("The data were looked at.")
+        yield
+
+    settings = resolved(dtype="auto", optimizer="adam")
+    assert settings.float_type(AUTO_FLOAT32_FROM, [good, good]) == "float32"
+    assert settings.float_type(AUTO_FLOAT32_FROM, [good, bad]) == "float64"
+    assert settings.float_type(AUTO_FLOAT32_FROM - 1, unseen()) == "float64"
+    assert resolved(dtype="auto", optimizer="lbfgs").float_type(10**9, unseen()) == "float64"
+    assert resolved(dtype="float32").float_type(10**9, unseen()) == "float32"
 
 
 @pytest.mark.parametrize(

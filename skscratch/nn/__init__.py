@@ -11,8 +11,8 @@ Reading order, from the outside of a training step to its details:
 5. `losses`: link, loss and gradient in one object; why the gradient is p - y.
 6. `optimizers` and `schedules`: what is done with the gradient, and how fast.
 7. `initializers`: where the weights start, and why there.
-8. `parameters`, `batches`, `stopping`, `options`: one flat vector, mini-batches, patience, and how
-   a name becomes an object.
+8. `parameters`, `blocks`, `batches`, `stopping`, `options`: one flat vector, a piece of it at a
+   time, mini-batches, patience, and how a name becomes an object.
 
 Two conventions run through all of it. Rows of a matrix are samples, so that a layer computes
 ``Z = X W + b``. The last two axes are (batch, features), and any axes before them are independent

@@ -17,12 +17,13 @@ double precision, which is several times slower.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
+from .blocks import BLOCK, blocks
 from .options import FRACTION, POSITIVE, Options, boolean, real
 
 
@@ -32,16 +33,16 @@ class State:
 
     Attributes
     ----------
-    t : int
-        Number of steps made.
     moments : tuple of ndarray
         Running averages, each of the parameters' shape; which ones is the optimizer's affair.
-    scratch : ndarray
-        Room for one intermediate result of the parameters' shape.
+    scratch : tuple of ndarray
+        Room for intermediate results, each for a block of parameters.
+    t : int
+        Number of steps made.
     """
 
     moments: tuple[np.ndarray, ...]
-    scratch: np.ndarray
+    scratch: tuple[np.ndarray, ...]
     t: int = 0
 
 
@@ -52,16 +53,28 @@ class Optimizer(Options):
     ----------
     n_moments : int
         Number of running averages.
+    n_scratch : int
+        Number of intermediate results.
+    state_type : type
+        The class of the state.
     decoupled_decay : bool
         Whether weight decay acts on the weights directly instead of through the loss.
     """
 
     n_moments: ClassVar[int] = 0
+    n_scratch: ClassVar[int] = 1
+    state_type: ClassVar[type[State]] = State
     decoupled_decay: ClassVar[bool] = False
 
     def init(self, w: np.ndarray) -> State:
         """Make the state for parameters like ``w``, of shape (..., P)."""
-        return State(tuple(np.zeros_like(w) for _ in range(self.n_moments)), np.empty_like(w))
+        return self._make_state(w, self.n_moments)
+
+    def _make_state(self, w: np.ndarray, n_moments: int) -> State:
+        return self.state_type(
+            moments=tuple(np.zeros_like(w) for _ in range(n_moments)),
+            scratch=tuple(np.empty_like(w[..., :BLOCK]) for _ in range(self.n_scratch)),
+        )
 
     def step(self, w: np.ndarray, g: np.ndarray, learning_rate: float, state: State) -> None:
         """Move ``w``, in place.
@@ -77,10 +90,19 @@ class Optimizer(Options):
         state : State
             The run's state, made by `init`.
         """
-        state.t += 1
-        self._move(w, g, learning_rate, state)
+        self._count(state)
+        for w_block, g_block, *moments in blocks(w, g, *state.moments):
+            scratch = [room[..., : w_block.shape[-1]] for room in state.scratch]
+            self._move(w_block, g_block, learning_rate, state, *moments, *scratch)
 
-    def _move(self, w: np.ndarray, g: np.ndarray, lr: float, state: State) -> None:
+    def _count(self, state: State) -> None:
+        """Do what a step does once, whatever the number of blocks."""
+        state.t += 1
+
+    def _move(
+        self, w: np.ndarray, g: np.ndarray, lr: float, state: Any, *arrays: np.ndarray
+    ) -> None:
+        """Move a block of parameters; ``arrays`` are its moments and scratch."""
         raise NotImplementedError
 
 
@@ -108,20 +130,20 @@ class SGD(Optimizer):
     nesterov: bool = boolean(False)
 
     def init(self, w):
-        n_moments = 1 if self.momentum else 0
-        return State(tuple(np.zeros_like(w) for _ in range(n_moments)), np.empty_like(w))
+        return self._make_state(w, n_moments=1 if self.momentum else 0)
 
-    def _move(self, w, g, lr, state):
-        scaled = np.multiply(g, lr, out=state.scratch)
-        if not state.moments:
+    def _move(self, w, g, lr, state, *arrays):
+        *moments, scratch = arrays
+        scaled = np.multiply(g, lr, out=scratch)
+        if not moments:
             w -= scaled
             return
-        (v,) = state.moments
+        (v,) = moments
         v *= self.momentum
         v -= scaled
         if self.nesterov:
             w -= scaled
-            w += np.multiply(v, self.momentum, out=state.scratch)
+            w += np.multiply(v, self.momentum, out=scratch)
         else:
             w += v
 
@@ -145,10 +167,9 @@ class AdaGrad(Optimizer):
 
     n_moments: ClassVar[int] = 1
 
-    def _move(self, w, g, lr, state):
-        (G,) = state.moments
-        G += np.square(g, out=state.scratch)
-        update = np.sqrt(G, out=state.scratch)
+    def _move(self, w, g, lr, state, G, scratch):
+        G += np.square(g, out=scratch)
+        update = np.sqrt(G, out=scratch)
         update += self.epsilon
         np.divide(g, update, out=update)
         update *= lr
@@ -177,10 +198,9 @@ class RMSprop(Optimizer):
 
     n_moments: ClassVar[int] = 1
 
-    def _move(self, w, g, lr, state):
-        (v,) = state.moments
-        _average_of_squares(v, g, self.rho, state.scratch)
-        update = np.sqrt(v, out=state.scratch)
+    def _move(self, w, g, lr, state, v, scratch):
+        _average_of_squares(v, g, self.rho, scratch)
+        update = np.sqrt(v, out=scratch)
         update += self.epsilon
         np.divide(g, update, out=update)
         update *= lr
@@ -227,17 +247,16 @@ class Adam(Optimizer):
 
     n_moments: ClassVar[int] = 2
 
-    def _move(self, w, g, lr, state):
-        M, V = state.moments
+    def _move(self, w, g, lr, state, M, V, scratch):
         M *= self.beta1
         M += g
         V *= self.beta2
-        V += np.square(g, out=state.scratch)
+        V += np.square(g, out=scratch)
         # sqrt(v_hat) + epsilon = (sqrt(V) + epsilon c) / c, and what divides or multiplies all
         # parameters alike joins the rate.
         c = math.sqrt((1 - self.beta2**state.t) / (1 - self.beta2))
         rate = lr * c * (1 - self.beta1) / (1 - self.beta1**state.t)
-        update = np.sqrt(V, out=state.scratch)
+        update = np.sqrt(V, out=scratch)
         update += self.epsilon * (c if self.correct_epsilon else 1 / math.sqrt(1 - self.beta2))
         np.divide(M, update, out=update)
         update *= rate
@@ -258,6 +277,13 @@ class AdamW(Adam):
     """
 
     decoupled_decay: ClassVar[bool] = True
+
+
+@dataclass
+class NadamState(State):
+    """Nadam remembers the product of its momenta."""
+
+    mu_product: float = 1.0
 
 
 @dataclass
@@ -292,20 +318,20 @@ class Nadam(Optimizer):
     epsilon: float = real(1e-8, POSITIVE)
 
     n_moments: ClassVar[int] = 2
+    n_scratch: ClassVar[int] = 2
+    state_type: ClassVar[type[State]] = NadamState
 
-    def init(self, w):
-        zeros = (np.zeros_like(w), np.zeros_like(w))
-        return NadamState(zeros, np.empty_like(w), look_ahead=np.empty_like(w))
+    def _count(self, state):
+        super()._count(state)
+        state.mu_product *= self._momentum(state.t)
 
-    def _move(self, w, g, lr, state):
-        m, v = state.moments
+    def _move(self, w, g, lr, state, m, v, scratch, more_scratch):
         mu, mu_next = self._momentum(state.t), self._momentum(state.t + 1)
-        state.mu_product *= mu
-        _average(m, g, mu, state.scratch)
-        _average_of_squares(v, g, self.beta2, state.scratch)
-        update = np.multiply(m, lr * mu_next / (1 - state.mu_product * mu_next), out=state.scratch)
-        update += np.multiply(g, lr * (1 - mu) / (1 - state.mu_product), out=state.look_ahead)
-        root = np.sqrt(v, out=state.look_ahead)
+        _average(m, g, mu, scratch)
+        _average_of_squares(v, g, self.beta2, scratch)
+        update = np.multiply(m, lr * mu_next / (1 - state.mu_product * mu_next), out=scratch)
+        update += np.multiply(g, lr * (1 - mu) / (1 - state.mu_product), out=more_scratch)
+        root = np.sqrt(v, out=more_scratch)
         root *= 1 / math.sqrt(1 - self.beta2**state.t)
         root += self.epsilon
         update /= root
@@ -313,14 +339,6 @@ class Nadam(Optimizer):
 
     def _momentum(self, t: int) -> float:
         return self.beta1 * (1 - 0.5 * 0.96 ** (0.004 * t))
-
-
-@dataclass(kw_only=True)
-class NadamState(State):
-    """Nadam remembers the product of its momenta and needs room for two results."""
-
-    look_ahead: np.ndarray
-    mu_product: float = field(default=1.0)
 
 
 def _average(m: np.ndarray, g: np.ndarray, beta: float, scratch: np.ndarray) -> None:

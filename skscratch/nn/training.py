@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .batches import Batches
+from .blocks import blocks
 from .losses import Loss
 from .network import Network, Workspace
 from .optimizers import Optimizer, State
@@ -158,12 +159,14 @@ class Training:
 
     def penalize(self, gradient: Parameters, n_rows: int, scratch: np.ndarray) -> Any:
         """Add the gradient of the L2 penalty to ``gradient`` and return the penalty."""
-        if self.optimizer.decoupled_decay:
+        if self.optimizer.decoupled_decay or self.l2 == 0:
             return 0.0
-        W = self.network.parameters.penalized
         strength = self.l2 / (n_rows * self.mean_weight)
-        gradient.penalized += np.multiply(W, strength, out=scratch)
-        return 0.5 * strength * np.vecdot(W, W)
+        sum_of_squares: Any = 0.0
+        for W, dW in blocks(self.network.parameters.penalized, gradient.penalized):
+            dW += np.multiply(W, strength, out=scratch[..., : W.shape[-1]])
+            sum_of_squares += np.vecdot(W, W)
+        return 0.5 * strength * sum_of_squares
 
     def clip(self, gradient: Parameters) -> np.ndarray:
         """Shorten the gradient to ``clip_norm`` if it is longer, and return the norm it had."""
@@ -400,4 +403,4 @@ class Training:
 
 def _plain(value: Any) -> Any:
     """Turn NumPy scalars into Python numbers; a stack's values stay an array."""
-    return value.item() if np.ndim(value) == 0 and isinstance(value, np.generic) else value
+    return value.item() if isinstance(value, np.generic) else value

@@ -56,6 +56,25 @@ def test_each_row_comes_exactly_once_per_epoch(batch_size, shuffle, subset, dtyp
         np.testing.assert_array_equal(array, original)
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 11, 22, 23])
+@pytest.mark.parametrize("join_single", [False, True])
+@pytest.mark.parametrize("n_elements", [1, 3 * 4, 3 * 10, 3 * 1000])
+def test_it_makes_no_difference_how_many_batches_are_gathered_at_once(
+    monkeypatch, batch_size, join_single, n_elements
+):
+    made = []
+    for limit in (0, n_elements):
+        monkeypatch.setattr("skscratch.nn.batches._GATHERED_ELEMENTS", limit)
+        rng = np.random.default_rng(2)
+        batches = Batches(*numbered(), batch_size=batch_size, rng=rng, join_single=join_single)
+        made.append([epoch(batches) for _ in range(2)])
+    for one_by_one, several in zip(*made, strict=True):
+        assert len(one_by_one) == len(several)
+        for expected, found in zip(one_by_one, several, strict=True):
+            for left, right in zip(expected, found, strict=True):
+                np.testing.assert_array_equal(left, right)
+
+
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_all_batches_are_full_but_the_last(shuffle):
     rng = np.random.default_rng(2) if shuffle else None
@@ -153,14 +172,15 @@ def test_nothing_is_copied_when_the_batch_is_everything_or_rows_come_in_order(ba
 
 def test_gathered_batches_reuse_their_buffers_and_never_touch_the_data():
     data = numbered()
-    buffers = []
-    for batch in Batches(*data, batch_size=5, rng=np.random.default_rng(8)):
-        buffers.append(batch)
+    batches = Batches(*data, batch_size=5, rng=np.random.default_rng(8))
+    epochs = [list(batches) for _ in range(3)]
+    for batch in epochs[0]:
         for picked, array in zip(batch, data, strict=True):
             assert not np.shares_memory(picked, array)
-    for later in buffers[1:]:
-        for first, picked in zip(buffers[0], later, strict=True):
-            assert np.shares_memory(first, picked)
+    for later in epochs[1:]:
+        for firsts, batch in zip(epochs[0], later, strict=True):
+            for first, picked in zip(firsts, batch, strict=True):
+                assert np.shares_memory(first, picked)
 
 
 def test_each_output_may_have_weights():

@@ -1,5 +1,6 @@
 import copy
 import pickle
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -302,9 +303,9 @@ def one_big_forward(network, X):
 
 
 def test_prediction_goes_block_by_block_and_joins_them():
-    # The widest layer has 4096 units, so that a block has 32 rows.
-    network = randomized(Network([3, 4096, 2], [Tanh()]))
-    for n_rows in (1, 31, 32, 33, 64, 65, 100):
+    # The widest layer has 1024 units, so that a block has 128 rows, the fewest that it may have.
+    network = randomized(Network([3, 1024, 2], [Tanh()]))
+    for n_rows in (1, 127, 128, 129, 256, 257, 400):
         X = np.random.default_rng(17).standard_normal((n_rows, 3))
         Z = network.predict(X)
         assert Z.shape == (n_rows, 2)
@@ -312,7 +313,43 @@ def test_prediction_goes_block_by_block_and_joins_them():
 
 
 def test_prediction_of_no_rows():
-    assert Network([3, 4, 2], [Tanh()]).predict(np.empty((0, 3))).shape == (0, 2)
+    network = Network([3, 4, 2], [Tanh()])
+    assert network.predict(np.empty((0, 3))).shape == (0, 2)
+    labels = network.predict(np.empty((0, 3)), decode=lambda Z: Z[:, :1] > 0)
+    assert labels.shape == (0, 1)
+    assert labels.dtype == bool
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logits_are_decoded_block_by_block_in_double_precision(dtype):
+    network = randomized(Network([3, 1024, 5], [Tanh()], dtype=dtype, stack=(2,)))
+    X = np.random.default_rng(27).standard_normal((600, 3))
+    Z = network.predict(X)
+    blocks = []
+
+    def largest_three(Z):
+        blocks.append((Z.shape[-2], Z.dtype))
+        return np.argsort(Z, axis=-1)[..., 2:].astype(np.int32)
+
+    classes = network.predict(X, decode=largest_three)
+    assert blocks == [(128, np.float64)] * 4 + [(88, np.float64)]
+    assert classes.dtype == np.int32
+    np.testing.assert_array_equal(classes, np.argsort(Z, axis=-1)[..., 2:])
+    taken = network.predict(X, rows=np.arange(599, -1, -1), decode=np.tanh)
+    np.testing.assert_allclose(taken, np.tanh(Z[..., ::-1, :]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("decode", [None, np.tanh], ids=["logits", "decoded"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_prediction_needs_memory_for_a_block_only(dtype, decode):
+    network = randomized(Network([4, 100, 3], [Tanh()], dtype=dtype))
+    X = np.random.default_rng(28).standard_normal((50_000, 4))  # its hidden layer: 20 or 40 MB
+    network.predict(X[:5], decode=decode)  # loads what is imported on first use
+    tracemalloc.start()
+    predictions = network.predict(X, decode=decode)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak - predictions.nbytes < 2.5e6
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -344,17 +381,17 @@ def test_prediction_computes_in_the_dtype_of_the_network():
 @pytest.mark.parametrize("kind", ["csr_array", "csr_matrix"])
 @pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
 def test_prediction_of_sparse_input(kind, dtype):
-    network = randomized(Network([3, 4096, 2], [ReLU()]))
-    X = np.random.default_rng(19).integers(0, 3, (70, 3)).astype(dtype)
+    network = randomized(Network([3, 1024, 2], [ReLU()]))
+    X = np.random.default_rng(19).integers(0, 3, (270, 3)).astype(dtype)
     Z = network.predict(getattr(scipy.sparse, kind)(X))
     np.testing.assert_allclose(Z, one_big_forward(network, X.astype(float)), rtol=1e-11)
 
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_prediction_of_some_rows(sparse):
-    network = randomized(Network([3, 4096, 2], [ReLU()]))
-    X = np.random.default_rng(24).standard_normal((100, 3))
-    rows = np.random.default_rng(25).permutation(100)[:70]
+    network = randomized(Network([3, 1024, 2], [ReLU()]))
+    X = np.random.default_rng(24).standard_normal((400, 3))
+    rows = np.random.default_rng(25).permutation(400)[:270]
     Z = network.predict(scipy.sparse.csr_array(X) if sparse else X, rows=rows)
     np.testing.assert_allclose(Z, one_big_forward(network, X[rows]), rtol=1e-11, atol=1e-12)
     assert network.predict(X, rows=rows[:0]).shape == (0, 2)
@@ -381,14 +418,14 @@ def test_concurrent_predictions_do_not_disturb_each_other(normalization):
 
 @normalizations
 def test_a_stack_predicts_like_its_members(normalization):
-    stack = randomized(Network([3, 4096, 2], [Tanh()], normalization=normalization, stack=(2, 2)))
+    stack = randomized(Network([3, 1024, 2], [Tanh()], normalization=normalization, stack=(2, 2)))
     running = stack.statistics.vector
     running[...] = np.random.default_rng(28).uniform(0.5, 2, running.shape)
-    X = np.random.default_rng(21).standard_normal((40, 3))
+    X = np.random.default_rng(21).standard_normal((300, 3))
     Z = stack.predict(X)
-    assert Z.shape == (2, 2, 40, 2)
+    assert Z.shape == (2, 2, 300, 2)
     for index in np.ndindex(2, 2):
-        member = Network([3, 4096, 2], [Tanh()], normalization=normalization)
+        member = Network([3, 1024, 2], [Tanh()], normalization=normalization)
         member.restore((stack.parameters.vector[index], running[index]))
         np.testing.assert_allclose(Z[index], member.predict(X), rtol=1e-11, atol=1e-12)
 

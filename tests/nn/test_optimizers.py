@@ -62,7 +62,7 @@ def test_state_has_the_dtype_and_shape_of_the_parameters(optimizer):
     w = np.ones((2, 5), np.float32)
     state = optimizer.init(w)
     optimizer.step(w, w.copy(), 0.1, state)
-    arrays = [v for v in vars(state).values() if isinstance(v, np.ndarray)] + list(state.moments)
+    arrays = [*state.scratch, *state.moments]
     assert arrays
     assert {(array.dtype, array.shape) for array in arrays} == {(np.dtype(np.float32), (2, 5))}
 
@@ -95,6 +95,25 @@ def test_two_runs_of_one_object_do_not_share_memory(optimizer):
         optimizer.step(interleaved, g_t, 0.1, state)
         optimizer.step(other, -3 * g_t, 0.2, other_state)
     np.testing.assert_array_equal(interleaved, alone)
+
+
+@pytest.mark.parametrize("optimizer", EVERY)
+@pytest.mark.parametrize("shape", [(70,), (2, 70)])
+def test_moving_block_by_block_changes_nothing(optimizer, shape, monkeypatch):
+    g = [gradients(5, 70, seed).reshape(5, *(1,) * (len(shape) - 1), 70) for seed in range(2)]
+    g = np.concatenate(g[: shape[0] if len(shape) > 1 else 1], axis=1).reshape(5, *shape)
+    ends = []
+    for block in (1000, 70, 69, 32, 1):
+        monkeypatch.setattr("skscratch.nn.blocks.BLOCK", block)
+        monkeypatch.setattr("skscratch.nn.optimizers.BLOCK", block)
+        w = np.ones(shape)
+        state = optimizer.init(w)
+        assert all(room.shape[-1] == min(block, 70) for room in state.scratch)
+        for g_t in g:
+            optimizer.step(w, g_t, 0.1, state)
+        ends.append(w)
+    for w in ends[1:]:
+        np.testing.assert_array_equal(w, ends[0])
 
 
 @pytest.mark.parametrize("optimizer", EVERY)

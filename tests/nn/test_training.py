@@ -45,6 +45,7 @@ from skscratch.nn import (
     loss_and_gradient,
     train_step,
 )
+from skscratch.nn.blocks import BLOCK
 from skscratch.nn.training import HISTORY
 
 from . import reference
@@ -70,8 +71,11 @@ def small_network(**settings):
 
 @optimizers
 @pytest.mark.parametrize("loss", LOSSES)
-def test_mini_batch_training_matches_the_loops(optimizer, loss):
+@pytest.mark.parametrize("block", [BLOCK, 8])
+def test_mini_batch_training_matches_the_loops(optimizer, loss, block, monkeypatch):
     """Every number of it: batches in order, weights, L2 or decay, losses, rates, moments."""
+    for module in ("blocks", "optimizers", "network"):
+        monkeypatch.setattr(f"skscratch.nn.{module}.BLOCK", block)
     loss, optimizer = LOSSES[loss](), OPTIMIZERS[optimizer]()
     X, Y, weights = problem(loss, n_rows=7)
     network = small_network()
@@ -191,7 +195,7 @@ def test_float32_stays_float32(optimizer, normalization):
     value, norm = train_step(training, X, Y, weights, workspace)
     assert norm > 0.5
     state = training.optimizer_state
-    arrays = [network.parameters.vector, network.statistics.vector, state.scratch, *state.moments]
+    arrays = [network.parameters.vector, network.statistics.vector, *state.scratch, *state.moments]
     arrays += [value, norm, workspace.gradient.vector]
     assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
     training.run(Batches(X, Y, weights, batch_size=4), 2)

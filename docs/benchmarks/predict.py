@@ -1,0 +1,202 @@
+"""Time and memory of predictions: scikit-learn and ours, and PyTorch where it is installed.
+
+Many rows through (100,), wide rows through (512, 256), and a single row, on networks of the same
+sizes. Predictions take turns and are repeated. Memory is the growth of the resident set at its peak
+beyond input and result, in a process of its own. scikit-learn's network was fitted to input of the
+dtype it gets; PyTorch predicts all rows at once, without the checks of the other two.
+
+    OMP_NUM_THREADS=1 python docs/benchmarks/predict.py
+"""
+
+import importlib.util
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import numpy as np
+from sklearn.neural_network import MLPClassifier
+
+from _common import (
+    MISSING,
+    describe,
+    environment,
+    finish,
+    make_parser,
+    mebibytes,
+    number,
+    table,
+    verdict,
+)
+from _memory import MemoryWatch, in_fresh_process
+from skscratch import ScratchMLPClassifier
+
+# rows, features, hidden layers, classes, calls in one measurement
+CASES = [
+    (1_000_000, 20, (100,), 2, 1),
+    (100_000, 784, (512, 256), 10, 1),
+    (1, 20, (100,), 2, 200),
+]
+RIVALS = ("scikit-learn", "skscratch", "PyTorch")
+METHODS = ("predict", "predict_proba")
+DTYPES = ("float64", "float32")
+
+
+def make_data(case: tuple, dtype: str) -> np.ndarray:
+    """Return the rows to predict."""
+    n_rows, n_features = case[:2]
+    X = np.random.default_rng(0).standard_normal((n_rows, n_features), np.float32)
+    return X.astype(dtype)
+
+
+def make_predictors(name: str, case: tuple, dtype: str) -> dict[str, Callable] | None:
+    """Return a function for each method, None if the library is missing."""
+    _, n_features, hidden, n_classes, _ = case
+    rng = np.random.default_rng(0)
+    n_rows = 1_000  # from here on dtype="auto" is what it is for larger data
+    X = rng.standard_normal((n_rows, n_features)).astype(dtype)
+    y = np.arange(n_rows) % n_classes
+    if name == "PyTorch":
+        if importlib.util.find_spec("torch") is None:
+            return None
+        return _torch_predictors((n_features, *hidden, 1 if n_classes == 2 else n_classes), dtype)
+    make = MLPClassifier if name == "scikit-learn" else ScratchMLPClassifier
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        estimator = make(hidden, max_iter=1, early_stopping=False, random_state=0).fit(X, y)
+    return {method: getattr(estimator, method) for method in METHODS}
+
+
+def _torch_predictors(sizes: tuple[int, ...], dtype: str) -> dict[str, Callable]:
+    import torch
+
+    from _rival_torch import make_module
+
+    module = make_module(sizes).to(getattr(torch, dtype))
+
+    def predict_proba(X: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            Z = module(torch.from_numpy(X))
+            if Z.shape[1] > 1:
+                return Z.softmax(1).numpy()
+            P = Z.sigmoid()
+            return torch.cat([1 - P, P], 1).numpy()
+
+    def predict(X: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            Z = module(torch.from_numpy(X))
+            return (Z.argmax(1) if Z.shape[1] > 1 else (Z[:, 0] > 0).long()).numpy()
+
+    return {"predict": predict, "predict_proba": predict_proba}
+
+
+def extra_memory(name: str, case: tuple, dtype: str) -> dict[str, int | None] | None:
+    """Return the bytes that each method needs beyond input and result."""
+    predictors = make_predictors(name, case, dtype)
+    if predictors is None:
+        return None
+    X = make_data(case, dtype)
+    found: dict[str, int | None] = {}
+    for method, predict in predictors.items():
+        predict(X[:1])
+        with MemoryWatch() as memory:
+            result = predict(X)
+        found[method] = None if memory.resident is None else memory.resident - result.nbytes
+    return found
+
+
+def measure(case: tuple, dtype: str, repeats: int) -> dict[str, Any]:
+    """Return each one's seconds of a call, and its memory."""
+    X = make_data(case, dtype)
+    predictors = {name: make_predictors(name, case, dtype) for name in RIVALS}
+    predictors = {name: found for name, found in predictors.items() if found}
+    n_calls = case[-1]
+    seconds: dict[str, dict[str, list[float]]] = {
+        name: {method: [] for method in METHODS} for name in predictors
+    }
+    for repeat in range(repeats + 1):
+        for method in METHODS:
+            for name, found in predictors.items():
+                started = time.perf_counter()
+                for _ in range(n_calls):
+                    found[method](X)
+                elapsed = (time.perf_counter() - started) / n_calls
+                if repeat:  # the first call warms up
+                    seconds[name][method].append(elapsed)
+    memory = {}
+    if len(X) > 1:
+        memory = {name: in_fresh_process(extra_memory, name, case, dtype) for name in predictors}
+    return {"case": case, "dtype": dtype, "seconds": seconds, "memory": memory}
+
+
+def label(record: dict[str, Any]) -> str:
+    """Return a case as the tables have it."""
+    n_rows, n_features, hidden, *_ = record["case"]
+    return f"{n_rows:,} x {n_features} {record['dtype']}, {tuple(hidden)}"
+
+
+def summarize(saved: dict[str, Any]) -> str:
+    """Return the tables of a run."""
+    times, memories, aims = [], [], []
+    for record in saved["records"]:
+        for method in METHODS:
+            found = {
+                name: 1e3 * median(values[method]) for name, values in record["seconds"].items()
+            }
+            text = f"{method}, {label(record)}"
+            faster = {name: value / found["skscratch"] for name, value in found.items()}
+            times.append(
+                [text]
+                + [number(found.get(name)) for name in RIVALS]
+                + [number(faster.get(name)) for name in RIVALS if name != "skscratch"]
+            )
+            n_rows, n_features = record["case"][:2]
+            one = faster["scikit-learn"]
+            if n_rows == 1:
+                if method == "predict":
+                    aims.append([text, "> 1", number(one), verdict(one, low=1.0)])
+                continue
+            memory = {
+                name: MISSING if values is None else mebibytes(values[method])
+                for name, values in record["memory"].items()
+            }
+            memories.append([text, *(memory.get(name, MISSING) for name in RIVALS)])
+            if method != "predict":
+                continue
+            if n_features == 20:
+                aims.append([text, ">= 3", number(one), verdict(one, low=3.0)])
+            extra = record["memory"]["skscratch"][method]
+            size = None if extra is None else extra / 2**20
+            aims.append([f"{text}: MiB", "<= 64", mebibytes(extra), verdict(size, high=64.0)])
+    return "\n\n".join(
+        [
+            "Milliseconds of a call (median), and the rival's time over ours",
+            table(["call", *RIVALS, "scikit-learn / ours", "PyTorch / ours"], times),
+            "Peak memory beyond input and result, MiB",
+            table(["call", *RIVALS], memories),
+            "Targets",
+            table(["scikit-learn's time over ours, and our memory", "target", "found", ""], aims),
+        ]
+    )
+
+
+def main() -> None:
+    """Measure all cases and print the tables."""
+    arguments = make_parser(__doc__, repeats=7).parse_args()
+    cases = CASES
+    if arguments.quick:
+        arguments.repeats = 1
+        cases = [(max(1, case[0] // 100), *case[1:-1], 1) for case in CASES]
+    print(describe(environment()))
+    records = []
+    for case in cases:
+        for dtype in DTYPES:
+            print(f"measuring {case[:3]} {dtype} ...", file=sys.stderr, flush=True)
+            records.append(measure(case, dtype, arguments.repeats))
+    finish("predict", arguments, records, summarize)
+
+
+if __name__ == "__main__":
+    main()

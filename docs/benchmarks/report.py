@@ -1,0 +1,150 @@
+"""Turn the results of the benchmarks into a page and a plot.
+
+    python docs/benchmarks/report.py
+
+It reads the JSON that the scripts have left in ``results/``, and writes ``speed.md`` and
+``fit.svg``.
+"""
+
+import argparse
+import importlib
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+
+from _common import RESULTS, describe
+from fit import medians, summarize_dtypes
+
+SECTIONS = {
+    "fit": "Fitting",
+    "predict": "Predicting",
+    "search": "Searching",
+    "scaling": "Growing",
+    "convergence": "Reaching a score",
+    "imports": "Importing",
+}
+# Okabe and Ito's colors, which color-blind readers tell apart, and a shape for each as well.
+MARKS = {
+    "scikit-learn, float64": ("#E69F00", "s"),
+    "scikit-learn, float32": ("#E69F00", "D"),
+    "skorch": ("#CC79A7", "v"),
+    "PyTorch": ("#D55E00", "^"),
+    "JAX": ("#009E73", "P"),
+    "skscratch, float64": ("#0072B2", "o"),
+    "skscratch, float32": ("#0072B2", "*"),
+}
+FLOOR = "floor, float32"
+
+
+def read(folder: Path, name: str) -> dict[str, Any] | None:
+    """Return the results of a script, None if it has left none."""
+    path = folder / f"{name}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def section(name: str, title: str, folder: Path) -> str:
+    """Return a script's part of the page: what it does, on what, and what it found."""
+    script = importlib.import_module(name)
+    saved = read(folder, name)
+    parts = [f"## {title}", inspect.cleandoc(script.__doc__)]
+    if saved is None:
+        return "\n\n".join([*parts, "This has not been measured yet."])
+    parts.append(describe(saved["environment"]))
+    if saved["quick"]:
+        parts.append("**This was a smoke run: its numbers mean nothing.**")
+    if name == "fit":
+        parts.append(
+            "![Time of a step by network and library, as a multiple of the time of the matrix "
+            "products alone](fit.svg)"
+        )
+    parts.append(script.summarize(saved))
+    dtypes = read(folder, "dtypes") if name == "fit" else None
+    if dtypes is not None:
+        parts += ["### float64 and float32", summarize_dtypes(dtypes)]
+    return "\n\n".join(parts)
+
+
+def draw(records: list[dict[str, Any]], path: Path) -> None:
+    """Draw each one's time of a step as a multiple of the floor."""
+    # Text stays text, and two runs on the same results give the same file.
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "skscratch", "font.size": 10})
+    figure, axes = plt.subplots(figsize=(10, 5.5), layout="constrained")
+    found = [medians(record) for record in records]
+    axes.axhline(1, color="black", linewidth=1.5)
+    axes.annotate(
+        "floor: the matrix products alone, float32",
+        (0, 1),  # on the left, where the points are far above
+        xycoords=("axes fraction", "data"),
+        xytext=(6, 5),
+        textcoords="offset points",
+    )
+    for i, (name, (color, marker)) in enumerate(MARKS.items()):
+        points = [(x, one[name] / one[FLOOR]) for x, one in enumerate(found) if name in one]
+        if not points:
+            continue
+        shift = 0.1 * (i - (len(MARKS) - 1) / 2)
+        axes.plot(
+            [x + shift for x, _ in points],
+            [y for _, y in points],
+            marker,
+            color=color,
+            markersize=10 if marker == "*" else 7,
+            markerfacecolor="white" if name.endswith("float64") else color,
+            label=name,
+        )
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.set_ylabel("time of a step / time of its matrix products")
+    ticks = [_tick(record, one) for record, one in zip(records, found, strict=True)]
+    axes.set_xticks(range(len(records)), ticks)
+    for x in range(1, len(records)):
+        axes.axvline(x - 0.5, color="0.9", linewidth=1, zorder=0)
+    axes.set_xlim(-0.5, len(records) - 0.5)
+    axes.grid(axis="y", color="0.9")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title("A training step beside its matrix products (lower is faster)")
+    axes.legend(frameon=False, ncols=2, title="library, dtype of the input")
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def _tick(record: dict[str, Any], one: dict[str, float]) -> str:
+    shape = record["shape"]
+    hidden = tuple(shape["hidden"])
+    return (
+        f"{shape['n_features']} features\n{hidden}\nbatch {shape['batch_size']}\n"
+        f"floor {1e6 * one[FLOOR]:,.0f} µs"
+    )
+
+
+def main() -> None:
+    """Write the page and the plot."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    here = Path(__file__).parent
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of the results")
+    parser.add_argument("--output", type=Path, default=here, help="folder to write to")
+    arguments = parser.parse_args()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    page = [
+        "# Speed",
+        "Every script runs the rivals side by side and in turns; the tables show medians. A "
+        'library that was not installed is "missing". This page is made by '
+        "`docs/benchmarks/report.py` from the results beside it. To measure on your machine, "
+        'install the rivals by `pip install -e ".[benchmarks]"`, run the scripts, and then the '
+        "report.",
+        *(section(name, title, arguments.results) for name, title in SECTIONS.items()),
+    ]
+    (arguments.output / "speed.md").write_text("\n\n".join(page) + "\n", encoding="utf-8")
+    fits = read(arguments.results, "fit")
+    if fits is not None:
+        draw(fits["records"], arguments.output / "fit.svg")
+
+
+if __name__ == "__main__":
+    main()
