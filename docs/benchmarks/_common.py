@@ -69,7 +69,7 @@ def environment() -> dict[str, Any]:
         "variables": {
             name: value
             for name, value in sorted(os.environ.items())
-            if name.startswith(("OPENBLAS_", "OMP_", "MKL_")) or name == "XLA_FLAGS"
+            if name.startswith(("OPENBLAS_", "OMP_", "MKL_")) or name in ("XLA_FLAGS", "NPROC")
         },
     }
 

@@ -15,6 +15,7 @@ if blas_threads() == 1:
     os.environ.setdefault(
         "XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     )
+    os.environ.setdefault("NPROC", "1")  # XLA's own pool of threads heeds this alone
 
 import jax
 import jax.numpy as jnp

@@ -77,12 +77,12 @@ class Shape(NamedTuple):
 # Enough epochs that the set-up of a fit does not count.
 SHAPES = [
     Shape(1_000, 20, (100,), 2, 200, epochs=200),
-    Shape(2_000, 20, (16, 8), 3, 16, epochs=8),
+    Shape(2_000, 20, (16, 8), 3, 16, epochs=20),
     Shape(2_000, 64, (100,), 10, 200, epochs=100),
     Shape(10_000, 54, (128, 128), 7, 256, epochs=10),
-    Shape(20_000, 100, (256, 256, 256), 10, 256, epochs=4),
-    Shape(20_000, 784, (512, 256), 10, 256, epochs=2),
-    Shape(20_000, 784, (1024, 1024), 10, 1024, epochs=2),
+    Shape(20_000, 100, (256, 256, 256), 10, 256, epochs=5),
+    Shape(20_000, 784, (512, 256), 10, 256, epochs=5),
+    Shape(20_000, 784, (1024, 1024), 10, 1024, epochs=5),
 ]
 # On these dtype="auto" takes float64.
 SMALL_SHAPES = [

@@ -5,7 +5,7 @@ more than ten times. Where these are too large for the processor's cache, it goe
 by block, so that all passes but the first find their block there.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -13,11 +13,21 @@ BLOCK = 2**16
 """Numbers in a block: five arrays of them are about a megabyte in float32."""
 
 
-def blocks(*vectors: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Cut vectors of the shape (..., P) into views of up to `BLOCK` numbers, side by side."""
+def blocks(
+    vectors: Sequence[np.ndarray], scratch: Sequence[np.ndarray]
+) -> list[tuple[np.ndarray, ...]]:
+    """Cut vectors of the shape (..., P) into views of up to `BLOCK` numbers, side by side.
+
+    With each block's views of the vectors come views of the scratch arrays, which are as long as a
+    full block (or as the vectors, if these are shorter): they serve every block in turn.
+    """
     size = vectors[0].shape[-1]
     if size <= BLOCK:
-        yield vectors
-        return
-    for start in range(0, size, BLOCK):
-        yield tuple(vector[..., start : start + BLOCK] for vector in vectors)
+        return [(*vectors, *scratch)]
+    return [
+        (
+            *(vector[..., start : start + BLOCK] for vector in vectors),
+            *(room[..., : size - start] for room in scratch),
+        )
+        for start in range(0, size, BLOCK)
+    ]

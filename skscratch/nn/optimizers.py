@@ -91,9 +91,8 @@ class Optimizer(Options):
             The run's state, made by `init`.
         """
         self._count(state)
-        for w_block, g_block, *moments in blocks(w, g, *state.moments):
-            scratch = [room[..., : w_block.shape[-1]] for room in state.scratch]
-            self._move(w_block, g_block, learning_rate, state, *moments, *scratch)
+        for w_block, g_block, *arrays in blocks((w, g, *state.moments), state.scratch):
+            self._move(w_block, g_block, learning_rate, state, *arrays)
 
     def _count(self, state: State) -> None:
         """Do what a step does once, whatever the number of blocks."""

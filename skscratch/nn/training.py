@@ -163,8 +163,9 @@ class Training:
             return 0.0
         strength = self.l2 / (n_rows * self.mean_weight)
         sum_of_squares: Any = 0.0
-        for W, dW in blocks(self.network.parameters.penalized, gradient.penalized):
-            dW += np.multiply(W, strength, out=scratch[..., : W.shape[-1]])
+        vectors = (self.network.parameters.penalized, gradient.penalized)
+        for W, dW, room in blocks(vectors, (scratch,)):
+            dW += np.multiply(W, strength, out=room)
             sum_of_squares += np.vecdot(W, W)
         return 0.5 * strength * sum_of_squares
 
