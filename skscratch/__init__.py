@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .nn.optimizers import RMSprop as RMSprop
     from .nn.schedules import Adaptive as Adaptive
     from .nn.schedules import Cosine as Cosine
+    from .nn.schedules import CosineLog as CosineLog
     from .nn.schedules import ExponentialDecay as ExponentialDecay
     from .nn.schedules import InverseScaling as InverseScaling
     from .nn.schedules import OneCycle as OneCycle
@@ -53,6 +54,7 @@ _HOMES = {
         (
             "Adaptive",
             "Cosine",
+            "CosineLog",
             "ExponentialDecay",
             "InverseScaling",
             "OneCycle",

@@ -65,10 +65,10 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         Step size, > 0; the schedule's base rate.
     lr_schedule : str or Schedule, default="constant"
         The learning rate over the epochs: ``"constant"``, ``"step"``, ``"exponential"``,
-        ``"cosine"``, ``"invscaling"``, ``"adaptive"``, and over the steps ``"one_cycle"`` and
-        ``"warmup_cosine"``, or an object such as ``StepDecay(drop=0.5, every=100)``.
-        ``"cosine"``, ``"one_cycle"`` and ``"warmup_cosine"`` end at ``max_iter``, so that training
-        is not ended by ``tol`` before (only by early stopping).
+        ``"cosine"``, ``"invscaling"``, ``"adaptive"``, and over the steps ``"one_cycle"``,
+        ``"warmup_cosine"`` and ``"coslog"``, or an object such as
+        ``StepDecay(drop=0.5, every=100)``. ``"cosine"`` and those over the steps end at
+        ``max_iter``, so that training is not ended by ``tol`` before (only by early stopping).
     clip_norm : float or None, default=None
         Bound on the Euclidean norm of each step's gradient, penalty included, > 0: a longer one is
         shortened to it. None leaves gradients as they are.

@@ -449,6 +449,15 @@ def annealed(start, end, share):
     return end + (start - end) / 2 * (math.cos(math.pi * share) + 1)
 
 
+def cosine_log(base, clock, waves):
+    """Count the waves: wave k begins after ``(2^k - 1) / (2^waves - 1)`` of the run."""
+    share = (2 * clock.step + 1) / (2 * clock.last_step)
+    begins = [(2**k - 1) / (2**waves - 1) for k in range(waves + 1)]
+    k = max(k for k in range(waves) if begins[k] <= share)
+    within = math.log2(1 + (share - begins[k]) / (begins[k + 1] - begins[k]))
+    return base * math.sin(math.pi * within) ** 2
+
+
 def one_cycle(base, clock, warmup, start, end):
     """PyTorch's two phases, with ``pct_start`` such that the first one ends at the same step."""
     initial, smallest = base / start, base / start / end
@@ -478,6 +487,7 @@ SCHEDULES = {
     "InverseScaling": lambda base, clock, power: base / (1 + clock.samples) ** power,
     "Adaptive": lambda base, clock, factor, minimum: base * (1 / factor) ** clock.plateaus,
     "OneCycle": one_cycle,
+    "CosineLog": cosine_log,
     "WarmupCosine": warmup_cosine,
 }
 

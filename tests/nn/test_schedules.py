@@ -9,6 +9,7 @@ from skscratch.nn import (
     Adaptive,
     Clock,
     Cosine,
+    CosineLog,
     ExponentialDecay,
     InverseScaling,
     OneCycle,
@@ -30,6 +31,8 @@ EVERY += [
         OneCycle(warmup=0.123, start=7.0, end=1.0),
         WarmupCosine(warmup=0.0),
         WarmupCosine(warmup=0.3),
+        CosineLog(waves=1),
+        CosineLog(waves=7),
     )
 ]
 
@@ -84,6 +87,8 @@ def test_rate_stays_positive_never_exceeds_the_base_and_never_rises_after_the_wa
     rates = rates_of(schedule, horizon=horizon)
     assert min(rates) > 0
     assert max(rates) <= 0.3 * (1 + 1e-15)
+    if isinstance(schedule, CosineLog):
+        return  # it has several peaks
     peak = rates.index(max(rates))
     assert rates[: peak + 1] == sorted(rates[: peak + 1])
     assert rates[peak:] == sorted(rates[peak:], reverse=True)
@@ -106,13 +111,15 @@ def test_only_the_adaptive_schedule_goes_on_after_a_plateau(schedule):
 
 @pytest.mark.parametrize("schedule", EVERY)
 def test_those_made_for_a_run_of_known_length_have_a_finite_horizon(schedule):
-    assert schedule.finite_horizon is isinstance(schedule, Cosine | OneCycle | WarmupCosine)
+    assert schedule.finite_horizon is isinstance(
+        schedule, Cosine | OneCycle | WarmupCosine | CosineLog
+    )
 
 
 @pytest.mark.parametrize("schedule", EVERY)
 def test_rate_changes_within_an_epoch_only_where_the_schedule_says_so(schedule):
     rates = np.reshape(rates_of(schedule, horizon=20), (20, STEPS_PER_EPOCH))
-    assert schedule.per_step is isinstance(schedule, OneCycle | WarmupCosine)
+    assert schedule.per_step is isinstance(schedule, OneCycle | WarmupCosine | CosineLog)
     assert schedule.per_step == (np.ptp(rates, axis=1).max() > 0)
 
 
@@ -206,3 +213,16 @@ def test_warmup_cosine_rises_on_a_line_and_ends_near_0():
 def test_warmup_cosine_without_warmup_is_the_cosine_step_by_step():
     ours = WarmupCosine(warmup=0.0).simulate(50, base=0.3)
     np.testing.assert_allclose(ours, Cosine().simulate(50, base=0.3), rtol=1e-12)
+
+
+def test_cosine_log_has_waves_that_double_in_length():
+    rates = CosineLog().simulate(15_000, base=0.5)
+    ends = [1000, 3000, 7000]
+    assert rates[0] < 1e-5
+    assert rates[-1] < 1e-5
+    assert (rates[ends] < 1e-5).all()
+    for begin, end in zip([0, *ends], [*ends, 15_000], strict=True):
+        wave = rates[begin:end]
+        assert wave.max() == pytest.approx(0.5)
+        # The peak is where log2 is half way: at sqrt(2) - 1 of the wave.
+        assert wave.argmax() / len(wave) == pytest.approx(2**0.5 - 1, abs=2e-3)
