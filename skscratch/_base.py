@@ -5,6 +5,7 @@ import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from math import inf, nan
 from numbers import Number
 from typing import Any, Self
@@ -23,6 +24,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callback_support import CallbackSupportMixin, with_callbacks
 from ._lbfgs import LBFGS
+from ._scaling import RobustSmoothClip
 from ._settings import OPTION_TABLES, Settings, resolve
 from ._split import split_rows
 from ._threads import few_threads
@@ -50,12 +52,15 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
     the logits mean.
     """
 
+    feature_scaler_: RobustSmoothClip | None
     hidden_layer_sizes: Any
+    learned_scales: Any
     loss: Any
     optimizer: Any
     random_state: Any
     warm_start: Any
 
+    _epochs_on_few_rows: int
     _streams: dict[str, np.random.Generator]
     _training: Training
 
@@ -98,6 +103,15 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
     def _strata(self, Y: np.ndarray) -> np.ndarray | None:
         """Return the class numbers to stratify the validation split by, if any."""
         return None
+
+    def _calibrates(
+        self, settings: Settings, validate: Validator | None, incremental: bool
+    ) -> bool:
+        """Say whether a first call ends with `_calibrate`."""
+        return False
+
+    def _calibrate(self, network: Network, validate: Validator) -> None:
+        """Learn from validation rows how sure to be, once the network is trained."""
 
     # Public methods ---------------------------------------------------------------------------
 
@@ -173,8 +187,9 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         `partial_fit` goes on with the optimizer's moments where it has that optimizer. What matters
         for training only and is unknown to scikit-learn (dropout, another schedule, ...) is left
         out: the result would train without it. A standardized target's mean and scale become part
-        of the last layer. An unfitted estimator is nothing but its parameters, and has to be free
-        of such. Initial weights are drawn in scikit-learn's way, and the precision is that of X.
+        of the last layer, and so does the temperature of calibrated probabilities. An unfitted
+        estimator is nothing but its parameters, and has to be free of such. Initial weights are
+        drawn in scikit-learn's way, and the precision is that of X.
 
         Returns
         -------
@@ -198,7 +213,8 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         >>> from skscratch import ScratchMLPRegressor
         >>> X, y = load_diabetes(return_X_y=True)
         >>> reg = ScratchMLPRegressor((8,), activation="tanh", dropout=0.1, dtype="float64",
-        ...                           lr_schedule="cosine", max_iter=5, random_state=0).fit(X, y)
+        ...                           lr_schedule="cosine", max_iter=5, random_state=0,
+        ...                           feature_scaling=None).fit(X, y)
         >>> mlp = reg.to_sklearn()
         >>> bool(np.allclose(mlp.predict(X), reg.predict(X), rtol=1e-12))
         True
@@ -216,8 +232,11 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """Weight matrices of shape (n_in, n_out), views into the network's parameters."""
-        return [layer.W for layer in self.network_.dense]
+        """Weight matrices of shape (n_in, n_out), views into the network's parameters.
+
+        The first one is a copy where a scale for each feature was learned, with that multiplied in.
+        """
+        return [layer.coefficients for layer in self.network_.dense]
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
@@ -317,10 +336,15 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         if (X_val is None) is not (y_val is None):
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} was given without {missing}.")
-        n_epochs = 1 if incremental else settings.max_iter
-        watcher = Watcher(self, X, y, sample_weight, n_epochs, settings.verbose)
+        watcher = Watcher(self, X, y, sample_weight, settings.verbose)
         X, y, sample_weight = self._validate(X, y, sample_weight, reset=not continuing)
-        stops_early = settings.stops_early(X.shape[0], X_val is not None, incremental)
+        n_samples = X.shape[0]
+        stops_early = settings.stops_early(n_samples, X_val is not None, incremental)
+        splits = stops_early and X_val is None
+        n_training = n_samples - settings.n_validation(n_samples) if splits else n_samples
+        n_epochs = 1
+        if not incremental:
+            n_epochs = settings.n_epochs(n_samples, n_training, self._epochs_on_few_rows)
         in_series = continuing and incremental and self._training.series
         if in_series and stops_early and self._training.stalled:
             warnings.warn(
@@ -331,21 +355,25 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             )
             return
         epochs_before = len(self._training.history["epoch"]) if continuing else 0
-        checkpoint = watcher.begin_fit(X_val, y_val, epochs_before)
+        checkpoint = watcher.begin_fit(X_val, y_val, epochs_before, n_epochs)
         if continuing:
             streams = copy.deepcopy(self._streams)
             network = self._copy_network(settings)
         else:
             streams = _spawn_streams(self.random_state)
             self._learn_target(y, sample_weight, classes)
+            self.feature_scaler_ = None
+            if settings.feature_scaling is not None:
+                self.feature_scaler_ = RobustSmoothClip().fit(X, sample_weight)
             network = self._make_network(X, y, settings, streams["init"])
         if checkpoint is not None:
             streams = checkpoint["streams_at_start"]
         watcher.streams_at_start, watcher.streams = copy.deepcopy(streams), streams
         watcher.stops_early = stops_early
-        X, Y = _as_float(X, network.dtype), self._encode(y, network.dtype)
+        raw, Y = X, self._encode(y, network.dtype)
+        X, prepare = self._network_inputs(X, network.dtype)
         rows = held_out = None
-        if stops_early and X_val is None:
+        if splits:
             # A copy of the stream: a warm start draws the same split again, so that no row is
             # validated on that was trained on before.
             rows, held_out = self._split(Y, settings, copy.deepcopy(streams["split"]))
@@ -366,22 +394,29 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             X,
             self._soften(Y),
             weights,
-            batch_size=settings.rows_per_batch,
+            batch_size=settings.rows_per_batch(n_samples),
             rng=streams["shuffle"] if settings.shuffle else None,
             rows=rows,
             join_single=settings.normalization == "batch",
+            prepare=prepare,
         )
-        validate = None
+        validate: Validator | None = None
         if X_val is not None:
             validate = self._validator(X_val, y_val, training, settings)
         elif held_out is not None:
-            validate = Validator(self, training, X, Y, y, sample_weight, held_out, settings.scoring)
+            validate = Validator(
+                self, training, X, Y, y, sample_weight, held_out, settings.scoring, raw, prepare
+            )
         if settings.train_score:
             watcher.score_training = Validator(
-                self, training, X, Y, y, sample_weight, rows, settings.scoring
+                self, training, X, Y, y, sample_weight, rows, settings.scoring, raw, prepare
             )
+        del raw  # where validation made a copy of the caller's X, training needs it no more
+        calibrates = not continuing and self._calibrates(settings, validate, incremental)
         with watcher.showing(), few_threads(network, batches.largest):
             self._run(training, batches, settings, incremental, validate, stops_early, watcher)
+            if calibrates and validate is not None:
+                self._calibrate(network, validate)
         for name, value in watcher.fitted().items():
             setattr(self, name, value)
         watcher.end_fit()
@@ -401,25 +436,51 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         )
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
-        return X, self._clean_target(y), sample_weight
+        return X.tocsr() if issparse(X) else X, self._clean_target(y), sample_weight
+
+    def _preparation(self, dtype: np.dtype) -> Callable[..., Any] | None:
+        """Return what turns rows of X into the network's inputs, if they are not that already."""
+        scaler = self.feature_scaler_
+        return None if scaler is None else partial(scaler.transform, dtype=dtype)
+
+    def _network_inputs(self, X: Any, dtype: np.dtype) -> tuple[Any, Callable[..., Any] | None]:
+        """Turn X into the network's inputs, in the layout that batches are fastest to take from.
+
+        A memory map stays one, and what is yet to be done with the rows taken from it is returned
+        beside it.
+        """
+        prepare = self._preparation(dtype)
+        if _is_memory_mapped(X):
+            return X, prepare
+        if prepare is not None:
+            return prepare(X), None
+        X = cast(X, dtype)
+        return X if issparse(X) else np.ascontiguousarray(X), None
 
     def _make_network(
         self, X: Any, y: np.ndarray, settings: Settings, stream: np.random.Generator
     ) -> Network:
         n_samples, n_features = X.shape
+        shift = None
+        if self.feature_scaler_ is not None and np.any(self.feature_scaler_.shift_):
+            shift = self.feature_scaler_.shift_
         network = Network(
             [n_features, *settings.hidden_layer_sizes, self._n_logits()],
             settings.activations,
             settings.dropout,
             normalization=settings.normalization,
             dtype=settings.float_type(n_samples, self._numbers(X, y)),
+            shift=shift,
+            learned_scales=settings.learned_scales,
+            layerwise_rates=settings.layerwise_rates,
         )
-        network.initialize(settings.initializers, [stream])
+        network.initialize(settings.initializers, [stream], settings.bias_std)
         return network
 
     def _numbers(self, X: Any, y: np.ndarray) -> Iterator[Any]:
         """Yield what the network computes with, as far as its scale is not known beforehand."""
-        yield X
+        if self.feature_scaler_ is None:
+            yield X
         if is_regressor(self):
             yield self._encode(y, np.dtype(np.float64))
 
@@ -456,6 +517,19 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
                 "of the network that training would continue. Set warm_start=False and call fit to "
                 "start anew."
             )
+        learned = None if self.feature_scaler_ is None else "robust"
+        if settings.feature_scaling != learned:
+            raise ValueError(
+                f"feature_scaling={settings.feature_scaling!r} differs from the {learned!r} of the "
+                "network that training would continue. Set warm_start=False and call fit to start "
+                "anew."
+            )
+        if self.learned_scales not in ("auto", old.learned_scales):
+            raise ValueError(
+                f"learned_scales={self.learned_scales!r} differs from the {old.learned_scales} of "
+                "the network that training would continue. Set warm_start=False and call fit to "
+                "start anew."
+            )
         link, old_link = self._make_loss().out_activation, self._training.loss.out_activation
         if link != old_link:
             raise ValueError(
@@ -469,6 +543,9 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             settings.dropout,
             normalization=old.normalization,
             dtype=old.dtype,
+            shift=old.shift,
+            learned_scales=old.learned_scales,
+            layerwise_rates=settings.layerwise_rates,
         )
         network.restore(old.snapshot())
         return network
@@ -487,26 +564,31 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             settings.optimizer.minimize(
                 training,
                 batches,
-                settings.max_iter,
+                watcher.n_epochs,
                 settings.tol,
                 validate,
                 watcher,
                 watcher.score_training,
             )
             return
-        patience = Patience(settings.tol, settings.n_iter_no_change)
+        to_the_end = settings.runs_to_the_end
+        patience = Patience(
+            settings.tol,
+            inf if to_the_end else settings.n_iter_no_change,
+            last_of_equals=to_the_end,
+        )
         # Such a run ends when the user said, and not before.
-        to_the_end = settings.schedule.finite_horizon or settings.n_iter_no_change == inf
+        as_planned = settings.schedule.finite_horizon or settings.n_iter_no_change == inf
         # In a series of partial_fit calls the caller decides when to stop, and patience with the
         # training loss only lowers the rate of a schedule that waits for plateaus.
         watches_loss = not stops_early and (
             isinstance(settings.schedule, Adaptive) and not settings.early_stopping
             if incremental
-            else not to_the_end
+            else not as_planned
         )
         outcome = training.run(
             batches,
-            1 if incremental else settings.max_iter,
+            watcher.n_epochs,
             patience=patience if stops_early or watches_loss else None,
             validate=validate,
             watch_validation=stops_early,
@@ -522,9 +604,9 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
                 f"scoring={settings.scoring!r} gave NaN on the validation rows in every epoch, so "
                 "that early stopping had nothing to go by. Give more rows, or another scoring."
             )
-        if outcome == "exhausted" and decided and not to_the_end:
+        if outcome == "exhausted" and decided and not as_planned:
             warnings.warn(
-                f"Training reached max_iter={settings.max_iter} before it converged. Raise "
+                f"Training reached max_iter={watcher.n_epochs} before it converged. Raise "
                 "max_iter or the learning rate, or scale the features.",
                 ConvergenceWarning,
                 stacklevel=5,
@@ -555,9 +637,12 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             Y = self._encode(y, np.dtype(np.float64))
         except (ValueError, TypeError) as error:
             raise ValueError(f"X_val and y_val do not go with X and y: {error}") from error
-        X = X.tocsr() if issparse(X) else X
         sample_weight = self._weigh(Y, None, incremental=False)
-        return Validator(self, training, X, Y, y, sample_weight, None, settings.scoring)
+        raw = X
+        X, prepare = self._network_inputs(X, training.network.dtype)
+        return Validator(
+            self, training, X, Y, y, sample_weight, None, settings.scoring, raw, prepare
+        )
 
     # Prediction -------------------------------------------------------------------------------
 
@@ -567,8 +652,12 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         """Return the logits for X, or what ``decode`` makes of each block of them."""
         if not self._is_fitted():
             check_is_fitted(self, "network_")  # raises; it takes as long as a row in the network
-        X = self._validate_input(X)
-        return self.network_.predict(X.tocsr() if issparse(X) else X, decode=decode)
+        X, network = self._validate_input(X), self.network_
+        return network.predict(
+            X.tocsr() if issparse(X) else X,
+            decode=decode,
+            prepare=self._preparation(network.dtype),
+        )
 
     def _validate_input(self, X: Any) -> Any:
         if type(X) is np.ndarray and X.ndim == 2 and len(X) and X.dtype in ("f4", "f8"):
@@ -635,18 +724,6 @@ def _normalize(
             "rows a weight, or set early_stopping=False."
         )
     return mean, (sample_weight / mean).astype(dtype)
-
-
-def _as_float(X: Any, dtype: np.dtype) -> Any:
-    """Bring X into the layout and dtype that batches are fastest to take from.
-
-    A memory map stays one: its batches are converted as they are read.
-    """
-    if issparse(X):
-        return cast(X.tocsr(), dtype)
-    if _is_memory_mapped(X):
-        return X
-    return np.ascontiguousarray(cast(X, dtype))
 
 
 def _is_memory_mapped(X: Any) -> bool:

@@ -41,12 +41,14 @@ LOSS_OF_LINK = {"identity": "squared_error", "exp": "poisson"}
 
 # Parameters that scikit-learn's MLP has no counterpart of, with the values that go without one.
 WITHOUT = {
+    "feature_scaling": None,
     "normalization": None,
     "clip_norm": None,
     "label_smoothing": 0.0,
     "class_weight": None,
     "scoring": None,
     "train_score": False,
+    "calibrate": False,
     "standardize_target": False,
 }
 
@@ -167,6 +169,9 @@ def _our_parameters(mlp: Any) -> dict[str, Any]:
         else mlp.hidden_layer_sizes,
         "activation": mlp.activation,
         "init": "glorot_uniform",
+        "bias_init": "zeros",
+        "learned_scales": False,
+        "layerwise_rates": False,
         "optimizer": _our_optimizer(mlp),
         "l2": mlp.alpha,
         "dropout": 0.0,
@@ -231,11 +236,14 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
         for name in ("early_stopping", "validation_fraction")
         if settings.early_stopping and getattr(estimator, name) == "auto"
     ]
+    automatic += [name for name in ("batch_size", "max_iter") if getattr(settings, name) == "auto"]
 
     in_the_way: dict[str, Any] = {}
     if activation is None:
         same = network.activations == settings.activations
         in_the_way["activation"] = estimator.activation if same else network.activations
+    if fitted and estimator.feature_scaler_ is not None:
+        in_the_way["feature_scaling"] = "robust"
     if network.normalization is not None:
         in_the_way["normalization"] = network.normalization
     if loss is None:
@@ -243,6 +251,8 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
     if not fitted:
         lacking = {
             "optimizer": optimizer is None,
+            "learned_scales": settings.learned_scales,
+            "layerwise_rates": settings.layerwise_rates,
             "dropout": any(settings.dropout),
             "batch_size": settings.batch_size is None,
             "lr_schedule": schedule is None,
@@ -255,6 +265,8 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
         }
         if loss == "poisson":  # its link leaves no room for a standardized target
             lacking["standardize_target"] = False
+        if getattr(estimator, "calibrate", None) == "auto" and not settings.early_stopping:
+            lacking["calibrate"] = False  # nothing is held out that could calibrate
         in_the_way |= {name: getattr(estimator, name) for name in lacking if lacking[name]}
 
     stops_early = fitted and estimator.validation_scores_ is not None
@@ -264,10 +276,10 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
         "alpha": settings.l2,
         # scikit-learn's "auto" is 200 as well, but does not warn if there are fewer rows.
         "batch_size": "auto"
-        if settings.batch_size in (None, AUTO_BATCH_SIZE)
+        if settings.batch_size in (None, "auto", AUTO_BATCH_SIZE)
         else settings.batch_size,
         "learning_rate_init": settings.learning_rate,
-        "max_iter": settings.max_iter,
+        "max_iter": 200 if settings.max_iter == "auto" else settings.max_iter,
         "shuffle": settings.shuffle,
         "random_state": copy.deepcopy(estimator.random_state),
         "tol": settings.tol,
@@ -430,12 +442,15 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     """Fit scikit-learn's estimator to predict, and to go on training, as ours does."""
     _build_state(mlp, estimator, **({"solver": "sgd"} if mlp.solver == "lbfgs" else {}))
     network, training = estimator.network_, estimator._training
-    weights = [W.copy() for W in _read(network, network.parameters)]
-    mlp.coefs_, mlp.intercepts_ = weights[: len(network.dense)], weights[len(network.dense) :]
+    mlp.coefs_ = [layer.coefficients.copy() for layer in network.dense]
+    mlp.intercepts_ = [layer.b[0].copy() for layer in network.dense]
     scaler = getattr(estimator, "_target_scaler", None)
     if scaler is not None:
         mlp.coefs_[-1] = mlp.coefs_[-1] * scaler.scale_
         mlp.intercepts_[-1] = mlp.intercepts_[-1] * scaler.scale_ + scaler.mean_
+    temperature = getattr(estimator, "temperature_", 1.0)
+    mlp.coefs_[-1] = mlp.coefs_[-1] / temperature
+    mlp.intercepts_[-1] = mlp.intercepts_[-1] / temperature
     mlp._best_coefs = copy.deepcopy(mlp.coefs_)
     mlp._best_intercepts = copy.deepcopy(mlp.intercepts_)
 
@@ -451,7 +466,8 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     mlp.n_iter_, mlp.t_ = estimator.n_iter_, estimator.t_
 
     names = MOMENTS.get(type(settings.optimizer), ())
-    if not names or training.optimizer != settings.optimizer or scaler is not None:
+    rescaled = scaler is not None or temperature != 1
+    if not names or training.optimizer != settings.optimizer or rescaled:
         del mlp._optimizer  # partial_fit makes a new one
         return
     theirs, state = mlp._optimizer, training.optimizer_state
@@ -479,7 +495,7 @@ def _moment_ratios(optimizer: Optimizer, mlp: Any) -> tuple[float, ...]:
 def _read(network: Network, parameters: Parameters) -> list[np.ndarray]:
     """Return views of the weights, then of the biases, in scikit-learn's order and shapes."""
     pairs = [views for views in network.per_layer(parameters) if views]
-    return [W for W, _ in pairs] + [b[0] for _, b in pairs]
+    return [views[0] for views in pairs] + [views[1][0] for views in pairs]
 
 
 def _write(network: Network, parameters: Parameters, arrays: list[np.ndarray]) -> None:

@@ -40,7 +40,7 @@ def fits_float32(X: Any) -> bool:
         `SMALLEST` and `LARGEST`, and a range of a share of that which is not too small. A constant
         column has no range to lose.
     """
-    low, high = _sparse_range(X.tocsr()) if issparse(X) else _range(X)
+    low, high = column_range(X)
     largest = np.maximum(-low, high)
     if np.any(largest > LARGEST) or np.any((largest > 0) & (largest < SMALLEST)):
         return False
@@ -50,12 +50,28 @@ def fits_float32(X: Any) -> bool:
     return not np.any(varies & (spread * LARGEST_OFFSET < largest))
 
 
-def _range(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return each column's smallest and largest value, reading X (maybe from a disk) once."""
+def column_range(X: Any, rows: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Return each column's smallest and largest value, reading X (maybe from a disk) once.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix of shape (n_samples, n_columns)
+        Finite numbers of any real dtype.
+    rows : ndarray of int, optional
+        Indices of the rows that count, all by default.
+
+    Returns
+    -------
+    low, high : ndarray of shape (n_columns,)
+        The extremes, in float64.
+    """
+    if issparse(X):
+        return _sparse_range(X.tocsr() if rows is None else X.tocsr()[rows])
     low, high = _nothing(X.shape[1])
     n_rows = max(1, _BLOCK_ELEMENTS // X.shape[1])
-    for start in range(0, X.shape[0], n_rows):
-        block = X[start : start + n_rows]
+    for start in range(0, X.shape[0] if rows is None else len(rows), n_rows):
+        part = slice(start, start + n_rows)
+        block = X[part if rows is None else rows[part]]
         np.minimum(low, block.min(axis=0), out=low)
         np.maximum(high, block.max(axis=0), out=high)
     return low, high

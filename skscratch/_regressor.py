@@ -25,10 +25,10 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(100,)
+    hidden_layer_sizes : int or sequence of int, default=(128, 128, 128)
         Number of units of each hidden layer, >= 1; an int makes one layer. ``()`` makes a linear
         model, the perceptron.
-    activation : str, Activation or a sequence of these, default="relu"
+    activation : str, Activation or a sequence of these, default="mish"
         Activation of the hidden layers, or one for each: ``"identity"``, ``"logistic"`` (also
         ``"sigmoid"``), ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"selu"``,
         ``"gelu"``, ``"silu"`` (also ``"swish"``), ``"mish"``, ``"softplus"``, or an object such
@@ -38,15 +38,29 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``"glorot_normal"`` (also ``"xavier"``), ``"glorot_uniform"``, ``"lecun_normal"``,
         ``"normal"`` (standard deviation 0.01), ``"orthogonal"``, or an object such as
         ``Normal(std=0.1)``. ``"auto"`` takes, layer by layer, He's for the ReLU family (ReLU, leaky
-        ReLU, ELU, GELU, SiLU, Mish), LeCun's for SELU, and Glorot's uniform one for the others
-        and for the output layer. Biases start at 0.
-    optimizer : str or Optimizer, default="adam"
+        ReLU, ELU, GELU, SiLU, Mish), LeCun's for SELU, and Glorot's uniform one for the others and
+        for the output layer, whose weights start at 0 with Adam, AdamW and Nadam.
+    bias_init : {"zeros", "normal"}, default="normal"
+        How the hidden layers' biases start: at 0, or normal with standard deviation 1, which
+        spreads the units' thresholds over the range of scaled features. Those of the last layer
+        start at 0, or where the loss has them.
+    learned_scales : bool or "auto", default="auto"
+        Whether the first layer learns a scale for each feature, 1 at first, and so how much each
+        counts. ``"auto"`` does with Adam, AdamW and Nadam, for which its rate (60 times
+        ``learning_rate``) was found.
+    layerwise_rates : bool or "auto", default="auto"
+        Whether weights of n inputs learn at ``sqrt(100 / n)`` times ``learning_rate``, so that wide
+        layers move no further than narrow ones. ``"auto"`` does with Adam, AdamW and Nadam, whose
+        steps are as long as the rate.
+    optimizer : str or Optimizer, default="auto"
         ``"sgd"``, ``"momentum"``, ``"nesterov"`` (both with momentum 0.9), ``"adagrad"``,
         ``"rmsprop"``, ``"adam"``, ``"adamw"``, ``"nadam"``, ``"lbfgs"``, or an object such as
         ``SGD(momentum=0.8, nesterov=True)``, whose parameters can be searched as
-        ``optimizer__momentum``. ``"lbfgs"`` trains on all rows at once; it refuses dropout, batch
-        normalization, a schedule, ``clip_norm`` and ``early_stopping=True``, and makes no use of
-        ``learning_rate``, ``batch_size``, ``shuffle`` and ``n_iter_no_change``.
+        ``optimizer__momentum``. ``"auto"`` is ``Adam(beta2=0.95)``, which forgets old gradients
+        sooner than ``"adam"`` does, as RealMLP's. ``"lbfgs"`` trains on all rows at
+        once; it refuses dropout, batch normalization, a schedule, ``clip_norm`` and
+        ``early_stopping=True``, and makes no use of ``learning_rate``, ``batch_size``, ``shuffle``
+        and ``n_iter_no_change``.
     l2 : float, default=1e-4
         Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights (not the biases), >= 0,
         where n is the number of rows of a batch; scikit-learn's ``alpha``. With ``"adamw"`` it
@@ -59,16 +73,18 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         unit over the rows of a batch (in prediction by running averages), ``"layer"`` each row
         over the layer's units. Both have a learned scale and shift, which ``l2`` spares.
     batch_size : int, "auto", "full" or None, default="auto"
-        Rows of a mini-batch, >= 1. ``"auto"`` is 200; ``"full"`` and None take all rows. A batch
-        never has more rows than there are.
-    learning_rate : float, default=1e-3
+        Rows of a mini-batch, >= 1. ``"auto"`` is 256 from 700 rows on, and below all rows;
+        ``"full"`` and None take all rows. A batch never has more rows than there are.
+    learning_rate : float, default=7e-3
         Step size, > 0; the schedule's base rate.
-    lr_schedule : str or Schedule, default="constant"
+    lr_schedule : str or Schedule, default="auto"
         The learning rate over the epochs: ``"constant"``, ``"step"``, ``"exponential"``,
         ``"cosine"``, ``"invscaling"``, ``"adaptive"``, and over the steps ``"one_cycle"``,
         ``"warmup_cosine"`` and ``"coslog"``, or an object such as
         ``StepDecay(drop=0.5, every=100)``. ``"cosine"`` and those over the steps end at
         ``max_iter``, so that training is not ended by ``tol`` before (only by early stopping).
+        ``"auto"`` is ``"coslog"``, and ``"constant"`` where the run's length is decided otherwise:
+        by ``early_stopping=True``, with ``"lbfgs"``, in `partial_fit`.
     clip_norm : float or None, default=None
         Bound on the Euclidean norm of each step's gradient, penalty included, > 0: a longer one is
         shortened to it. None leaves gradients as they are.
@@ -92,8 +108,21 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         by ``sample_weight``; a constant output is only centered). Predictions and scores are in
         y's units all the same, ``loss_`` and the delta of ``Huber`` are in those of training.
         ``"poisson"``, ``"gamma"`` and other losses with a link or limited targets ignore it.
-    max_iter : int, default=200
+    feature_scaling : {"robust"} or None, default="robust"
+        What is done to each column of X, in training and in prediction. ``"robust"`` centers it on
+        its median, divides it by the distance of its quartiles (by half its range where they are
+        equal; a constant becomes 0) and squeezes its tails smoothly into (-3, 3), as RealMLP does:
+        ``x' / sqrt(1 + (x'/3)**2)``. Outliers, units and offsets then do little harm, and a
+        `StandardScaler` before makes no difference. Medians and quartiles are weighted by
+        ``sample_weight`` and taken of all rows of the first call, rows held out included (of more
+        than 10,000 of as many, drawn at random), and stay with ``warm_start`` and in `partial_fit`,
+        whose first call should therefore bring enough rows. Sparse X is scaled as dense X is, and
+        stays sparse.
+    max_iter : int or "auto", default="auto"
         Most epochs, that is passes over the data, >= 1; with ``"lbfgs"`` most iterations.
+        ``"auto"`` is 64, but as many as make 1,000 steps, which small data need; 300 below
+        700 rows; and 200 where the schedule has no end of its own. More epochs cost time and gain
+        some accuracy, see ``docs/benchmarks/quality.md``.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order.
     random_state : int, RandomState instance or None, default=None
@@ -106,13 +135,15 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     n_iter_no_change : int or inf, default=10
         Training ends after more than this many epochs in a row without improvement, >= 1. With inf
         it goes on for ``max_iter`` epochs.
-    early_stopping : bool or "auto", default=False
-        Whether to hold a part of the rows out, to stop when its score (R2) does not
-        improve any more, and to return to the weights with the best score. ``"auto"`` does so
-        from 10,000 rows on, where a tenth of them gives a steady score.
-    validation_fraction : float or "auto", default=0.1
+    early_stopping : bool or "auto", default="auto"
+        Whether to hold a part of the rows out and to return, in the end, to the weights with the
+        best score on it (R2; the first of equals). True also ends training when the score
+        does not improve any more. ``"auto"`` holds rows out from 700 on, where that was measured
+        to be worth the loss of them; it lets a schedule that has an end come to it, and takes the
+        last of equal scores.
+    validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out, in (0, 1), but at least 2 rows. Groups and time order are
-        not looked at. ``"auto"`` is a tenth, but at most 10,000 rows.
+        not looked at. ``"auto"`` is a fifth, but at most 10,000 rows.
     scoring : str, callable or None, default=None
         What is scored on the validation rows: ``"loss"`` (its negative), a name or scorer that
         scikit-learn takes (it sees a fitted predictor, and sample weights if it takes them), or
@@ -134,9 +165,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         limits scores in float32 and float64 were measured to differ no more than those of two
         random states, or than after a change of X by 1e-10; with an offset of 400 times the range
         or a feature of 1e7 they differ by several times that, even where X is float32 already.
-        Standardized features are within them. The first call decides: `partial_fit` and
-        ``warm_start`` go on in its precision, whatever data come. Predictions are float64 in any
-        case.
+        Standardized features are within them, and with ``feature_scaling`` any are. The first call
+        decides: `partial_fit` and ``warm_start`` go on in its precision, whatever data come.
+        Predictions are float64 in any case.
     verbose : bool or int, default=False
         Whether to show each epoch: in a terminal by a progress bar if rich or tqdm is installed,
         otherwise by a line.
@@ -148,6 +179,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         views into the network's parameters.
     network_ : skscratch.nn.Network
         The trained network.
+    feature_scaler_ : object or None
+        What scales the features, with ``center_`` (medians) and ``scale_`` (factors), both of shape
+        (n_features_in_,), and a method ``transform``; None without ``feature_scaling``.
     history_ : dict of list
         A value per epoch for each of ``epoch`` (from 1, over all calls), ``loss`` (in training
         units, penalty included), ``validation_loss`` (without penalty), ``validation_score`` (in
@@ -196,29 +230,36 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     True
     """
 
+    # What max_iter="auto" is where no rows are held out to choose among more.
+    _epochs_on_few_rows = 300
+
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes=(128, 128, 128),
+        activation="mish",
         *,
         init="auto",
-        optimizer="adam",
+        bias_init="normal",
+        learned_scales="auto",
+        layerwise_rates="auto",
+        optimizer="auto",
         l2=1e-4,
         dropout=0.0,
         normalization=None,
         batch_size="auto",
-        learning_rate=1e-3,
-        lr_schedule="constant",
+        learning_rate=7e-3,
+        lr_schedule="auto",
         clip_norm=None,
         loss="squared_error",
         standardize_target=True,
-        max_iter=200,
+        feature_scaling="robust",
+        max_iter="auto",
         shuffle=True,
         random_state=None,
         tol=1e-4,
         n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
+        early_stopping="auto",
+        validation_fraction="auto",
         scoring=None,
         train_score=False,
         warm_start=False,
@@ -228,6 +269,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.init = init
+        self.bias_init = bias_init
+        self.learned_scales = learned_scales
+        self.layerwise_rates = layerwise_rates
         self.optimizer = optimizer
         self.l2 = l2
         self.dropout = dropout
@@ -238,6 +282,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         self.clip_norm = clip_norm
         self.loss = loss
         self.standardize_target = standardize_target
+        self.feature_scaling = feature_scaling
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
@@ -257,7 +302,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     ) -> Self:
         """Train for one epoch on X and y, going on from where the last call ended.
 
-        Mean and scale of a standardized target are those of the first call.
+        Mean and scale of a standardized target, and those of the features with ``feature_scaling``,
+        are those of the first call.
 
         Parameters
         ----------

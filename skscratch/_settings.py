@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -22,7 +23,7 @@ from .nn.activations import ACTIVATIONS, Activation
 from .nn.initializers import INITIALIZERS, Initializer
 from .nn.layers import NORMALIZATIONS
 from .nn.losses import LOSSES, Loss
-from .nn.optimizers import OPTIMIZERS, Optimizer
+from .nn.optimizers import OPTIMIZERS, Adam, Nadam, Optimizer
 from .nn.options import (
     FRACTION,
     NON_NEGATIVE,
@@ -32,9 +33,9 @@ from .nn.options import (
     check_real,
     lookup,
 )
-from .nn.schedules import SCHEDULES, Constant, Schedule
+from .nn.schedules import SCHEDULES, Constant, CosineLog, Schedule
 
-ALL_OPTIMIZERS = {**OPTIMIZERS, "lbfgs": LBFGS}
+ALL_OPTIMIZERS = {"auto": partial(Adam, beta2=0.95), **OPTIMIZERS, "lbfgs": LBFGS}
 CLASSIFIER_LOSSES = {name: LOSSES[name] for name in ("log_loss", "focal")}
 REGRESSOR_LOSSES = {
     name: make
@@ -45,17 +46,25 @@ OPTION_TABLES: dict[str, tuple[dict, type]] = {
     "activation": (ACTIVATIONS, Activation),
     "init": ({"auto": None, **INITIALIZERS}, Initializer),
     "optimizer": (ALL_OPTIMIZERS, Optimizer),
-    "lr_schedule": (SCHEDULES, Schedule),
+    "lr_schedule": ({"auto": None, **SCHEDULES}, Schedule),
     "loss": ({**CLASSIFIER_LOSSES, **REGRESSOR_LOSSES}, Loss),
 }
 """For each parameter that takes a name or an object: the names, and the objects' base."""
 
 OUTPUT_INIT = "glorot_uniform"
-AUTO_BATCH_SIZE = 200
+BIAS_STD = {"zeros": 0.0, "normal": 1.0}
 AUTO_FLOAT32_FROM = 1_000
-AUTO_EARLY_STOPPING_FROM = 10_000
-AUTO_VALIDATION_FRACTION = 0.1
+AUTO_VALIDATION_FRACTION = 0.2
 AUTO_VALIDATION_ROWS = 10_000
+AUTO_SPLIT_FROM = 700
+"""From so many rows on, "auto" means mini-batches and held-out rows."""
+AUTO_BATCH_SIZE = 256
+AUTO_EPOCHS = 64
+AUTO_STEPS = 1_000
+"""What ``max_iter="auto"`` makes at least."""
+AUTO_EPOCHS_WITHOUT_HORIZON = 200
+AUTO_CALIBRATE_FROM = 20
+"""Validation rows; the docstring of ``calibrate`` has the evidence."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +73,25 @@ class Settings:
 
     hidden_layer_sizes: tuple[int, ...]
     activations: list[Activation]
-    initializers: list[Initializer]
+    initializers: list[Initializer | None]
+    bias_std: float
+    learned_scales: bool
+    layerwise_rates: bool
     optimizer: Optimizer
     l2: float
     dropout: list[float]
     normalization: str | None
-    batch_size: int | None
+    batch_size: int | str | None
     learning_rate: float
     schedule: Schedule
     clip_norm: float | None
-    max_iter: int
+    max_iter: int | str
     shuffle: bool
     tol: float
     n_iter_no_change: float
     early_stopping: bool | str
+    feature_scaling: str | None
+    calibrate: bool | str
     scoring: Any
     train_score: bool
     validation_fraction: float | None
@@ -85,10 +99,39 @@ class Settings:
     warm_start: bool
     dtype: str
 
+    def rows_per_batch(self, n_samples: int) -> int:
+        """Return the rows of a batch, given the number of rows before any are held out."""
+        if isinstance(self.optimizer, LBFGS) or self.batch_size is None:
+            return n_samples
+        if self.batch_size == "auto":
+            return n_samples if n_samples < AUTO_SPLIT_FROM else AUTO_BATCH_SIZE
+        return int(self.batch_size)
+
+    def n_epochs(self, n_samples: int, n_training: int, on_few_rows: int) -> int:
+        """Return the most epochs to make.
+
+        Parameters
+        ----------
+        n_samples : int
+            Number of rows.
+        n_training : int
+            Number of those to train on.
+        on_few_rows : int
+            What ``"auto"`` is where the batch is everything.
+        """
+        if self.max_iter != "auto":
+            return int(self.max_iter)
+        if isinstance(self.optimizer, LBFGS) or not self.schedule.finite_horizon:
+            return AUTO_EPOCHS_WITHOUT_HORIZON
+        if n_samples < AUTO_SPLIT_FROM:
+            return on_few_rows
+        n_steps = math.ceil(n_training / self.rows_per_batch(n_samples))
+        return max(AUTO_EPOCHS, math.ceil(AUTO_STEPS / n_steps))
+
     @property
-    def rows_per_batch(self) -> int | None:
-        """Rows of a batch; None for all of them."""
-        return None if isinstance(self.optimizer, LBFGS) else self.batch_size
+    def runs_to_the_end(self) -> bool:
+        """Whether a run ends after its epochs, and not when the validation score stalls."""
+        return self.early_stopping == "auto" and self.schedule.finite_horizon
 
     def stops_early(self, n_samples: int, has_validation_data: bool, incremental: bool) -> bool:
         """Say whether the validation score decides when to stop."""
@@ -97,7 +140,7 @@ class Settings:
         if has_validation_data:
             return True
         if self.early_stopping == "auto":
-            return n_samples >= AUTO_EARLY_STOPPING_FROM and not incremental
+            return n_samples >= AUTO_SPLIT_FROM and not incremental
         if incremental:
             warnings.warn(
                 "early_stopping=True has no effect in partial_fit without X_val and y_val: a call "
@@ -158,25 +201,32 @@ def resolve(params: dict[str, Any]) -> Settings:
         len(sizes),
         lambda value: check_real("dropout", value, FRACTION),
     )
+    optimizer = _option("optimizer", params["optimizer"])
     settings = Settings(
         hidden_layer_sizes=sizes,
         activations=activations,
-        initializers=_initializers(params["init"], activations),
-        optimizer=_option("optimizer", params["optimizer"]),
+        initializers=_initializers(params["init"], activations, optimizer),
+        bias_std=BIAS_STD[_choice("bias_init", params["bias_init"], tuple(BIAS_STD))],
+        learned_scales=_suits_adam("learned_scales", params, optimizer),
+        layerwise_rates=_suits_adam("layerwise_rates", params, optimizer),
+        optimizer=optimizer,
         l2=check_real("l2", params["l2"], NON_NEGATIVE),
         dropout=dropout,
         normalization=_choice("normalization", params["normalization"], (None, *NORMALIZATIONS)),
         batch_size=_batch_size(params["batch_size"]),
         learning_rate=check_real("learning_rate", params["learning_rate"], POSITIVE),
-        schedule=_option("lr_schedule", params["lr_schedule"]),
+        schedule=_schedule(params, optimizer),
         clip_norm=None
         if params["clip_norm"] is None
         else check_real("clip_norm", params["clip_norm"], POSITIVE),
-        max_iter=check_integer("max_iter", params["max_iter"], 1),
+        max_iter=_max_iter(params["max_iter"]),
         shuffle=_choice("shuffle", params["shuffle"], (True, False)),
         tol=check_real("tol", params["tol"], NON_NEGATIVE),
         n_iter_no_change=_patience(params["n_iter_no_change"]),
         early_stopping=_choice("early_stopping", params["early_stopping"], (True, False, "auto")),
+        feature_scaling=_choice("feature_scaling", params["feature_scaling"], (None, "robust")),
+        # The classifier's alone.
+        calibrate=_choice("calibrate", params.get("calibrate", False), (True, False, "auto")),
         scoring=_scoring(params["scoring"]),
         train_score=_choice("train_score", params["train_score"], (True, False)),
         validation_fraction=_validation_fraction(params["validation_fraction"]),
@@ -186,7 +236,7 @@ def resolve(params: dict[str, Any]) -> Settings:
     )
     if isinstance(settings.optimizer, LBFGS):
         _check_lbfgs(settings)
-    if settings.normalization == "batch" and settings.rows_per_batch == 1:
+    if settings.normalization == "batch" and settings.batch_size == 1:
         raise ValueError(
             "batch_size=1 does not go with normalization='batch': a single row has no variance. "
             "Take larger batches, or normalization='layer'."
@@ -222,19 +272,47 @@ def _option(name: str, value: Any) -> Any:
     return lookup(name, value, table, base)
 
 
-def _initializers(init: Any, activations: list[Activation]) -> list[Initializer]:
-    """Return an initializer for each affine map; the last one has no activation."""
+def _initializers(
+    init: Any, activations: list[Activation], optimizer: Optimizer
+) -> list[Initializer | None]:
+    """Return an initializer for each affine map, None where weights start at 0."""
     if isinstance(init, str) and init == "auto":
-        return [_option("init", name) for name in (*(f.init for f in activations), OUTPUT_INIT)]
+        # From an output of 0, where no gradient reaches the layers below, Adam's first step is as
+        # long as any; those of others would be short.
+        last = None if isinstance(optimizer, Adam | Nadam) else _option("init", OUTPUT_INIT)
+        return [*(_option("init", f.init) for f in activations), last]
     return [_option("init", init)] * (len(activations) + 1)
 
 
-def _batch_size(value: Any) -> int | None:
+def _suits_adam(name: str, params: dict[str, Any], optimizer: Optimizer) -> bool:
+    """Resolve what "auto" switches on for Adam and its kin, whose steps have the rate's size."""
+    value = _choice(name, params[name], (True, False, "auto"))
+    return isinstance(optimizer, Adam | Nadam) if value == "auto" else value
+
+
+def _schedule(params: dict[str, Any], optimizer: Optimizer) -> Schedule:
+    value = params["lr_schedule"]
+    if not (isinstance(value, str) and value == "auto"):
+        return _option("lr_schedule", value)
+    # One that ends with the run has no meaning where something else decides when that is.
+    stops_early = params["early_stopping"] is True and params["n_iter_no_change"] != math.inf
+    return Constant() if stops_early or isinstance(optimizer, LBFGS) else CosineLog()
+
+
+def _max_iter(value: Any) -> int | str:
+    if isinstance(value, str):
+        if value == "auto":
+            return value
+        raise ValueError(f"max_iter must be 'auto' or an integer >= 1, got {value!r}.")
+    return check_integer("max_iter", value, 1)
+
+
+def _batch_size(value: Any) -> int | str | None:
     if value is None or (isinstance(value, str) and value == "full"):
         return None
     if isinstance(value, str):
         if value == "auto":
-            return AUTO_BATCH_SIZE
+            return value
         raise ValueError(
             f"batch_size must be 'auto', 'full', None or an integer >= 1, got {value!r}."
         )

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import check_scoring
 
+from ._calibration import find_temperature
+from .nn.losses import Loss
 from .nn.network import Network
 from .nn.training import Training
 
@@ -23,7 +25,7 @@ class Validator:
     training : Training
         The training, whose loss is the validation loss.
     X : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        The inputs.
+        The network's inputs, or what ``prepare`` turns into them.
     Y : ndarray of shape (n_samples, n_outputs)
         The encoded targets.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
@@ -34,6 +36,10 @@ class Validator:
         Indices of the rows to measure on; None takes them all.
     scoring : str, callable or None
         ``"loss"``, what scikit-learn takes for a scorer, or None for accuracy or R2.
+    raw : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        The inputs as `predict` takes them, for a scorer.
+    prepare : callable or None
+        Turns rows of X into the network's inputs, if they are not that yet.
     """
 
     def __init__(
@@ -46,23 +52,26 @@ class Validator:
         sample_weight: np.ndarray | None,
         rows: np.ndarray | None,
         scoring: Any,
+        raw: Any,
+        prepare: Callable[..., Any] | None = None,
     ):
         taken = slice(None) if rows is None else rows
         self._estimator, self._training, self._X, self._rows = estimator, training, X, rows
+        self._prepare = prepare
         self._Y, self._y = Y[taken].astype(np.float64), y[taken]
         if self._y.shape[1:] == (1,):
             self._y = self._y[:, 0]  # the form of what predict returns
-        self._weights = self._shares = None
+        self._weights = self._shares = self._counts = None
         if sample_weight is not None:
-            self._weights = sample_weight[taken].astype(np.float64)
+            self._weights = self._counts = sample_weight[taken].astype(np.float64)
             self._shares = self._weights / self._weights.mean()
             if self._weights.ndim == 2:
                 self._weights = self._weights.mean(axis=1)
-        self._score = self._choose(scoring)
+        self._score = self._choose(scoring, raw)
 
     def __call__(self, network: Network) -> tuple[float, float]:
         """Return the loss and the score of a network; NaN if its logits are not finite."""
-        Z = network.predict(self._X, self._rows)
+        Z = self._predict(network)
         if not np.isfinite(Z).all():
             return nan, nan
         logits = Z.copy()  # the loss overwrites them
@@ -72,7 +81,21 @@ class Validator:
         score = float(self._score(network, Z, float(loss)))
         return float(loss), score
 
-    def _choose(self, scoring: Any) -> Callable[[Network, np.ndarray, float], float]:
+    @property
+    def n_rows(self) -> int:
+        """Number of rows that count."""
+        if self._weights is None:
+            return len(self._Y)
+        return int(np.count_nonzero(self._weights))
+
+    def find_temperature(self, network: Network, loss: Loss) -> float:
+        """Return the temperature of a network's logits, ``loss`` being their log loss."""
+        return find_temperature(self._predict(network), self._Y, self._counts, loss)
+
+    def _predict(self, network: Network) -> np.ndarray:
+        return network.predict(self._X, self._rows, prepare=self._prepare)
+
+    def _choose(self, scoring: Any, raw: Any) -> Callable[[Network, np.ndarray, float], float]:
         if scoring is None:
             return lambda network, Z, loss: self._estimator._score_logits(Z, self._Y, self._weights)
         if isinstance(scoring, str) and scoring == "loss":
@@ -82,10 +105,11 @@ class Validator:
         if self._weights is not None and _takes_weights(scorer):
             kwargs["sample_weight"] = self._weights
         # A scorer sees plain rows, as a predictor without feature names expects them.
-        X = self._X if self._rows is None else self._X[self._rows]
+        X = raw if self._rows is None else raw[self._rows]
         predictor = copy.copy(self._estimator)
         predictor.__dict__.pop("feature_names_in_", None)
         predictor._training = self._training
+        predictor.temperature_ = 1.0  # history_ tells of the network, not of its calibration
 
         def score(network: Network, Z: np.ndarray, loss: float) -> float:
             predictor.network_ = network

@@ -24,50 +24,50 @@ class Watcher:
         The estimator in training.
     X, y, sample_weight : array-like
         What the caller gave to fit.
-    n_epochs : int
-        The most epochs there may be.
     verbose : bool
         Whether to show progress.
 
     Attributes
     ----------
+    n_epochs : int
+        The most epochs there may be.
     training, streams, streams_at_start, stops_early
         The state of the run, set by the estimator before the first epoch.
     score_training : Validator or None
         What scores the training rows after each epoch.
     """
 
+    n_epochs: int
     training: Training
     stops_early: bool
     score_training: Any = None
     streams: dict[str, np.random.Generator]
     streams_at_start: dict[str, np.random.Generator]
 
-    def __init__(
-        self, estimator: Any, X: Any, y: Any, sample_weight: Any, n_epochs: int, verbose: bool
-    ):
+    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, verbose: bool):
         self._estimator = estimator
         self._data = {
             "X": X,
             "y": y,
             "metadata": None if sample_weight is None else {"sample_weight": sample_weight},
         }
-        self._n_epochs = n_epochs
         self._verbose = verbose
         self._progress: Progress | None = None
         self._fit_context: Any = None
         self._epoch_context: Any = None
 
-    def begin_fit(self, X_val: Any, y_val: Any, epochs_before: int) -> dict[str, Any] | None:
+    def begin_fit(
+        self, X_val: Any, y_val: Any, epochs_before: int, n_epochs: int
+    ) -> dict[str, Any] | None:
         """Call the hooks before fit, and return what a `Checkpoint` wants to resume from.
 
         What decides how the run goes and is no hook's argument, a `Checkpoint` finds in the
         estimator: the validation data, and the epochs of the calls that this one continues.
         """
-        estimator = self._estimator
+        estimator, self.n_epochs = self._estimator, n_epochs
         if getattr(estimator, "_skl_callbacks", None):
             estimator._run_origin = (X_val, y_val, epochs_before)
-            self._fit_context = estimator._init_callback_context(max_subtasks=self._n_epochs)
+            self._fit_context = estimator._init_callback_context(max_subtasks=self.n_epochs)
             self._fit_context.call_on_fit_task_begin(estimator=estimator, **self._data)
             del estimator._run_origin
         return estimator.__dict__.pop("_resume_from", None)
@@ -78,7 +78,7 @@ class Watcher:
         if not self._verbose:
             yield
             return
-        self._progress = Progress(self._n_epochs)
+        self._progress = Progress(self.n_epochs)
         try:
             yield
         finally:

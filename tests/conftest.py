@@ -18,9 +18,13 @@ threadpool_limits(limits=1, user_api="blas")
 
 # Nothing is left to the defaults, so that a better default neither breaks nor weakens a test.
 SETTINGS = {
+    "feature_scaling": None,
     "hidden_layer_sizes": (8,),
     "activation": "tanh",
     "init": "glorot_uniform",
+    "bias_init": "zeros",
+    "learned_scales": False,
+    "layerwise_rates": False,
     "optimizer": "adam",
     "l2": 0.01,
     "dropout": 0.0,
@@ -41,7 +45,8 @@ SETTINGS = {
 
 
 def classifier(**params):
-    return ScratchMLPClassifier(**{**SETTINGS, "loss": "log_loss", **params})
+    settings = {**SETTINGS, "loss": "log_loss", "label_smoothing": 0.0, "calibrate": False}
+    return ScratchMLPClassifier(**{**settings, **params})
 
 
 def regressor(**params):

@@ -33,7 +33,7 @@ from skscratch import (
     ScratchMLPClassifier,
     StepDecay,
 )
-from skscratch._settings import AUTO_EARLY_STOPPING_FROM, AUTO_FLOAT32_FROM
+from skscratch._settings import AUTO_FLOAT32_FROM, AUTO_SPLIT_FROM
 from skscratch.nn import SCHEDULES, Network, Tanh
 
 from .conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
@@ -969,7 +969,7 @@ def test_weights_of_rows_held_out_do_not_matter_in_training(make, data, splits):
 @both
 def test_validation_fraction_is_the_share_held_out(make, data, splits):
     X, y = data()
-    for fraction, n_rows in ((0.2, 30), (0.5, 75), ("auto", 15)):
+    for fraction, n_rows in ((0.1, 15), (0.5, 75), ("auto", 30)):
         estimator = make(early_stopping=True, validation_fraction=fraction).fit(X, y)
         assert len(splits[-1][1]) == n_rows
         assert estimator.t_ == 5 * (150 - n_rows)
@@ -986,8 +986,8 @@ def test_the_validation_part_is_stratified(splits):
 def test_automatic_early_stopping_goes_by_the_number_of_rows(make):
     rng = np.random.default_rng(0)
     for n_samples, holds_out in (
-        (AUTO_EARLY_STOPPING_FROM - 1, False),
-        (AUTO_EARLY_STOPPING_FROM, True),
+        (AUTO_SPLIT_FROM - 1, False),
+        (AUTO_SPLIT_FROM, True),
     ):
         X, y = rng.standard_normal((n_samples, 1)), np.arange(n_samples) % 2
         estimator = make(
@@ -1094,8 +1094,8 @@ class InterruptedSGD(SGD):
 
     at_step: int = 1
 
-    def _move(self, w, g, lr, state, *arrays):
-        super()._move(w, g, lr, state, *arrays)
+    def _move(self, w, g, lr, factors, state, *arrays):
+        super()._move(w, g, lr, factors, state, *arrays)
         if state.t == self.at_step:
             raise KeyboardInterrupt
 
@@ -1223,10 +1223,10 @@ def test_divergence_tells_the_epoch_over_all_calls(make, data):
 
 @dataclass
 class FailingSGD(SGD):
-    def _move(self, w, g, lr, state, *arrays):
+    def _move(self, w, g, lr, factors, state, *arrays):
         if state.t == 25:
             raise RuntimeError("failed in step 25")
-        super()._move(w, g, lr, state, *arrays)
+        super()._move(w, g, lr, factors, state, *arrays)
 
 
 @both

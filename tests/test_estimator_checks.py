@@ -26,16 +26,36 @@ FLOAT32 = "Sums of different order differ by float32's rounding, far above the c
 REFIT = "The check fits one object twice and expects the same; warm_start is there to go on."
 
 # The checks call partial_fit whatever the parameters.
-pytestmark = pytest.mark.filterwarnings("ignore:early_stopping=True has no effect:UserWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:early_stopping=True has no effect:UserWarning"),
+    pytest.mark.filterwarnings("ignore:calibrate=True has no effect:UserWarning"),
+]
 
 
 def weights_differ(reason):
     return dict.fromkeys(WEIGHTS_EQUAL_REPETITION, reason)
 
 
+# What the configurations start from: small and plain, so that each stands for what it names.
+PLAIN = {
+    "hidden_layer_sizes": (100,),
+    "activation": "relu",
+    "bias_init": "zeros",
+    "learned_scales": False,
+    "layerwise_rates": False,
+    "optimizer": "adam",
+    "batch_size": 200,
+    "learning_rate": 1e-3,
+    "lr_schedule": "constant",
+    "feature_scaling": None,
+    "max_iter": 200,
+    "early_stopping": False,
+}
+PLAIN_CLASSIFIER = {"label_smoothing": 0.0, "calibrate": False}
+
 # (parameters, expected failures); each optimizer joins by being in the table.
 CONFIGURATIONS = [
-    *(({"optimizer": name}, {}) for name in [*OPTIMIZERS, "lbfgs"]),
+    *(({"optimizer": name}, {}) for name in [*OPTIMIZERS, "lbfgs", "auto"]),
     ({"early_stopping": True, "learning_rate": 0.01}, weights_differ(SPLIT)),
     ({"early_stopping": "auto", "validation_fraction": "auto"}, {}),
     ({"dropout": 0.2, "learning_rate": 0.01}, weights_differ(DROPOUT)),
@@ -44,7 +64,7 @@ CONFIGURATIONS = [
     ({"activation": "selu", "init": "orthogonal", "batch_size": "full"}, {}),
     ({"batch_size": 8}, weights_differ(BATCHES)),
     (
-        {"dtype": "float32"},
+        {"dtype": "float32", "init": "he_normal"},
         {**weights_differ(FLOAT32), "check_methods_subset_invariance": FLOAT32},
     ),
     ({"dtype": "float64"}, {}),
@@ -58,8 +78,21 @@ CONFIGURATIONS = [
     ({"lr_schedule": "cosine"}, {}),
     ({"lr_schedule": "one_cycle", "learning_rate": 0.01}, {}),
     ({"lr_schedule": "warmup_cosine"}, {}),
+    ({"lr_schedule": "coslog", "learning_rate": 0.01}, {}),
+    ({"learned_scales": True, "layerwise_rates": True, "bias_init": "normal"}, {}),
     ({"normalization": "batch"}, {}),
     ({"normalization": "layer"}, {}),
+    ({"feature_scaling": "robust", "shuffle": False}, {}),
+    ({"feature_scaling": "robust", "optimizer": "lbfgs", "shuffle": False}, {}),
+    (
+        {
+            "feature_scaling": "robust",
+            "early_stopping": True,
+            "learning_rate": 0.01,
+            "shuffle": False,
+        },
+        weights_differ(SPLIT),
+    ),
     ({"clip_norm": 1.0}, {}),
     ({"lr_schedule": "adaptive", "shuffle": False, "n_iter_no_change": 3}, {}),
 ]
@@ -77,6 +110,11 @@ CLASSIFIER_CONFIGURATIONS = [
     ),
     ({"label_smoothing": 0.1}, {}),
     ({"loss": Focal(gamma=1.0)}, {}),
+    (
+        {"calibrate": True, "early_stopping": True, "learning_rate": 0.01},
+        weights_differ(SPLIT),
+    ),
+    ({"calibrate": "auto", "early_stopping": "auto"}, {}),
 ]
 REGRESSOR_CONFIGURATIONS = [
     *(
@@ -100,7 +138,8 @@ RATES = {"sgd": 0.01, "adagrad": 0.05}
 
 
 def configured(estimator_class, params):
-    estimator = estimator_class(**params)
+    plain = PLAIN | (PLAIN_CLASSIFIER if estimator_class is ScratchMLPClassifier else {})
+    estimator = estimator_class(**{**plain, **params})
     rate = RATES.get(params.get("optimizer"))
     return estimator.set_params(learning_rate=rate) if rate else estimator
 

@@ -341,10 +341,14 @@ def test_nothing_is_shared():
 
 
 COMMON = {
+    "feature_scaling": None,
     "hidden_layer_sizes": (9, 4),
     "activation": "logistic",
     "learning_rate": 0.02,
     "init": "glorot_uniform",
+    "bias_init": "zeros",
+    "learned_scales": False,
+    "layerwise_rates": False,
     "l2": 0.5,
     "dropout": 0.0,
     "normalization": None,
@@ -442,6 +446,7 @@ def test_hyperparameters(kind, given, expected):
     expected = {**COMMON, **expected}
     if kind is MLPClassifier:
         expected |= {"loss": "log_loss", "label_smoothing": 0.0, "class_weight": None}
+        expected |= {"calibrate": False}
     else:
         expected |= {"loss": "squared_error", "standardize_target": False}
     assert params == expected
@@ -613,6 +618,24 @@ def test_a_standardized_target_goes_into_the_last_layer(n_outputs):
     assert_same_predictions(estimator.to_sklearn(), estimator, X, atol=0, rtol=1e-6)
 
 
+@pytest.mark.parametrize("target", ["binary", "multiclass", "multilabel"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_temperature_goes_into_the_last_layer(target, dtype):
+    X, y = DATA[target]()
+    held_out = {"X_val": X[::2], "y_val": y[::2]}
+    estimator = classifier(calibrate=True, dtype=dtype).fit(X[1::2], y[1::2], **held_out)
+    assert estimator.temperature_ != 1
+    mlp = estimator.to_sklearn()
+    assert_same_predictions(mlp, estimator, X, atol=1e-6 if dtype == "float32" else 1e-12)
+    assert_array_equal(mlp.coefs_[0], estimator.coefs_[0])
+    assert {W.dtype for W in mlp.coefs_ + mlp.intercepts_} == {np.dtype(dtype)}
+    assert not hasattr(mlp, "_optimizer")  # moments would be of other weights
+    mlp.partial_fit(X, y)
+    back = from_sklearn(estimator.to_sklearn())
+    assert (back.calibrate, back.temperature_) == (False, 1.0)
+    assert_same_predictions(back, estimator, X, atol=1e-6 if dtype == "float32" else 1e-12)
+
+
 def test_moments_of_another_optimizer_are_left_behind():
     X, y = iris()
     estimator = classifier(optimizer="adam").fit(X, y).set_params(optimizer=SGD(momentum=0.5))
@@ -635,7 +658,7 @@ def test_conversion_is_silent(capsys):
 
 @pytest.mark.parametrize("early_stopping", [True, "auto"])
 def test_early_stopping_goes_on(early_stopping, monkeypatch):
-    monkeypatch.setattr("skscratch._settings.AUTO_EARLY_STOPPING_FROM", 100)
+    monkeypatch.setattr("skscratch._settings.AUTO_SPLIT_FROM", 100)
     X, y = iris()
     estimator = classifier(early_stopping=early_stopping, max_iter=30).fit(X, y)
     mlp = estimator.to_sklearn()
@@ -742,12 +765,20 @@ def test_what_only_training_needs_stands_in_the_way_of_an_unfitted_one(target, p
         mlp.partial_fit(X, y)
 
 
+@pytest.mark.parametrize("calibrate", [True, "auto"])
+def test_calibration_stands_in_the_way_of_an_unfitted_one(calibrate):
+    estimator = classifier(calibrate=calibrate, early_stopping=True)
+    with pytest.raises(ValueError, match=f"has nothing like calibrate={calibrate!r}"):
+        estimator.to_sklearn()
+
+
 PREDICTION = [
     ({"activation": "gelu"}, "activation='gelu'"),
     ({"activation": ("relu", "tanh")}, "activation=('relu', 'tanh')"),
     ({"activation": LeakyReLU(slope=0.0)}, "activation=LeakyReLU(slope=0.0)"),
     ({"normalization": "batch"}, "normalization='batch'"),
     ({"normalization": "layer"}, "normalization='layer'"),
+    ({"feature_scaling": "robust"}, "feature_scaling='robust'"),
 ]
 
 
@@ -850,6 +881,8 @@ def test_what_an_unfitted_one_may_leave_to_scikit_learn():
     assert classifier(activation=Tanh()).to_sklearn().activation == "tanh"
     assert classifier(validation_fraction="auto").to_sklearn().validation_fraction == 0.1
     assert classifier(n_iter_no_change=INF).to_sklearn().n_iter_no_change == INF
+    # Nothing is held out that could calibrate.
+    assert classifier(calibrate="auto").to_sklearn().early_stopping is False
 
 
 @needs_poisson
@@ -858,10 +891,9 @@ def test_poisson_needs_no_target_in_its_own_unit():
     assert regressor(loss="poisson", standardize_target=True).to_sklearn().loss == "poisson"
 
 
-@pytest.mark.parametrize("batch_size", ["auto", 200])
-def test_automatic_batches_do_not_warn(batch_size):
+def test_automatic_batches_do_not_warn():
     X, y = iris()
-    mlp = classifier(batch_size=batch_size).to_sklearn()
+    mlp = classifier(batch_size=200).to_sklearn()
     assert mlp.batch_size == "auto"
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
@@ -878,8 +910,9 @@ def test_the_rate_after_a_schedule_that_scikit_learn_lacks_is_constant(schedule)
 
 def test_defaults_can_be_converted_once_fitted():
     X, y = iris()
-    classification = ScratchMLPClassifier(max_iter=3, random_state=0).fit(X, y)
+    params = {"max_iter": 3, "random_state": 0, "feature_scaling": None, "activation": "tanh"}
+    classification = ScratchMLPClassifier(**params).fit(X, y)
     assert_array_equal(classification.to_sklearn().predict(X), classification.predict(X))
     X, y = diabetes()
-    regression = ScratchMLPRegressor(max_iter=3, random_state=0).fit(X, y)
+    regression = ScratchMLPRegressor(**params).fit(X, y)
     assert_allclose(regression.to_sklearn().predict(X), regression.predict(X), rtol=1e-4)

@@ -6,6 +6,7 @@ model, and a convex loss has one optimum.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -22,16 +23,24 @@ from sklearn.linear_model import (
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.preprocessing import StandardScaler
 
-from skscratch import (
-    LBFGS,
-    SGD,
-    Adam,
-    Huber,
-    Pinball,
-    ScratchMLPClassifier,
-    ScratchMLPRegressor,
-)
+import skscratch
+from skscratch import LBFGS, SGD, Adam, Huber, Pinball
 from skscratch.nn import Initializer
+
+# What scikit-learn has nothing like is off.
+PLAIN = {
+    "init": "glorot_uniform",
+    "bias_init": "zeros",
+    "learned_scales": False,
+    "layerwise_rates": False,
+    "lr_schedule": "constant",
+    "feature_scaling": None,
+    "early_stopping": False,
+}
+ScratchMLPClassifier = partial(
+    skscratch.ScratchMLPClassifier, **PLAIN, label_smoothing=0.0, calibrate=False
+)
+ScratchMLPRegressor = partial(skscratch.ScratchMLPRegressor, **PLAIN)
 
 HIDDEN = (7, 5)
 L2 = 0.3
@@ -133,6 +142,7 @@ def both(target, optimizer, activation="tanh", **ours):
             "learning_rate": RATE,
             "lr_schedule": "constant",
             "dropout": 0.0,
+            "feature_scaling": None,
             "dtype": "float64",
             **ours,
         },
@@ -216,6 +226,7 @@ def test_training_stops_in_the_same_epoch(tol):
         learning_rate=RATE,
         lr_schedule="constant",
         dropout=0.0,
+        feature_scaling=None,
         dtype="float64",
     ).fit(X, y)
     assert 5 < ours.n_iter_ < 500
@@ -254,6 +265,7 @@ def test_schedules_make_the_same_losses(schedule):
         learning_rate=RATE,
         lr_schedule=schedule,
         dropout=0.0,
+        feature_scaling=None,
         dtype="float64",
     ).fit(X, y)
     assert len(set(ours.history_["learning_rate"])) > 2
@@ -264,7 +276,9 @@ def test_schedules_make_the_same_losses(schedule):
 def test_lbfgs_reaches_the_same_optimum_of_a_convex_problem(target):
     X, y = data(target)
     params = {"hidden_layer_sizes": (), "max_iter": 5000, "tol": 1e-7, "random_state": 0}
-    ours = ScratchMLPClassifier(**params, optimizer="lbfgs", l2=1.0, dtype="float64").fit(X, y)
+    ours = ScratchMLPClassifier(
+        **params, optimizer="lbfgs", l2=1.0, feature_scaling=None, dtype="float64"
+    ).fit(X, y)
     theirs = MLPClassifier(**params, solver="lbfgs", alpha=1.0).fit(X, y)
     assert ours.loss_ == pytest.approx(theirs.loss_, rel=1e-7)
     # SciPy ends both when the loss changes by less than 2e-9 of itself, short of the optimum.
@@ -274,7 +288,12 @@ def test_lbfgs_reaches_the_same_optimum_of_a_convex_problem(target):
 
 # --- Linear models --------------------------------------------------------------------------
 
-LINEAR = {"hidden_layer_sizes": (), "dtype": "float64", "random_state": 0}
+LINEAR = {
+    "hidden_layer_sizes": (),
+    "feature_scaling": None,
+    "dtype": "float64",
+    "random_state": 0,
+}
 CONVEX = {**LINEAR, "optimizer": LBFGS(), "max_iter": 5000, "tol": 1e-9}
 WEIGHTED = pytest.mark.parametrize("weighted", [False, True])
 

@@ -1,5 +1,6 @@
 import math
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -99,6 +100,22 @@ def test_the_scan_leaves_a_sparse_matrix_as_it_is():
 # With the estimators ----------------------------------------------------------------------------
 
 
+# Scaled features are of order 1, whatever they were.
+PLAIN = {
+    "activation": "relu",
+    "optimizer": "adam",
+    "learning_rate": 1e-3,
+    "lr_schedule": "constant",
+    "learned_scales": False,
+    "layerwise_rates": False,
+    "bias_init": "zeros",
+    "batch_size": 200,
+    "max_iter": 200,
+    "early_stopping": False,
+}
+unscaled = partial(ScratchMLPRegressor, feature_scaling=None, **PLAIN)
+
+
 @pytest.fixture(scope="module")
 def table():
     """Columns of scale 1, and targets that depend on them."""
@@ -109,15 +126,15 @@ def table():
 def test_targets_count_as_they_are_trained_on(table):
     X, y = table
     for unit, offset in ((1e8, 0), (1e-8, 0), (1, 1e6), (1e-8, 1e-3), (1e-60, 0), (1e60, 0)):
-        estimator = ScratchMLPRegressor((2,), max_iter=1).fit(X, y * unit + offset)
+        estimator = unscaled((2,), max_iter=1).fit(X, y * unit + offset)
         assert estimator.network_.dtype == np.float32
         estimator.set_params(standardize_target=False)
         if unit < 1e60:
             expected = np.float32 if (unit, offset) == (1e-8, 0) else np.float64
             assert estimator.fit(X, y * unit + offset).network_.dtype == expected
-    ScratchMLPRegressor((2,), max_iter=1, loss="gamma").fit(X, np.exp(y) * 1e-60)
+    unscaled((2,), max_iter=1, loss="gamma").fit(X, np.exp(y) * 1e-60)
     for labels in (np.where(y > 0, 10**9, 10**9 + 1), np.column_stack([y > 0, y > 1]).astype(int)):
-        estimator = ScratchMLPClassifier((2,), max_iter=1).fit(X, labels)
+        estimator = ScratchMLPClassifier((2,), max_iter=1, feature_scaling=None).fit(X, labels)
         assert estimator.network_.dtype == np.float32
 
 
@@ -125,9 +142,9 @@ def test_what_float32_cannot_hold_trains_without_being_told(table):
     X, y = table
     X = X * [1e50, 1, 1, 1, 1, 1]
     params = {"hidden_layer_sizes": (2,), "max_iter": 1, "normalization": "layer"}
-    assert ScratchMLPRegressor(**params).fit(X, y).network_.dtype == np.float64
+    assert unscaled(**params).fit(X, y).network_.dtype == np.float64
     with pytest.raises(ValueError, match="beyond the range of float32"):
-        ScratchMLPRegressor(**params, dtype="float32").fit(X, y)
+        unscaled(**params, dtype="float32").fit(X, y)
 
 
 def test_only_the_automatic_dtype_looks_at_the_data(table, monkeypatch):
@@ -137,16 +154,16 @@ def test_only_the_automatic_dtype_looks_at_the_data(table, monkeypatch):
     monkeypatch.setattr("skscratch._settings.fits_float32", refuse)
     X, y = table
     for params in ({"dtype": "float32"}, {"dtype": "float64"}, {"optimizer": "lbfgs"}):
-        ScratchMLPRegressor((2,), max_iter=1, **params).fit(X, y)
-    ScratchMLPRegressor((2,), max_iter=1).fit(X[: N - 1], y[: N - 1])
+        unscaled((2,), max_iter=1, **params).fit(X, y)
+    unscaled((2,), max_iter=1).fit(X[: N - 1], y[: N - 1])
     with pytest.raises(AssertionError):
-        ScratchMLPRegressor((2,), max_iter=1).fit(X, y)
+        unscaled((2,), max_iter=1).fit(X, y)
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 1e3), (1e3, 0)])
 def test_the_first_call_decides(table, first, second):
     X, y = table
-    estimator = ScratchMLPRegressor((2,), max_iter=1, warm_start=True)
+    estimator = unscaled((2,), max_iter=1, warm_start=True)
     dtype = estimator.partial_fit(X + first, y).network_.dtype
     assert dtype == (np.float64 if first else np.float32)
     assert estimator.partial_fit(X + second, y).network_.dtype == dtype
@@ -160,7 +177,7 @@ def test_memory_maps_and_sparse_input_decide_alike(table, tmp_path):
         on_disk = np.memmap(tmp_path / "X", X.dtype, mode="w+", shape=X.shape)
         on_disk[:] = X + offset
         estimators = [
-            ScratchMLPRegressor((2,), max_iter=1).fit(data, y)
+            unscaled((2,), max_iter=1).fit(data, y)
             for data in (X + offset, on_disk, sparse.csc_array(X + offset))
         ]
         assert len({estimator.network_.dtype for estimator in estimators}) == 1
@@ -198,9 +215,7 @@ def scores_of(dtype, X, y, params):
     params = {"max_iter": 20, "dtype": dtype, **params}
     return np.array(
         [
-            ScratchMLPRegressor((20,), random_state=seed, **params)
-            .fit(X[:N], y[:N])
-            .score(X[N:], y[N:])
+            unscaled((20,), random_state=seed, **params).fit(X[:N], y[:N]).score(X[N:], y[N:])
             for seed in range(4)
         ]
     )

@@ -11,6 +11,7 @@ from skscratch import (
     Adam,
     AdamW,
     Cosine,
+    CosineLog,
     LeakyReLU,
     Nadam,
     Normal,
@@ -20,8 +21,11 @@ from skscratch import (
 )
 from skscratch._settings import (
     AUTO_BATCH_SIZE,
-    AUTO_EARLY_STOPPING_FROM,
+    AUTO_EPOCHS,
+    AUTO_EPOCHS_WITHOUT_HORIZON,
     AUTO_FLOAT32_FROM,
+    AUTO_SPLIT_FROM,
+    AUTO_STEPS,
     AUTO_VALIDATION_FRACTION,
     AUTO_VALIDATION_ROWS,
     resolve,
@@ -86,22 +90,31 @@ GOOD = [
     ({"optimizer": "adamw"}, "optimizer", AdamW()),
     ({"optimizer": "nadam"}, "optimizer", Nadam()),
     ({"optimizer": "lbfgs"}, "optimizer", LBFGS()),
+    ({"optimizer": "auto"}, "optimizer", Adam(beta2=0.95)),
+    *(
+        ({name: value, "optimizer": optimizer}, name, resolved)
+        for name in ("learned_scales", "layerwise_rates")
+        for value, optimizer, resolved in (
+            (True, "sgd", True),
+            (False, "adam", False),
+            ("auto", "auto", True),
+            ("auto", "adamw", True),
+            ("auto", "nadam", True),
+            ("auto", "sgd", False),
+            ("auto", "rmsprop", False),
+            ("auto", "lbfgs", False),
+        )
+    ),
     ({"optimizer": SGD(momentum=0)}, "optimizer", SGD(momentum=0)),
     ({"optimizer": SGD(momentum=np.float32(0.5))}, "optimizer", SGD(momentum=np.float32(0.5))),
     ({"optimizer": "lbfgs", "dropout": [0.0]}, "optimizer", LBFGS()),
     ({"optimizer": "lbfgs", "early_stopping": "auto"}, "optimizer", LBFGS()),
-    ({"optimizer": "lbfgs", "batch_size": 16}, "rows_per_batch", None),
     ({"l2": 0}, "l2", 0.0),
     ({"l2": np.float32(0.5)}, "l2", 0.5),
     ({"dropout": 0}, "dropout", [0.0]),
     ({**TWO, "dropout": 0.25}, "dropout", [0.25, 0.25]),
     ({**TWO, "dropout": (0.25, 0)}, "dropout", [0.25, 0.0]),
     ({**TWO, "dropout": np.array([0.25, 0])}, "dropout", [0.25, 0.0]),
-    ({"batch_size": "auto"}, "rows_per_batch", AUTO_BATCH_SIZE),
-    ({"batch_size": "full"}, "rows_per_batch", None),
-    ({"batch_size": None}, "rows_per_batch", None),
-    ({"batch_size": np.int64(3)}, "rows_per_batch", 3),
-    ({"batch_size": 10**9}, "rows_per_batch", 10**9),
     ({"learning_rate": 1}, "learning_rate", 1.0),
     ({"learning_rate": np.float64(0.1)}, "learning_rate", 0.1),
     ({"lr_schedule": "constant"}, "schedule", Constant()),
@@ -110,6 +123,21 @@ GOOD = [
     ({"lr_schedule": "cosine"}, "schedule", Cosine()),
     ({"lr_schedule": "invscaling"}, "schedule", InverseScaling()),
     ({"lr_schedule": "adaptive"}, "schedule", Adaptive()),
+    ({"lr_schedule": "auto"}, "schedule", CosineLog()),
+    ({"lr_schedule": "auto", "optimizer": "lbfgs"}, "schedule", Constant()),
+    ({"lr_schedule": "auto", "early_stopping": "auto"}, "schedule", CosineLog()),
+    (
+        {"lr_schedule": "auto", "early_stopping": True, "n_iter_no_change": math.inf},
+        "schedule",
+        CosineLog(),
+    ),
+    (
+        {"lr_schedule": "auto", "early_stopping": True, "n_iter_no_change": 9},
+        "schedule",
+        Constant(),
+    ),
+    ({"bias_init": "zeros"}, "bias_std", 0.0),
+    ({"bias_init": "normal"}, "bias_std", 1.0),
     ({"lr_schedule": StepDecay(drop=1, every=7)}, "schedule", StepDecay(drop=1, every=7)),
     ({"max_iter": np.int16(3)}, "max_iter", 3),
     ({"shuffle": np.False_}, "shuffle", False),
@@ -146,7 +174,7 @@ def test_numpy_scalars_become_python_numbers():
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_automatic_init_goes_by_the_activation_and_ends_with_glorot(name):
+def test_automatic_init_goes_by_the_activation_and_ends_with_zeros(name):
     settings = resolved(hidden_layer_sizes=(3, 3), activation=["tanh", name], init="auto")
     relatives_of_relu = ("relu", "leaky_relu", "elu", "gelu", "silu", "swish", "mish")
     expected = (
@@ -156,11 +184,15 @@ def test_automatic_init_goes_by_the_activation_and_ends_with_glorot(name):
         if name == "selu"
         else GlorotUniform()
     )
-    assert settings.initializers == [GlorotUniform(), expected, GlorotUniform()]
+    assert settings.initializers == [GlorotUniform(), expected, None]
 
 
-def test_automatic_init_of_a_linear_model_is_glorot():
-    assert resolved(hidden_layer_sizes=(), init="auto").initializers == [GlorotUniform()]
+@pytest.mark.parametrize(
+    ("optimizer", "expected"), [("auto", None), ("nadam", None), ("sgd", GlorotUniform())]
+)
+def test_automatic_init_of_the_output_layer_goes_by_the_optimizer(optimizer, expected):
+    settings = resolved(hidden_layer_sizes=(), init="auto", optimizer=optimizer)
+    assert settings.initializers == [expected]
 
 
 @pytest.mark.parametrize("name", INITIALIZERS)
@@ -210,8 +242,8 @@ def test_dtype_rule_looks_at_the_data_last():
         ({"early_stopping": False}, 10**9, False),
         ({"early_stopping": np.False_}, 10**9, False),
         ({"early_stopping": True}, 2, True),
-        ({"early_stopping": "auto"}, AUTO_EARLY_STOPPING_FROM - 1, False),
-        ({"early_stopping": "auto"}, AUTO_EARLY_STOPPING_FROM, True),
+        ({"early_stopping": "auto"}, AUTO_SPLIT_FROM - 1, False),
+        ({"early_stopping": "auto"}, AUTO_SPLIT_FROM, True),
         ({"early_stopping": "auto", "optimizer": "lbfgs"}, 10**9, False),
     ],
 )
@@ -225,6 +257,50 @@ def test_validation_data_switch_automatic_early_stopping_on():
     assert settings.stops_early(2, has_validation_data=True, incremental=True)
     assert not settings.stops_early(10**9, has_validation_data=False, incremental=True)
     assert not resolved(early_stopping=False).stops_early(10**9, True, False)
+
+
+@pytest.mark.parametrize(
+    ("params", "n_samples", "expected"),
+    [
+        ({"batch_size": "auto"}, AUTO_SPLIT_FROM - 1, AUTO_SPLIT_FROM - 1),
+        ({"batch_size": "auto"}, AUTO_SPLIT_FROM, AUTO_BATCH_SIZE),
+        ({"batch_size": "full"}, 10**6, 10**6),
+        ({"batch_size": None}, 10**6, 10**6),
+        ({"batch_size": np.int64(3)}, 10**6, 3),
+        ({"batch_size": 10**9}, 10, 10**9),
+        ({"batch_size": 16, "optimizer": "lbfgs"}, 10**6, 10**6),
+    ],
+)
+def test_rows_of_a_batch(params, n_samples, expected):
+    assert resolved(**params).rows_per_batch(n_samples) == expected
+
+
+@pytest.mark.parametrize(
+    ("params", "n_samples", "expected"),
+    [
+        ({"max_iter": 7}, 10**6, 7),
+        ({}, 100, 77),
+        ({"batch_size": 10}, 100, 77),
+        ({}, 10**5, AUTO_EPOCHS),
+        ({"batch_size": 512}, 1024, AUTO_STEPS // 2),
+        ({"batch_size": 512}, 1025, AUTO_STEPS // 3 + 1),
+        ({"batch_size": None}, 10**6, AUTO_STEPS),
+        ({"optimizer": "lbfgs"}, 10**6, AUTO_EPOCHS_WITHOUT_HORIZON),
+        ({"lr_schedule": "constant"}, 10**6, AUTO_EPOCHS_WITHOUT_HORIZON),
+        ({"lr_schedule": "constant"}, 10, AUTO_EPOCHS_WITHOUT_HORIZON),
+    ],
+)
+def test_number_of_epochs(params, n_samples, expected):
+    settings = resolved(
+        **{"max_iter": "auto", "batch_size": "auto", "lr_schedule": "auto", **params}
+    )
+    assert settings.n_epochs(n_samples, n_samples, on_few_rows=77) == expected
+
+
+def test_the_number_of_epochs_counts_the_rows_that_are_left_to_train_on():
+    settings = resolved(max_iter="auto", batch_size=500, lr_schedule="auto")
+    assert settings.n_epochs(2000, 2000, 77) == AUTO_STEPS / 4
+    assert settings.n_epochs(2000, 1500, 77) == math.ceil(AUTO_STEPS / 3)
 
 
 @pytest.mark.parametrize(

@@ -13,17 +13,27 @@ from typing import Any
 from threadpoolctl import threadpool_info
 
 RESULTS = Path(__file__).with_name("results")
-PACKAGES = ("skscratch", "scikit-learn", "numpy", "scipy", "torch", "jax", "optax", "skorch")
+PACKAGES = (
+    "skscratch",
+    "scikit-learn",
+    "numpy",
+    "scipy",
+    "torch",
+    "jax",
+    "optax",
+    "skorch",
+    "pytabkit",
+)
 MISSING = "missing"
 
 
-def make_parser(doc: str, repeats: int) -> argparse.ArgumentParser:
+def make_parser(doc: str, repeats: int, option: str = "--repeats") -> argparse.ArgumentParser:
     """Return a parser with the options that all benchmarks have; ``doc`` is the help."""
     parser = argparse.ArgumentParser(
         description=doc, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--repeats", type=int, default=repeats, help=f"runs of each kind (default: {repeats})"
+        option, type=int, default=repeats, help=f"runs of each kind (default: {repeats})"
     )
     parser.add_argument(
         "--quick",

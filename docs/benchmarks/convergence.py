@@ -171,11 +171,15 @@ def measure(folder: Path, name: str, seed: int, quick: bool) -> dict[str, Any]:
         "l2": 1e-4,
         "dropout": 0.0,
         "normalization": None,
-        "batch_size": "auto",
+        "batch_size": 200,
+        "bias_init": "zeros",
+        "feature_scaling": None,
         "learning_rate": 1e-3,
         "lr_schedule": "constant",
         "early_stopping": False,
     }
+    if task == "classification":
+        same |= {"label_smoothing": 0.0, "calibrate": False}
     return {
         "data": name,
         "shape": X_train.shape,
@@ -192,7 +196,7 @@ def measure(folder: Path, name: str, seed: int, quick: bool) -> dict[str, Any]:
                 estimator.n_iter_,
             ),
             "skscratch": time_ours(ours(**settings, **same), data, bar),
-            "skscratch, defaults": time_ours(ours(**settings), data, bar),
+            "skscratch, defaults": time_ours(ours(random_state=seed), data, bar),
         },
     }
 

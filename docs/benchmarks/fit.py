@@ -115,6 +115,7 @@ def prepare_ours(
     estimator = ScratchMLPClassifier(
         shape.hidden,
         activation="relu",
+        bias_init="zeros",
         optimizer="adam",
         l2=shape.l2,
         dropout=0.0,
@@ -123,10 +124,12 @@ def prepare_ours(
         learning_rate=shape.learning_rate,
         lr_schedule="constant",
         label_smoothing=0.0,
+        feature_scaling=None,
         max_iter=shape.epochs,
         tol=0.0,
         n_iter_no_change=shape.epochs,
         early_stopping=False,
+        calibrate=False,
         random_state=0,
         **settings,
     )

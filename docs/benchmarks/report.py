@@ -1,9 +1,9 @@
-"""Turn the results of the benchmarks into a page and a plot.
+"""Turn the results of the benchmarks into two pages with a plot each.
 
     python docs/benchmarks/report.py
 
 It reads the JSON that the scripts have left in ``results/``, and writes ``speed.md`` and
-``fit.svg``.
+``fit.svg``, ``quality.md`` and ``quality.svg``.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
-from _common import RESULTS, describe
+import quality
+from _common import RESULTS, describe, geometric_mean
 from fit import medians, summarize_dtypes
 
 SECTIONS = {
@@ -37,6 +38,13 @@ MARKS = {
     "skscratch, float32": ("#0072B2", "*"),
 }
 FLOOR = "floor, float32"
+QUALITY_MARKS = {
+    quality.OURS: ("#0072B2", "o"),  # first and filled, so that the others show on top of it
+    "mlp-early": ("#E69F00", "s"),
+    quality.MLP_SCALED: ("#CC79A7", "v"),
+    quality.TREES: ("#009E73", "D"),
+    quality.REALMLP: ("#D55E00", "^"),
+}
 
 
 def read(folder: Path, name: str) -> dict[str, Any] | None:
@@ -65,6 +73,97 @@ def section(name: str, title: str, folder: Path) -> str:
     if dtypes is not None:
         parts += ["### float64 and float32", summarize_dtypes(dtypes)]
     return "\n\n".join(parts)
+
+
+def quality_page(saved: dict[str, Any] | None) -> str:
+    """Return the page on how well the defaults predict."""
+    parts = ["# Quality", inspect.cleandoc(quality.__doc__)]
+    if saved is None:
+        return "\n\n".join([*parts, "This has not been measured yet."])
+    parts.append(describe(saved["environment"]))
+    if saved["quick"]:
+        parts.append("**This was a smoke run: its numbers mean nothing.**")
+    parts += [
+        "![Error of each system on each set, relative to that of scikit-learn's MLP](quality.svg)",
+        quality.summarize(saved),
+        "This page is made by `docs/benchmarks/report.py` from the results beside it.",
+    ]
+    return "\n\n".join(parts)
+
+
+def draw_quality(records: list[dict[str, Any]], path: Path) -> None:
+    """Draw each system's error on each set, relative to that of scikit-learn's MLP."""
+    runs = quality.Runs(records)
+    parts = [(task, runs.of(task=task)) for task in quality.TASKS]
+    parts = [(task, part) for task, part in parts if part.sets]
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "skscratch", "font.size": 10})
+    figure, grid = plt.subplots(
+        1,
+        len(parts),
+        figsize=(5.5 * len(parts), 1.8 + 0.33 * max(len(part.sets) for _, part in parts)),
+        layout="constrained",
+        squeeze=False,
+    )
+    handles: dict[str, Any] = {}
+    for axes, (task, part) in zip(grid[0], parts, strict=True):
+        found = {key: _relative_errors(part, key) for key in QUALITY_MARKS}
+        ours = found[quality.OURS]
+        # From our best set at the top to the worst, below them those that ours has not run on.
+        names = sorted(part.sets, key=lambda name: ours.get(name, float("inf")))
+        confirmation = set(part.of(half=quality.CONFIRMATION).sets)
+        axes.axvline(1, color="black", linewidth=1.5)
+        for key, (color, marker) in QUALITY_MARKS.items():
+            rows = [row for row, name in enumerate(names) if name in found[key]]
+            if not rows:
+                continue
+            (points,) = axes.plot(
+                [found[key][names[row]] for row in rows],
+                rows,
+                marker,
+                color=color,
+                markersize=9 if key == quality.OURS else 6.5,
+                markerfacecolor=color if key == quality.OURS else "none",
+                markeredgewidth=1.5,
+            )
+            handles.setdefault(quality.SYSTEMS[key].name, points)
+        title = f"{task}, {quality.MEASURES[task]['error']}"
+        if ours:
+            title += f"\nours: {quality.percent(geometric_mean(list(ours.values())))}"
+        axes.set_title(title)
+        axes.set_xscale("log")
+        _label_ratios(axes)
+        axes.set_yticks(range(len(names)), [f"{n} *" if n in confirmation else n for n in names])
+        axes.set_ylim(len(names) - 0.5, -0.5)
+        axes.grid(color="0.9")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.supxlabel(
+        "error / error of scikit-learn's MLP at its defaults (left of the line is better); "
+        "* confirmation half"
+    )
+    figure.legend(
+        handles.values(), handles, loc="outside upper center", frameon=False, ncols=len(handles)
+    )
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
+
+
+def _relative_errors(runs: quality.Runs, system: str) -> dict[str, float]:
+    pairs = {name: runs.values(name, (system, quality.MLP), "error") for name in runs.sets}
+    means = {name: values.mean(axis=0) for name, values in pairs.items() if len(values)}
+    return {name: float(mean[0] / mean[1]) for name, mean in means.items()}
+
+
+def _label_ratios(axes: plt.Axes) -> None:
+    """Label enough of a logarithmic axis, be it short or long, and nothing twice."""
+    low, high = axes.get_xlim()
+    steps = (1, 2, 5) if high / low < 300 else (1,)
+    ticks = [step * 10.0**power for power in range(-9, 10) for step in steps]
+    if high / low < 10:
+        ticks = [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.5, 2, 3, 4]
+    axes.set_xticks([tick for tick in ticks if low <= tick <= high])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
 
 
 def draw(records: list[dict[str, Any]], path: Path) -> None:
@@ -122,7 +221,7 @@ def _tick(record: dict[str, Any], one: dict[str, float]) -> str:
 
 
 def main() -> None:
-    """Write the page and the plot."""
+    """Write the pages and the plots."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -144,6 +243,11 @@ def main() -> None:
     fits = read(arguments.results, "fit")
     if fits is not None:
         draw(fits["records"], arguments.output / "fit.svg")
+    saved = quality.read_results(arguments.results)
+    text = quality_page(saved)
+    (arguments.output / "quality.md").write_text(text + "\n", encoding="utf-8")
+    if saved is not None:
+        draw_quality(saved["records"], arguments.output / "quality.svg")
 
 
 if __name__ == "__main__":

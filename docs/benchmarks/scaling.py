@@ -67,6 +67,9 @@ def make_estimator(name: str, hidden: tuple[int, ...], batch_size: int, epochs: 
         learning_rate=1e-3,
         lr_schedule="constant",
         label_smoothing=0.0,
+        bias_init="zeros",
+        feature_scaling=None,
+        calibrate=False,
     )
 
 

@@ -50,11 +50,14 @@ def make_search(name: str, quick: bool) -> GridSearchCV:
         mlp = ScratchMLPClassifier(
             activation="relu",
             init="glorot_uniform",  # scikit-learn's
+            bias_init="zeros",
             optimizer="adam",
             dropout=0.0,
             normalization=None,
             lr_schedule="constant",
             label_smoothing=0.0,
+            feature_scaling=None,
+            calibrate=False,
             **settings,
         )
     else:

@@ -1,6 +1,6 @@
 """Batches: the training rows, in mini-batches, in a new order each epoch."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -37,6 +37,9 @@ class Batches:
     join_single : bool, default=False
         Whether a last batch of a single row joins the one before it, as batch normalization
         needs: a single row has no variance.
+    prepare : callable, optional
+        ``prepare(rows, out=room)`` writes the network's inputs for rows of X, an array, to where
+        the batch is gathered; by default they are its inputs already, up to the dtype.
 
     Attributes
     ----------
@@ -58,6 +61,7 @@ class Batches:
         rng: np.random.Generator | None = None,
         rows: np.ndarray | None = None,
         join_single: bool = False,
+        prepare: Callable[..., Any] | None = None,
     ):
         self._X, self._Y, self._weights, self._rng, self._rows = X, Y, weights, rng, rows
         self.n_samples = len(Y) if rows is None else len(rows)
@@ -79,10 +83,11 @@ class Batches:
         n_rows = (self._at_once - 1) * self.batch_size + self.largest
         self._room = [
             np.empty((n_rows, *array.shape[1:]), Y.dtype)
-            if isinstance(array, np.ndarray) and (gathered or array.dtype != Y.dtype)
+            if isinstance(array, np.ndarray) and (gathered or how or array.dtype != Y.dtype)
             else None
-            for array in (X, Y, weights)
+            for array, how in ((X, prepare), (Y, None), (weights, None))
         ]
+        self._prepare = prepare
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
@@ -98,10 +103,9 @@ class Batches:
             chosen: Any = slice(several[0], several[-1])
             if order is not None:
                 chosen = order[chosen]
-            X, Y, weights = (
-                _pick(array, chosen, room)
-                for array, room in zip((self._X, self._Y, self._weights), self._room, strict=True)
-            )
+            room = self._room
+            X = _pick(self._X, chosen, room[0], self._prepare)
+            Y, weights = _pick(self._Y, chosen, room[1]), _pick(self._weights, chosen, room[2])
             if self._at_once == 1:
                 yield X, Y, weights
                 continue
@@ -110,10 +114,18 @@ class Batches:
                 yield X[one], Y[one], None if weights is None else weights[one]
 
 
-def _pick(array: Any, chosen: Any, room: np.ndarray | None) -> Any:
+def _pick(
+    array: Any,
+    chosen: Any,
+    room: np.ndarray | None,
+    prepare: Callable[..., Any] | None = None,
+) -> Any:
     """Return the chosen rows (a slice or indices), in ``room`` if they need any."""
     if array is None or room is None:
         return None if array is None else array[chosen]
+    if prepare is not None:
+        picked = array[chosen]
+        return prepare(picked, out=room[: len(picked)])
     if isinstance(chosen, slice) or array.dtype != room.dtype or not array.flags.c_contiguous:
         picked = array[chosen]
         room = room[: len(picked)]

@@ -1,5 +1,6 @@
 """The network: a chain of layers over one parameter vector, and the workspace it computes in."""
 
+import math
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -9,12 +10,13 @@ import numpy as np
 from .activations import Activation
 from .blocks import BLOCK
 from .initializers import Initializer
-from .layers import NORMALIZATIONS, Activate, Dense, Dropout, Layer
+from .layers import NORMALIZATIONS, Activate, Dense, Dropout, Layer, ScaledDense
 from .parameters import Parameters
 
 # Prediction goes block by block. A block's widest array should stay in the processor's cache. Yet
 # the products of wide layers read all their weights anew for each block: with half as many rows
 # they were measured to take 5 to 14 % longer.
+_REFERENCE_INPUTS = 100
 _BLOCK_ELEMENTS = 2**17
 _BLOCK_ROWS = 128
 
@@ -39,6 +41,12 @@ class Network:
         Leading axes: ``(K,)`` makes K independent networks that are trained side by side.
     dtype : numpy.dtype, default=float64
         float32 or float64.
+    shift : ndarray of shape (1, n_in), optional
+        What is missing in each row of sparse inputs, see `Dense`; nothing by default.
+    learned_scales : bool, default=False
+        Whether the first layer learns a scale for each feature, see `ScaledDense`.
+    layerwise_rates : bool, default=False
+        Whether weights of n inputs learn at ``sqrt(100 / n)`` times the learning rate.
 
     Attributes
     ----------
@@ -69,11 +77,16 @@ class Network:
         normalization: str | None = None,
         stack: tuple[int, ...] = (),
         dtype: Any = np.float64,
+        shift: np.ndarray | None = None,
+        learned_scales: bool = False,
+        layerwise_rates: bool = False,
     ):
         self.sizes = tuple(sizes)
         self.activations = list(activations)
         self.dropout = [0.0] * len(self.activations) if dropout is None else list(dropout)
         self.normalization = normalization
+        self.shift = None if shift is None else shift.astype(dtype)
+        self.learned_scales, self.layerwise_rates = learned_scales, layerwise_rates
         self.layers = self._make_layers()
         shapes = [shape for layer in self.layers for shape in layer.shapes()]
         statistic_shapes = [shape for layer in self.layers for shape in layer.statistic_shapes()]
@@ -86,15 +99,24 @@ class Network:
         layers: list[Layer] = []
         n_in, *hidden, n_out = self.sizes
         for n_units, activation, rate in zip(hidden, self.activations, self.dropout, strict=True):
-            layers += [Dense(n_in, n_units, input_gradient=bool(layers))]
+            layers += [self._make_dense(n_in, n_units, first=not layers)]
             if self.normalization is not None:
                 layers += [NORMALIZATIONS[self.normalization](n_units)]
             layers += [Activate(activation, n_units)]
             if rate > 0:
                 layers += [Dropout(rate, n_units)]
             n_in = n_units
-        layers += [Dense(n_in, n_out, input_gradient=bool(layers))]
+        layers += [self._make_dense(n_in, n_out, first=not layers)]
         return layers
+
+    def _make_dense(self, n_in: int, n_out: int, first: bool) -> Dense:
+        # A unit's input moves by the sum of what its weights move by, and these should not be the
+        # larger the more there are.
+        rate = math.sqrt(_REFERENCE_INPUTS / n_in) if self.layerwise_rates else 1.0
+        if not first:
+            return Dense(n_in, n_out, rate=rate)
+        make = ScaledDense if self.learned_scales else Dense
+        return make(n_in, n_out, input_gradient=False, shift=self.shift, rate=rate)
 
     def _bind(self) -> None:
         statistics = iter(self.statistics.views)
@@ -135,21 +157,30 @@ class Network:
         return self.parameters.vector.dtype
 
     def initialize(
-        self, initializers: Sequence[Initializer], streams: Sequence[np.random.Generator]
+        self,
+        initializers: Sequence[Initializer | None],
+        streams: Sequence[np.random.Generator],
+        bias_std: float = 0.0,
     ) -> None:
-        """Draw the weights, layer after layer; all else starts where it does.
+        """Draw the weights, and biases if wanted, layer after layer; all else starts where it does.
 
         Parameters
         ----------
-        initializers : sequence of Initializer
-            One for each affine map.
+        initializers : sequence of Initializer or None
+            One for each affine map; None lets its weights start at 0.
         streams : sequence of numpy.random.Generator
             One for each network of the stack.
+        bias_std : float, default=0.0
+            Standard deviation of the hidden layers' biases, normal with mean 0. Those of the last
+            layer start at 0.
         """
         self._reset()
         for index, stream in zip(np.ndindex(self.stack), streams, strict=True):
             for layer, initializer in zip(self.dense, initializers, strict=True):
-                layer.W[index] = initializer.sample(stream, layer.n_in, layer.n_out)
+                if initializer is not None:
+                    layer.W[index] = initializer.sample(stream, layer.n_in, layer.n_out)
+                if bias_std and layer is not self.dense[-1]:
+                    layer.b[index] = bias_std * stream.standard_normal((1, layer.n_out))
 
     def forward(self, X: np.ndarray, workspace: "Workspace") -> np.ndarray:
         """Return the logits, of shape (..., batch, n_out), for X of shape (batch, n_in)."""
@@ -167,6 +198,7 @@ class Network:
         X: Any,
         rows: np.ndarray | None = None,
         decode: Callable[[np.ndarray], np.ndarray] | None = None,
+        prepare: Callable[[Any], Any] | None = None,
     ) -> np.ndarray:
         """Return the logits for X, or what they stand for, computed block by block.
 
@@ -180,6 +212,9 @@ class Network:
             Turns logits of shape (..., batch, n_out), in float64, into predictions of shape
             (..., batch, n_predicted) and leaves the logits alone. It is called for each block, so
             that no more than the predictions exist for all rows.
+        prepare : callable, optional
+            Turns rows of X into the network's inputs, of its dtype, block by block; by default they
+            are its inputs already, up to the dtype.
 
         Returns
         -------
@@ -199,7 +234,8 @@ class Network:
         predictions: Any = None
         for start in range(0, max(1, n_samples), n_rows):
             part = slice(start, start + n_rows)
-            block = cast(X[part if rows is None else rows[part]], self.dtype)
+            block = X[part if rows is None else rows[part]]
+            block = cast(block, self.dtype) if prepare is None else prepare(block)
             Z = self.forward(block, workspace.for_rows(block.shape[0]))
             decoded = Z.astype(np.float64, copy=False)
             if decode is not None:
@@ -212,7 +248,17 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         # The layers hold views, which would come back as copies: they are made anew instead.
-        kept = ("sizes", "activations", "dropout", "normalization", "parameters", "statistics")
+        kept = (
+            "sizes",
+            "activations",
+            "dropout",
+            "normalization",
+            "shift",
+            "learned_scales",
+            "layerwise_rates",
+            "parameters",
+            "statistics",
+        )
         return {name: self.__dict__[name] for name in kept}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -76,7 +76,14 @@ class Optimizer(Options):
             scratch=tuple(np.empty_like(w[..., :BLOCK]) for _ in range(self.n_scratch)),
         )
 
-    def step(self, w: np.ndarray, g: np.ndarray, learning_rate: float, state: State) -> None:
+    def step(
+        self,
+        w: np.ndarray,
+        g: np.ndarray,
+        learning_rate: float,
+        state: State,
+        rates: np.ndarray | None = None,
+    ) -> None:
         """Move ``w``, in place.
 
         Parameters
@@ -89,17 +96,30 @@ class Optimizer(Options):
             The rate of this step.
         state : State
             The run's state, made by `init`.
+        rates : ndarray of shape (P,), optional
+            Each parameter's factor of the learning rate, 1 by default.
         """
         self._count(state)
-        for w_block, g_block, *arrays in blocks((w, g, *state.moments), state.scratch):
-            self._move(w_block, g_block, learning_rate, state, *arrays)
+        if rates is None:
+            for w_block, g_block, *arrays in blocks((w, g, *state.moments), state.scratch):
+                self._move(w_block, g_block, learning_rate, None, state, *arrays)
+        else:
+            vectors = (w, g, rates, *state.moments)
+            for w_block, g_block, factors, *arrays in blocks(vectors, state.scratch):
+                self._move(w_block, g_block, learning_rate, factors, state, *arrays)
 
     def _count(self, state: State) -> None:
         """Do what a step does once, whatever the number of blocks."""
         state.t += 1
 
     def _move(
-        self, w: np.ndarray, g: np.ndarray, lr: float, state: Any, *arrays: np.ndarray
+        self,
+        w: np.ndarray,
+        g: np.ndarray,
+        lr: float,
+        factors: np.ndarray | None,
+        state: Any,
+        *arrays: np.ndarray,
     ) -> None:
         """Move a block of parameters; ``arrays`` are its moments and scratch."""
         raise NotImplementedError
@@ -131,9 +151,11 @@ class SGD(Optimizer):
     def init(self, w):
         return self._make_state(w, n_moments=1 if self.momentum else 0)
 
-    def _move(self, w, g, lr, state, *arrays):
+    def _move(self, w, g, lr, factors, state, *arrays):
         *moments, scratch = arrays
         scaled = np.multiply(g, lr, out=scratch)
+        if factors is not None:
+            scaled *= factors
         if not moments:
             w -= scaled
             return
@@ -166,12 +188,14 @@ class AdaGrad(Optimizer):
 
     n_moments: ClassVar[int] = 1
 
-    def _move(self, w, g, lr, state, G, scratch):
+    def _move(self, w, g, lr, factors, state, G, scratch):
         G += np.square(g, out=scratch)
         update = np.sqrt(G, out=scratch)
         update += self.epsilon
         np.divide(g, update, out=update)
         update *= lr
+        if factors is not None:
+            update *= factors
         w -= update
 
 
@@ -197,12 +221,14 @@ class RMSprop(Optimizer):
 
     n_moments: ClassVar[int] = 1
 
-    def _move(self, w, g, lr, state, v, scratch):
+    def _move(self, w, g, lr, factors, state, v, scratch):
         _average_of_squares(v, g, self.rho, scratch)
         update = np.sqrt(v, out=scratch)
         update += self.epsilon
         np.divide(g, update, out=update)
         update *= lr
+        if factors is not None:
+            update *= factors
         w -= update
 
 
@@ -246,7 +272,7 @@ class Adam(Optimizer):
 
     n_moments: ClassVar[int] = 2
 
-    def _move(self, w, g, lr, state, M, V, scratch):
+    def _move(self, w, g, lr, factors, state, M, V, scratch):
         M *= self.beta1
         M += g
         V *= self.beta2
@@ -259,6 +285,8 @@ class Adam(Optimizer):
         update += self.epsilon * (c if self.correct_epsilon else 1 / math.sqrt(1 - self.beta2))
         np.divide(M, update, out=update)
         update *= rate
+        if factors is not None:
+            update *= factors
         w -= update
 
 
@@ -324,7 +352,7 @@ class Nadam(Optimizer):
         super()._count(state)
         state.mu_product *= self._momentum(state.t)
 
-    def _move(self, w, g, lr, state, m, v, scratch, more_scratch):
+    def _move(self, w, g, lr, factors, state, m, v, scratch, more_scratch):
         mu, mu_next = self._momentum(state.t), self._momentum(state.t + 1)
         _average(m, g, mu, scratch)
         _average_of_squares(v, g, self.beta2, scratch)
@@ -334,6 +362,8 @@ class Nadam(Optimizer):
         root *= 1 / math.sqrt(1 - self.beta2**state.t)
         root += self.epsilon
         update /= root
+        if factors is not None:
+            update *= factors
         w -= update
 
     def _momentum(self, t: int) -> float:

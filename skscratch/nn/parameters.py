@@ -27,11 +27,14 @@ class Shape(NamedTuple):
         The array's last two axes.
     penalized : bool
         Whether the L2 penalty applies.
+    rate : float
+        Factor of the learning rate.
     """
 
     rows: int
     columns: int
     penalized: bool
+    rate: float = 1.0
 
 
 class Parameters:
@@ -70,13 +73,22 @@ class Parameters:
         self.views: list[np.ndarray] = [self.vector] * len(self.shapes)
         start = n_penalized = 0
         for i in penalized_first:
-            rows, columns, penalized = self.shapes[i]
+            rows, columns, penalized, _ = self.shapes[i]
             stop = start + rows * columns
             self.views[i] = self.vector[..., start:stop].reshape(*stack, rows, columns)
             start = stop
             if penalized:
                 n_penalized = stop
         self.penalized = self.vector[..., :n_penalized]
+
+    def rates(self) -> np.ndarray | None:
+        """Return each parameter's factor of the learning rate, of shape (P,); None if all are 1."""
+        if all(shape.rate == 1 for shape in self.shapes):
+            return None
+        factors = Parameters(self.shapes, (), self.vector.dtype)
+        for shape, view in zip(self.shapes, factors.views, strict=True):
+            view[...] = shape.rate
+        return factors.vector
 
     def like(self) -> "Parameters":
         """Make another of the same shapes, zero: the gradient mirrors the parameters."""

@@ -16,6 +16,8 @@ class Patience:
         What counts as an improvement, >= 0, in the quantity's own unit.
     n_iter_no_change : int or inf
         Number of stalled epochs that are tolerated.
+    last_of_equals : bool, default=False
+        Whether the last of several epochs with the best value is the best, and not the first.
 
     Attributes
     ----------
@@ -33,9 +35,10 @@ class Patience:
     True
     """
 
-    def __init__(self, tol: float, n_iter_no_change: float):
+    def __init__(self, tol: float, n_iter_no_change: float, last_of_equals: bool = False):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
+        self.last_of_equals = last_of_equals
         self.best = -math.inf
         self.stalled = 0
 
@@ -43,7 +46,7 @@ class Patience:
         """Take an epoch's value and return whether it is the best so far. NaN never is."""
         improved = value >= self.best + self.tol
         self.stalled = 0 if improved else self.stalled + 1
-        is_best = value > self.best
+        is_best = value > self.best or (self.last_of_equals and value == self.best)
         if is_best:
             self.best = value
         return is_best

@@ -110,6 +110,8 @@ class Training:
     ----------
     rate : float
         The learning rate of the current epoch.
+    rates : ndarray of shape (P,) or None
+        Each parameter's factor of the learning rate; None if all are 1.
     optimizer_state : State
         The optimizer's moments.
     clock : Clock
@@ -142,6 +144,7 @@ class Training:
     mean_weight: float = 1.0
     dropout_streams: tuple[np.random.Generator, ...] = ()
     rate: float = field(init=False)
+    rates: np.ndarray | None = field(init=False)
     optimizer_state: State = field(init=False)
     clock: Clock = field(default_factory=Clock)
     history: dict[str, list] = field(default_factory=lambda: {name: [] for name in HISTORY})
@@ -154,7 +157,7 @@ class Training:
     best: tuple[np.ndarray, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
-        self.rate = self.learning_rate
+        self.rate, self.rates = self.learning_rate, self.network.parameters.rates()
         self.optimizer_state = self.optimizer.init(self.network.parameters.vector)
 
     def penalize(self, gradient: Parameters, n_rows: int, scratch: np.ndarray) -> Any:
@@ -181,8 +184,15 @@ class Training:
         """Let the optimizer make a step, after decoupled weight decay if that is its way."""
         parameters = self.network.parameters
         if self.optimizer.decoupled_decay:
-            parameters.penalized *= 1 - self.rate * self.l2
-        self.optimizer.step(parameters.vector, gradient.vector, self.rate, self.optimizer_state)
+            decay = self.rate * self.l2
+            if self.rates is None:
+                parameters.penalized *= 1 - decay
+            else:
+                n_penalized = parameters.penalized.shape[-1]
+                parameters.penalized *= 1 - decay * self.rates[:n_penalized]
+        self.optimizer.step(
+            parameters.vector, gradient.vector, self.rate, self.optimizer_state, self.rates
+        )
 
     def run(
         self,

@@ -252,6 +252,27 @@ def test_sparse_rows(kind, batch_size, shuffle, subset):
     assert sorted(order_of(batches)) == list(range(3, 20) if subset else range(N))
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("batch_size", [None, 5])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("subset", [False, True])
+def test_rows_are_prepared_as_they_are_gathered(dtype, batch_size, shuffle, subset):
+    X, Y, weights = numbered()
+    batches = Batches(
+        X / 2,
+        Y.astype(dtype),
+        weights.astype(dtype),
+        batch_size=batch_size,
+        rng=np.random.default_rng(12) if shuffle else None,
+        rows=np.arange(3, 20) if subset else None,
+        prepare=lambda rows, out: np.multiply(rows, 2, out=out),
+    )
+    for _ in range(2):
+        assert_rows_belong_together(batches)
+        assert {X.dtype for X, _, _ in epoch(batches)} == {np.dtype(dtype)}
+        assert sorted(order_of(batches)) == list(range(3, 20) if subset else range(N))
+
+
 def peak_of_an_epoch(batches):
     """Peak allocation of an epoch after the first."""
     for _ in batches:

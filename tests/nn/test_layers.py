@@ -42,8 +42,8 @@ def test_dense_of_the_textbook():
 
 def test_dense_asks_for_penalized_weights_and_free_biases():
     weights, biases = Dense(N_IN, N_OUT).shapes()
-    assert weights == (N_IN, N_OUT, True)
-    assert biases == (1, N_OUT, False)
+    assert weights == (N_IN, N_OUT, True, 1.0)
+    assert biases == (1, N_OUT, False, 1.0)
 
 
 def test_dense_matches_the_loops():
@@ -116,6 +116,23 @@ def test_dense_takes_sparse_input(kind):
     for dense, sparse in zip(*results, strict=True):
         assert type(sparse) is np.ndarray
         np.testing.assert_allclose(sparse, dense, rtol=1e-13)
+
+
+@pytest.mark.parametrize("kind", ["csr_array", "csr_matrix", "csc_array"])
+def test_dense_adds_the_shift_to_sparse_input(kind):
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((N_ROWS, N_IN)) * (rng.random((N_ROWS, N_IN)) < 0.5)
+    shift = rng.standard_normal((1, N_IN))
+    results = []
+    for inputs in (X + shift, getattr(scipy.sparse, kind)(X)):
+        layer, gradients = a_dense(np.random.default_rng(4), input_gradient=False)
+        layer.shift = shift
+        cache = layer.prepare(room_for(), gradients, context_of())
+        Z = layer.forward(inputs, cache).copy()
+        layer.backward(Z.copy(), cache)
+        results.append([Z, *gradients])
+    for dense, sparse in zip(*results, strict=True):
+        np.testing.assert_allclose(sparse, dense, rtol=1e-12)
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
@@ -262,7 +279,7 @@ weightings = pytest.mark.parametrize("weighting", WEIGHTS)
 @normalizations
 def test_a_normalization_asks_for_free_scale_and_shift_and_resets_to_1_and_0(name):
     layer, (gamma, beta), statistics = a_normalization(name, np.random.default_rng(20))
-    assert layer.shapes() == [(1, N_UNITS, False)] * 2
+    assert layer.shapes() == [(1, N_UNITS, False, 1.0)] * 2
     layer.reset()
     layer.beta[...] = 0  # the network zeroes its whole vector before
     np.testing.assert_array_equal(gamma, np.ones((1, N_UNITS)))

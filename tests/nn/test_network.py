@@ -397,6 +397,39 @@ def test_prediction_of_some_rows(sparse):
     assert network.predict(X, rows=rows[:0]).shape == (0, 2)
 
 
+def test_prediction_prepares_its_inputs_block_by_block():
+    network = randomized(Network([3, 1024, 2], [ReLU()]))
+    X = np.random.default_rng(24).standard_normal((400, 3))
+    rows = np.random.default_rng(25).permutation(400)[:270]
+    sizes = []
+
+    def prepare(block):
+        sizes.append(len(block))
+        return 2 * block
+
+    expected = one_big_forward(network, 2 * X)
+    np.testing.assert_allclose(network.predict(X, prepare=prepare), expected, rtol=1e-11)
+    assert sum(sizes) == 400
+    assert len(sizes) > 1
+    Z = network.predict(X, rows=rows, prepare=prepare)
+    np.testing.assert_allclose(Z, expected[rows], rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("sizes", [[3, 4, 2], [3, 2]])
+@pytest.mark.parametrize("duplicate", [lambda network: network, copy.deepcopy])
+def test_only_sparse_inputs_are_shifted_and_only_in_the_first_layer(sizes, duplicate):
+    activations = [ReLU()] * (len(sizes) - 2)
+    shift = np.array([[1.0, 0.0, -2.0]])
+    network = duplicate(randomized(Network(sizes, activations, shift=shift)))
+    X = np.random.default_rng(27).standard_normal((5, 3))
+    Z = network.predict(scipy.sparse.csr_array(X))
+    np.testing.assert_allclose(Z, network.predict(X + shift), rtol=1e-12)
+    assert [layer.shift is None for layer in network.dense] == [False, *[True] * len(activations)]
+    single = Network(sizes, activations, shift=shift, dtype=np.float32)
+    assert single.predict(scipy.sparse.csr_array(X)).dtype == np.float64
+    assert single.dense[0].shift.dtype == np.float32
+
+
 def test_prediction_does_without_dropout():
     rates = Network([3, 8, 2], [ReLU()], [0.5])
     none = randomized(Network([3, 8, 2], [ReLU()]))

@@ -21,7 +21,7 @@ dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def assert_views_alias(parameters):
     """Each number of the vector shows in exactly one view, and the other way round."""
     vector = parameters.vector
-    for view, (rows, columns, _) in zip(parameters.views, parameters.shapes, strict=True):
+    for view, (rows, columns, *_) in zip(parameters.views, parameters.shapes, strict=True):
         assert view.shape == (*vector.shape[:-1], rows, columns)
         assert view.dtype == vector.dtype
         assert np.shares_memory(view, vector)

@@ -36,6 +36,14 @@ def test_an_improvement_is_one_of_at_least_tol(gain, stalled):
     assert patience.stalled == stalled
 
 
+@pytest.mark.parametrize("last_of_equals", [False, True])
+def test_which_of_equals_is_the_best(last_of_equals):
+    patience = Patience(tol=0.0, n_iter_no_change=5, last_of_equals=last_of_equals)
+    values = [1.0, 2.0, 1.0, 2.0, math.nan, 2.0, 1.0]
+    best = [epoch for epoch, value in enumerate(values) if patience.update(value)]
+    assert best[-1] == (5 if last_of_equals else 1)
+
+
 def test_small_gains_count_for_the_best_but_not_for_patience():
     patience = Patience(tol=0.1, n_iter_no_change=100)
     assert [patience.update(value) for value in (0.0, 0.05, 0.04, 0.09)] == [

@@ -599,7 +599,7 @@ class NotesRates(SGD):
         super().__init__()
         self.rates = []
 
-    def step(self, w, g, learning_rate, state):
+    def step(self, w, g, learning_rate, state, rates=None):
         self.rates.append(learning_rate)
         super().step(w, g, learning_rate, state)
 

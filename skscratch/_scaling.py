@@ -1,0 +1,236 @@
+"""Feature scaling: what the estimators make of X before the network sees it."""
+
+import math
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+from scipy.sparse import issparse
+
+from ._precision import column_range
+
+MOST_ROWS = 10_000
+"""Quartiles of more rows are those of so many, drawn at random. Their ranks, 1/4, 1/2 and 3/4 of
+the rows, are then off by half a percent of the rows."""
+
+BOUND = 3.0
+
+# A block should stay in the processor's cache for all passes over it.
+_BLOCK_ELEMENTS = 2**15
+# Quartiles are taken of columns, of which a block should have several.
+_QUARTILE_ELEMENTS = 2**17
+# Farther out the clip rounds to its bound, and nearer in the square does not overflow in float32.
+_FAR = 1e9
+_LARGEST = np.finfo(np.float64).max
+# Sums of weights in another order may differ by so much.
+_ROUNDING = 1e-9
+
+
+class RobustSmoothClip:
+    r"""Robust scaling with a smooth clip, column by column.
+
+    A column is centered on its median, divided by the distance of its quartiles, and its tails are
+    squeezed into (-3, 3)::
+
+        x' = a (x - median)      a = 1 / (q75 - q25)      f(x) = x' / sqrt(1 + (x' / 3)^2)
+
+    Where the quartiles are equal, as those of a rare indicator are, ``a = 2 / (max - min)``, and
+    where the column is constant, ``a = 0``. Outliers hardly move median and quartiles, and the clip
+    bounds what they do to the network. Shifting and stretching a column does not change f, so that
+    it makes no difference whether X has been standardized before.
+
+    A quantile is the smallest value that has its share of the rows at or below it, the rows being
+    counted by their weights: an integer weight is as good as a repeated row. There is no
+    interpolation. All this is computed in float64, before the values are rounded to the network's
+    precision, so that neither a large offset nor a large scale costs digits.
+
+    Attributes
+    ----------
+    center_ : ndarray of shape (n_features,)
+        The medians.
+    scale_ : ndarray of shape (n_features,)
+        The factors a, >= 0.
+    shift_ : ndarray of shape (1, n_features)
+        f(0), what a row of zeros becomes.
+
+    References
+    ----------
+    Holzmueller, Grinsztajn and Steinwart (2024), "Better by default: strong pre-tuned MLPs and
+    boosted trees on tabular data", NeurIPS, arXiv:2407.04491, section 3.
+    """
+
+    center_: np.ndarray
+    scale_: np.ndarray
+    shift_: np.ndarray
+
+    def fit(self, X: Any, sample_weight: np.ndarray | None = None) -> Self:
+        """Learn the center and the scale of each column.
+
+        Of more than `MOST_ROWS` rows (of positive weight) the quartiles are those of so many, drawn
+        at random, the same in each fit; extremes are those of all rows. X is read in blocks.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+            Finite inputs of any real dtype.
+        sample_weight : ndarray of shape (n_samples,), optional
+            Weights of the rows, >= 0 and not all 0; 1 by default.
+
+        Returns
+        -------
+        self : RobustSmoothClip
+            The scaler.
+        """
+        X = _canonical(X) if issparse(X) else X
+        counted = None
+        if sample_weight is not None and not np.all(sample_weight):
+            counted = np.flatnonzero(sample_weight)
+        n_rows = X.shape[0] if counted is None else len(counted)
+        rows = counted
+        if n_rows > MOST_ROWS:
+            # Evenly spaced rows might all fall on the same hour of the day.
+            rows = np.random.default_rng(0).choice(n_rows, MOST_ROWS, replace=False, shuffle=False)
+            rows.sort()
+            rows = rows if counted is None else counted[rows]
+        weights = None
+        if sample_weight is not None:
+            weights = sample_weight if rows is None else sample_weight[rows]
+        quartiles = np.zeros((3, X.shape[1]))
+        for columns, values in _columns(X, rows, weights):
+            quartiles[:, columns] = _quartiles(values, weights)
+        lower, center, upper = quartiles
+        with np.errstate(over="ignore", under="ignore"):
+            spread = np.minimum(upper - lower, _LARGEST)
+            spread[_is_rounding(spread, lower, upper)] = 0
+            if not spread.all():
+                low, high = column_range(X, counted)
+                half = high / 2 - low / 2
+                half[_is_rounding(half, low, high)] = 0
+                spread = np.where(spread == 0, half, spread)
+            scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+        self.center_, self.scale_ = center.copy(), np.minimum(scale, _LARGEST)
+        self.shift_ = self.transform(np.zeros((1, X.shape[1])))
+        return self
+
+    def transform(self, X: Any, dtype: Any = np.float64, out: np.ndarray | None = None) -> Any:
+        """Return f(X), or for sparse X what is left of it without `shift_`.
+
+        Parameters
+        ----------
+        X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+            Finite inputs of any real dtype.
+        dtype : numpy.dtype, default=float64
+            The dtype to return.
+        out : ndarray of shape (n_samples, n_features), optional
+            Where to write f(X); new by default. Not for sparse X.
+
+        Returns
+        -------
+        scaled : {ndarray, sparse CSR matrix} of shape (n_samples, n_features)
+            f(X) for dense X. For sparse X ``f(X) - f(0)``, which is 0 where X is; ``shift_`` is to
+            be added to each row.
+        """
+        if issparse(X):
+            return self._transform_sparse(_canonical(X.tocsr()), dtype)
+        if out is None:
+            out = np.empty(X.shape, dtype)
+        n_rows = max(1, _BLOCK_ELEMENTS // X.shape[1])
+        for start in range(0, len(X), n_rows):
+            part = slice(start, start + n_rows)
+            _scale_and_clip(X[part], self.center_, self.scale_, out[part])
+        return out
+
+    def _transform_sparse(self, X: Any, dtype: Any) -> Any:
+        data, shift = np.empty(X.nnz, dtype), self.shift_[0]
+        for start in range(0, X.nnz, _BLOCK_ELEMENTS):
+            part = slice(start, start + _BLOCK_ELEMENTS)
+            columns = X.indices[part]
+            scaled = np.empty(len(columns))
+            _scale_and_clip(X.data[part], self.center_[columns], self.scale_[columns], scaled)
+            with np.errstate(under="ignore"):
+                data[part] = scaled - shift[columns]
+        return type(X)((data, X.indices, X.indptr), shape=X.shape)
+
+
+def _scale_and_clip(
+    X: np.ndarray, center: np.ndarray, scale: np.ndarray, out: np.ndarray
+) -> np.ndarray:
+    """Write f(X) to ``out``; values of any size overflow to the clip's bound."""
+    with np.errstate(over="ignore", under="ignore"):
+        centered = np.subtract(X, center, dtype=np.float64)
+        # An infinite distance times the scale 0 of a constant column would be NaN.
+        np.clip(centered, -_LARGEST, _LARGEST, out=centered)
+        centered *= scale
+        np.clip(centered, -_FAR, _FAR, out=out)
+        root = out * (1 / BOUND)
+        root *= root
+        root += 1
+        np.sqrt(root, out=root)
+        out /= root
+    return out
+
+
+def _is_rounding(spread: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    # Rounding may have made different numbers of what was meant to be one.
+    return spread <= 8 * np.finfo(np.float64).eps * np.maximum(np.abs(low), np.abs(high))
+
+
+def _canonical(X: Any) -> Any:
+    """Return sparse X with no element stored in parts; the caller's matrix stays as it is."""
+    if X.has_canonical_format:
+        return X
+    X = X.copy()
+    X.sum_duplicates()
+    return X
+
+
+def _columns(
+    X: Any, rows: np.ndarray | None, weights: np.ndarray | None
+) -> Iterator[tuple[Any, np.ndarray]]:
+    """Yield blocks of columns: which ones, and their values of shape (n_columns, n_rows)."""
+    if issparse(X):
+        yield from _filled_columns((X if rows is None else X.tocsr()[rows]).tocsc(), weights)
+        return
+    chosen = slice(None) if rows is None else rows
+    step = max(1, _QUARTILE_ELEMENTS // (len(X) if rows is None else len(rows)))
+    for start in range(0, X.shape[1], step):
+        columns = slice(start, start + step)
+        yield columns, np.array(X[chosen, columns].T, order="C")
+
+
+def _filled_columns(X: Any, weights: np.ndarray | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield a few columns of a CSC matrix at a time.
+
+    Those are left out where less than a quarter of the weight is on numbers other than 0, so that
+    all quartiles are 0.
+    """
+    of_column = np.repeat(np.arange(X.shape[1]), np.diff(X.indptr))
+    shares = np.bincount(
+        of_column, None if weights is None else weights[X.indices], minlength=X.shape[1]
+    )
+    total = X.shape[0] if weights is None else weights.sum()
+    filled = np.flatnonzero(shares >= (0.25 - _ROUNDING) * total)
+    step = max(1, _QUARTILE_ELEMENTS // X.shape[0])
+    for start in range(0, len(filled), step):
+        columns = filled[start : start + step]
+        block = X[:, columns]
+        row = np.repeat(np.arange(len(columns)), np.diff(block.indptr))
+        values = np.zeros((len(columns), X.shape[0]), X.dtype)
+        values[row, block.indices] = block.data
+        yield columns, values
+
+
+def _quartiles(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Return the quartiles of each row of ``values``, which come back in another order."""
+    shares = (0.25, 0.5, 0.75)
+    if weights is None:
+        ranks = [math.ceil(share * values.shape[1]) - 1 for share in shares]
+        values.partition(sorted(set(ranks)), axis=1)
+        return values[:, ranks].T
+    order = np.argsort(values, axis=1)
+    below = np.cumsum(weights[order], axis=1)
+    quartiles = []
+    for share in shares:
+        rank = np.sum(below < (share - _ROUNDING) * below[:, -1:], axis=1, keepdims=True)
+        quartiles.append(np.take_along_axis(values, np.take_along_axis(order, rank, 1), 1)[:, 0])
+    return np.array(quartiles)
