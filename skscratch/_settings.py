@@ -53,11 +53,10 @@ OPTION_TABLES: dict[str, tuple[dict, type]] = {
 
 OUTPUT_INIT = "glorot_uniform"
 BIAS_STD = {"zeros": 0.0, "normal": 1.0}
-AUTO_FLOAT32_FROM = 1_000
 AUTO_VALIDATION_FRACTION = 0.2
 AUTO_VALIDATION_ROWS = 10_000
-AUTO_SPLIT_FROM = 700
-"""From so many rows on, "auto" means mini-batches and held-out rows."""
+AUTO_FROM = 1_000
+"""From so many rows on, "auto" means mini-batches, held-out rows and float32."""
 AUTO_BATCH_SIZE = 256
 AUTO_EPOCHS = 64
 AUTO_STEPS = 1_000
@@ -104,7 +103,7 @@ class Settings:
         if isinstance(self.optimizer, LBFGS) or self.batch_size is None:
             return n_samples
         if self.batch_size == "auto":
-            return n_samples if n_samples < AUTO_SPLIT_FROM else AUTO_BATCH_SIZE
+            return n_samples if n_samples < AUTO_FROM else AUTO_BATCH_SIZE
         return int(self.batch_size)
 
     def n_epochs(self, n_samples: int, n_training: int, on_few_rows: int) -> int:
@@ -123,7 +122,7 @@ class Settings:
             return int(self.max_iter)
         if isinstance(self.optimizer, LBFGS) or not self.schedule.finite_horizon:
             return AUTO_EPOCHS_WITHOUT_HORIZON
-        if n_samples < AUTO_SPLIT_FROM:
+        if n_samples < AUTO_FROM:
             return on_few_rows
         n_steps = math.ceil(n_training / self.rows_per_batch(n_samples))
         return max(AUTO_EPOCHS, math.ceil(AUTO_STEPS / n_steps))
@@ -140,7 +139,7 @@ class Settings:
         if has_validation_data:
             return True
         if self.early_stopping == "auto":
-            return n_samples >= AUTO_SPLIT_FROM and not incremental
+            return n_samples >= AUTO_FROM and not incremental
         if incremental:
             warnings.warn(
                 "early_stopping=True has no effect in partial_fit without X_val and y_val: a call "
@@ -165,7 +164,7 @@ class Settings:
         """Return the dtype to train so many rows in, looking at the arrays only if it has to."""
         if self.dtype != "auto":
             return np.dtype(self.dtype)
-        pays = n_samples >= AUTO_FLOAT32_FROM and not isinstance(self.optimizer, LBFGS)
+        pays = n_samples >= AUTO_FROM and not isinstance(self.optimizer, LBFGS)
         return np.dtype("float32" if pays and all(map(fits_float32, arrays)) else "float64")
 
 

@@ -33,7 +33,7 @@ from skscratch import (
     ScratchMLPClassifier,
     StepDecay,
 )
-from skscratch._settings import AUTO_FLOAT32_FROM, AUTO_SPLIT_FROM
+from skscratch._settings import AUTO_FROM
 from skscratch.nn import SCHEDULES, Network, Tanh
 
 from .conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
@@ -842,11 +842,11 @@ def test_representations(make, data):
 @pytest.mark.parametrize(
     ("params", "n_samples", "expected"),
     [
-        ({"dtype": "auto"}, AUTO_FLOAT32_FROM - 1, "float64"),
-        ({"dtype": "auto"}, AUTO_FLOAT32_FROM, "float32"),
-        ({"dtype": "auto", "optimizer": "lbfgs"}, AUTO_FLOAT32_FROM, "float64"),
+        ({"dtype": "auto"}, AUTO_FROM - 1, "float64"),
+        ({"dtype": "auto"}, AUTO_FROM, "float32"),
+        ({"dtype": "auto", "optimizer": "lbfgs"}, AUTO_FROM, "float64"),
         ({"dtype": "float32"}, 10, "float32"),
-        ({"dtype": "float64"}, AUTO_FLOAT32_FROM, "float64"),
+        ({"dtype": "float64"}, AUTO_FROM, "float64"),
     ],
 )
 def test_dtype_rule(make, params, n_samples, expected):
@@ -864,8 +864,8 @@ def test_the_first_call_fixes_the_automatic_dtype(make, data):
     X, y = data()
     estimator = make(dtype="auto", warm_start=True, max_iter=1).fit(X, y)
     many = (
-        np.tile(X, (AUTO_FLOAT32_FROM // len(y) + 1, 1)),
-        np.resize(y, (AUTO_FLOAT32_FROM // len(y) + 1) * len(y)),
+        np.tile(X, (AUTO_FROM // len(y) + 1, 1)),
+        np.resize(y, (AUTO_FROM // len(y) + 1) * len(y)),
     )
     estimator.fit(*many).partial_fit(*many)
     assert estimator.coefs_[0].dtype == np.float64
@@ -986,8 +986,8 @@ def test_the_validation_part_is_stratified(splits):
 def test_automatic_early_stopping_goes_by_the_number_of_rows(make):
     rng = np.random.default_rng(0)
     for n_samples, holds_out in (
-        (AUTO_SPLIT_FROM - 1, False),
-        (AUTO_SPLIT_FROM, True),
+        (AUTO_FROM - 1, False),
+        (AUTO_FROM, True),
     ):
         X, y = rng.standard_normal((n_samples, 1)), np.arange(n_samples) % 2
         estimator = make(

@@ -636,6 +636,34 @@ def test_a_temperature_goes_into_the_last_layer(target, dtype):
     assert_same_predictions(back, estimator, X, atol=1e-6 if dtype == "float32" else 1e-12)
 
 
+@each_target
+@pytest.mark.parametrize("params", [{}, {"dtype": "float32"}, {"optimizer": "nadam"}], ids=repr)
+def test_learned_scales_go_into_the_first_layer(target, params):
+    X, y = DATA[target]()
+    given = {"learned_scales": True, "layerwise_rates": True, "learning_rate": 0.003, **params}
+    estimator = ours(target, hidden_layer_sizes=(7, 5), **given).fit(X, y)
+    first = estimator.network_.dense[0]
+    assert np.abs(first.s - 1).max() > 0.05
+    mlp = estimator.to_sklearn()
+    close = {"atol": 1e-5, "rtol": 1e-5} if "dtype" in params else {}
+    assert_array_equal(mlp.coefs_[0], first.W * first.s)
+    if "dtype" not in params or is_classifier(estimator):
+        assert_same_predictions(mlp, estimator, X, **close)
+    back = from_sklearn(mlp)
+    assert (back.learned_scales, back.layerwise_rates) == (False, False)
+    assert_array_equal(back.coefs_[0], mlp.coefs_[0])
+    assert b"skscratch" not in pickle.dumps(mlp)
+    mlp.partial_fit(X, y)  # and neither has moved the other's
+    assert_array_equal(estimator.coefs_[0], first.W * first.s)
+
+
+def test_moments_of_weights_with_learned_scales_are_left_behind():
+    # scikit-learn's are of the products, and where a scale is negative of the other sign.
+    X, y = iris()
+    estimator = classifier(learned_scales=True).fit(X, y)
+    assert not hasattr(estimator.to_sklearn(), "_optimizer")
+
+
 def test_moments_of_another_optimizer_are_left_behind():
     X, y = iris()
     estimator = classifier(optimizer="adam").fit(X, y).set_params(optimizer=SGD(momentum=0.5))
@@ -658,7 +686,7 @@ def test_conversion_is_silent(capsys):
 
 @pytest.mark.parametrize("early_stopping", [True, "auto"])
 def test_early_stopping_goes_on(early_stopping, monkeypatch):
-    monkeypatch.setattr("skscratch._settings.AUTO_SPLIT_FROM", 100)
+    monkeypatch.setattr("skscratch._settings.AUTO_FROM", 100)
     X, y = iris()
     estimator = classifier(early_stopping=early_stopping, max_iter=30).fit(X, y)
     mlp = estimator.to_sklearn()
@@ -726,6 +754,12 @@ TRAINING_ONLY = [
     ({"lr_schedule": "invscaling"}, "lr_schedule='invscaling'"),
     ({"optimizer": "sgd", "lr_schedule": Adaptive(factor=2.0)}, "lr_schedule=Adaptive(factor=2"),
     ({"batch_size": "full"}, "batch_size='full'"),
+    ({"batch_size": "auto"}, "batch_size='auto'"),
+    ({"max_iter": "auto"}, "max_iter='auto'"),
+    ({"lr_schedule": "auto"}, "lr_schedule='auto'"),
+    ({"learned_scales": True}, "learned_scales=True"),
+    ({"learned_scales": "auto"}, "learned_scales='auto'"),
+    ({"layerwise_rates": True}, "layerwise_rates=True"),
     ({"clip_norm": 1.0}, "clip_norm=1.0"),
     ({"early_stopping": "auto"}, "early_stopping='auto'"),
     ({"scoring": "loss"}, "scoring='loss'"),

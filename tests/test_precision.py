@@ -8,9 +8,9 @@ from scipy import sparse
 
 from skscratch import ScratchMLPClassifier, ScratchMLPRegressor
 from skscratch._precision import LARGEST, LARGEST_OFFSET, SMALLEST, fits_float32
-from skscratch._settings import AUTO_FLOAT32_FROM
+from skscratch._settings import AUTO_FROM
 
-N = AUTO_FLOAT32_FROM
+N = AUTO_FROM
 RAMP = np.linspace(0, 1, 50)
 
 

@@ -23,8 +23,7 @@ from skscratch._settings import (
     AUTO_BATCH_SIZE,
     AUTO_EPOCHS,
     AUTO_EPOCHS_WITHOUT_HORIZON,
-    AUTO_FLOAT32_FROM,
-    AUTO_SPLIT_FROM,
+    AUTO_FROM,
     AUTO_STEPS,
     AUTO_VALIDATION_FRACTION,
     AUTO_VALIDATION_ROWS,
@@ -209,9 +208,9 @@ def test_every_schedule_resolves(name):
 @pytest.mark.parametrize(
     ("params", "n_samples", "expected"),
     [
-        ({"dtype": "auto", "optimizer": "adam"}, AUTO_FLOAT32_FROM - 1, "float64"),
-        ({"dtype": "auto", "optimizer": "adam"}, AUTO_FLOAT32_FROM, "float32"),
-        ({"dtype": "auto", "optimizer": "lbfgs"}, 10 * AUTO_FLOAT32_FROM, "float64"),
+        ({"dtype": "auto", "optimizer": "adam"}, AUTO_FROM - 1, "float64"),
+        ({"dtype": "auto", "optimizer": "adam"}, AUTO_FROM, "float32"),
+        ({"dtype": "auto", "optimizer": "lbfgs"}, 10 * AUTO_FROM, "float64"),
         ({"dtype": "float32", "optimizer": "adam"}, 2, "float32"),
         ({"dtype": "float32", "optimizer": "lbfgs"}, 2, "float32"),
         ({"dtype": "float64", "optimizer": "adam"}, 10**9, "float64"),
@@ -229,9 +228,9 @@ def test_dtype_rule_looks_at_the_data_last():
         yield
 
     settings = resolved(dtype="auto", optimizer="adam")
-    assert settings.float_type(AUTO_FLOAT32_FROM, [good, good]) == "float32"
-    assert settings.float_type(AUTO_FLOAT32_FROM, [good, bad]) == "float64"
-    assert settings.float_type(AUTO_FLOAT32_FROM - 1, unseen()) == "float64"
+    assert settings.float_type(AUTO_FROM, [good, good]) == "float32"
+    assert settings.float_type(AUTO_FROM, [good, bad]) == "float64"
+    assert settings.float_type(AUTO_FROM - 1, unseen()) == "float64"
     assert resolved(dtype="auto", optimizer="lbfgs").float_type(10**9, unseen()) == "float64"
     assert resolved(dtype="float32").float_type(10**9, unseen()) == "float32"
 
@@ -242,8 +241,8 @@ def test_dtype_rule_looks_at_the_data_last():
         ({"early_stopping": False}, 10**9, False),
         ({"early_stopping": np.False_}, 10**9, False),
         ({"early_stopping": True}, 2, True),
-        ({"early_stopping": "auto"}, AUTO_SPLIT_FROM - 1, False),
-        ({"early_stopping": "auto"}, AUTO_SPLIT_FROM, True),
+        ({"early_stopping": "auto"}, AUTO_FROM - 1, False),
+        ({"early_stopping": "auto"}, AUTO_FROM, True),
         ({"early_stopping": "auto", "optimizer": "lbfgs"}, 10**9, False),
     ],
 )
@@ -262,8 +261,8 @@ def test_validation_data_switch_automatic_early_stopping_on():
 @pytest.mark.parametrize(
     ("params", "n_samples", "expected"),
     [
-        ({"batch_size": "auto"}, AUTO_SPLIT_FROM - 1, AUTO_SPLIT_FROM - 1),
-        ({"batch_size": "auto"}, AUTO_SPLIT_FROM, AUTO_BATCH_SIZE),
+        ({"batch_size": "auto"}, AUTO_FROM - 1, AUTO_FROM - 1),
+        ({"batch_size": "auto"}, AUTO_FROM, AUTO_BATCH_SIZE),
         ({"batch_size": "full"}, 10**6, 10**6),
         ({"batch_size": None}, 10**6, 10**6),
         ({"batch_size": np.int64(3)}, 10**6, 3),

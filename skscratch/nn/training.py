@@ -184,15 +184,21 @@ class Training:
         """Let the optimizer make a step, after decoupled weight decay if that is its way."""
         parameters = self.network.parameters
         if self.optimizer.decoupled_decay:
-            decay = self.rate * self.l2
-            if self.rates is None:
-                parameters.penalized *= 1 - decay
-            else:
-                n_penalized = parameters.penalized.shape[-1]
-                parameters.penalized *= 1 - decay * self.rates[:n_penalized]
+            self._decay(parameters.penalized, self.rate * self.l2)
         self.optimizer.step(
             parameters.vector, gradient.vector, self.rate, self.optimizer_state, self.rates
         )
+
+    def _decay(self, W: np.ndarray, share: float) -> None:
+        """Take a share of the weights away, more of it where they learn faster."""
+        if self.rates is None:
+            W *= 1 - share
+            return
+        scratch = self.optimizer_state.scratch[:1]
+        for weights, rates, room in blocks((W, self.rates[: W.shape[-1]]), scratch):
+            kept = np.multiply(rates, -share, out=room[..., : rates.shape[-1]])
+            kept += 1
+            weights *= kept
 
     def run(
         self,

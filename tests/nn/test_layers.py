@@ -5,6 +5,7 @@ import pytest
 import scipy.sparse
 
 from skscratch.nn import ACTIVATIONS, NORMALIZATIONS, Activate, BatchNorm, Dense, Dropout, LayerNorm
+from skscratch.nn.layers import ScaledDense
 
 from . import reference
 from .checks import Float32Only, directional_error, mean_one_weights
@@ -133,6 +134,136 @@ def test_dense_adds_the_shift_to_sparse_input(kind):
         results.append([Z, *gradients])
     for dense, sparse in zip(*results, strict=True):
         np.testing.assert_allclose(sparse, dense, rtol=1e-12)
+
+
+# --- Learned scales -------------------------------------------------------------------------
+
+
+def a_scaled_dense(rng, stack=(), dtype=np.float64, **settings):
+    """Make a ScaledDense with random parameters, and the arrays for its gradients."""
+    layer = ScaledDense(N_IN, N_OUT, input_gradient=False, **settings)
+    views = [rng.standard_normal((*stack, *shape[:2])).astype(dtype) for shape in layer.shapes()]
+    layer.bind(views, [])
+    return layer, [np.full_like(view, np.nan) for view in views]
+
+
+def half_sparse(rng):
+    return rng.standard_normal((N_ROWS, N_IN)) * (rng.random((N_ROWS, N_IN)) < 0.5)
+
+
+def test_scaled_dense_of_the_textbook():
+    layer = ScaledDense(3, 2)
+    W, s = np.array([[1.0, 2, 3], [2, 3, 4]]).T, np.array([[1.0], [2], [-3]])
+    layer.bind([W, np.full((1, 2), 5.0), s], [])
+    X = np.array([[1.0, 1, 1], [2, 2, 2]])
+    Z = layer.forward(X, layer.prepare(room_for(n_rows=2), None, context_of()))
+    np.testing.assert_array_equal(Z, [[1, 1], [-3, -3]])
+    np.testing.assert_array_equal(layer.coefficients, [[1, 2], [4, 6], [-9, -12]])
+
+
+def test_scaled_dense_asks_for_scales_that_are_free_fast_and_1_at_first():
+    layer = ScaledDense(N_IN, N_OUT, rate=0.5)
+    weights, biases, scales = layer.shapes()
+    assert weights == (N_IN, N_OUT, True, 0.5)
+    assert biases == (1, N_OUT, False, 1.0)
+    assert scales == (N_IN, 1, False, 60.0)
+    views = [np.zeros(shape[:2]) for shape in (weights, biases, scales)]
+    layer.bind(views, [])
+    layer.reset()
+    for view, start in zip(views, (0, 0, 1), strict=True):
+        np.testing.assert_array_equal(view, start)
+    assert layer.s is views[2]
+
+
+@pytest.mark.parametrize("kind", ["dense", "csr_array", "csr_matrix", "csc_array"])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_scaled_dense_matches_the_loops(kind, shifted):
+    rng = np.random.default_rng(40)
+    layer, gradients = a_scaled_dense(
+        rng, shift=rng.standard_normal((1, N_IN)) if shifted else None
+    )
+    X, dZ = half_sparse(rng), rng.standard_normal((N_ROWS, N_OUT))
+    inputs = X if kind == "dense" else getattr(scipy.sparse, kind)(X)
+    if shifted and kind != "dense":  # dense inputs are complete
+        X = X + layer.shift
+    cache = layer.prepare(room_for(), gradients, context_of())
+    Z = layer.forward(inputs, cache)
+    scaled = [[x * s for x, s in zip(row, layer.s[:, 0], strict=True)] for row in X]
+    np.testing.assert_allclose(Z, reference.dense(scaled, layer.W, layer.b[0]), rtol=1e-12)
+    layer.backward(dZ.copy(), cache)
+    dW, db, d_scaled = reference.dense_backward(scaled, layer.W, dZ)
+    ds = [[sum(d_scaled[i][j] * X[i][j] for i in range(N_ROWS))] for j in range(N_IN)]
+    for gradient, expected in zip(gradients, (dW, [db], ds), strict=True):
+        np.testing.assert_allclose(gradient, expected, rtol=1e-11, atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("stack", "form"),
+    [((), "dense"), ((2,), "dense"), ((2,), "own"), ((), "sparse"), ((), "shifted")],
+)
+def test_scaled_dense_gradients_are_directional_derivatives(stack, form):
+    rng = np.random.default_rng(41)
+    shift = rng.standard_normal((1, N_IN)) if form == "shifted" else None
+    layer, gradients = a_scaled_dense(rng, stack, shift=shift)
+    X = rng.standard_normal((*stack, N_ROWS, N_IN)) if form == "own" else half_sparse(rng)
+    X = scipy.sparse.csr_array(X) if form in ("sparse", "shifted") else X
+    dZ = rng.standard_normal((*stack, N_ROWS, N_OUT))
+    cache = layer.prepare(room_for(stack), gradients, context_of())
+    layer.forward(X, cache)
+    assert layer.backward(dZ.copy(), cache) is None
+    views = [layer.W.copy(), layer.b.copy(), layer.s.copy()]
+
+    def output(i, at):
+        layer.bind([*views[:i], at, *views[i + 1 :]], [])
+        cache = layer.prepare(room_for(stack), None, context_of())
+        return float(np.sum(dZ * layer.forward(X, cache)))
+
+    for i, gradient in enumerate(gradients):
+        for _ in range(3):
+            error = directional_error(lambda at, i=i: output(i, at), gradient, views[i], rng)
+            assert error < 1e-6
+
+
+def test_scaled_dense_has_an_input_gradient_for_whoever_needs_it():
+    rng = np.random.default_rng(44)
+    layer, gradients = a_scaled_dense(rng)
+    layer.input_gradient = True
+    X, dZ = half_sparse(rng), rng.standard_normal((N_ROWS, N_OUT))
+    cache = layer.prepare(room_for(), gradients, context_of())
+    layer.forward(X, cache)
+    dX = layer.backward(dZ.copy(), cache)
+    np.testing.assert_allclose(dX, dZ @ layer.coefficients.T, rtol=1e-12)
+
+
+def test_a_prediction_cache_of_scaled_dense_has_no_gradients():
+    layer, gradients = a_scaled_dense(np.random.default_rng(42))
+    cache = vars(layer.prepare(room_for(), None, context_of()))
+    assert not {"dW", "db", "ds", "dX"} & set(cache)
+    cache = vars(layer.prepare(room_for(), gradients, context_of()))
+    assert all(
+        cache[name] is array for name, array in zip(("dW", "db", "ds"), gradients, strict=True)
+    )
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_scaled_dense_in_float32_never_computes_in_double(sparse):
+    rng = np.random.default_rng(43)
+    layer, gradients = a_scaled_dense(rng, dtype=np.float32)
+    layer.shift = rng.standard_normal((1, N_IN)).astype(np.float32)
+    layer.bind([view.view(Float32Only) for view in (layer.W, layer.b, layer.s)], [])
+    gradients = [array.view(Float32Only) for array in gradients]
+    X = half_sparse(rng).astype(np.float32)
+    X = scipy.sparse.csr_array(X) if sparse else X.view(Float32Only)
+
+    def room(width):
+        return np.empty((N_ROWS, width), np.float32).view(Float32Only)
+
+    for arrays in (gradients, None):
+        cache = layer.prepare(room, arrays, context_of())
+        results = [layer.forward(X, cache), layer.coefficients, cache.Ws, *gradients]
+        if arrays:
+            layer.backward(np.ones((N_ROWS, N_OUT), np.float32).view(Float32Only), cache)
+        assert {array.dtype for array in results} == {np.dtype(np.float32)}
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)

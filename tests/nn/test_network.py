@@ -1,4 +1,5 @@
 import copy
+import math
 import pickle
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,7 @@ from skscratch.nn import (
     Workspace,
     loss_and_gradient,
 )
+from skscratch.nn.layers import ScaledDense
 
 from . import reference
 from .checks import directional_error, mean_one_weights, randomized, targets, training_of
@@ -500,6 +502,49 @@ def test_initialize_needs_a_stream_for_each_member():
         network.initialize([HeNormal()], [np.random.default_rng(0)])
 
 
+@pytest.mark.parametrize("stack", [(), (2,)])
+def test_weights_without_an_initializer_start_at_0(stack):
+    network = randomized(Network([3, 4, 2], [Tanh()], stack=stack, learned_scales=True))
+    streams = [np.random.default_rng(seed) for seed in range(math.prod(stack))]
+    network.initialize([HeNormal(), None], streams)
+    first, last = network.dense
+    for seed, index in enumerate(np.ndindex(stack)):
+        expected = HeNormal().sample(np.random.default_rng(seed), 3, 4)
+        np.testing.assert_array_equal(first.W[index], expected)
+    for zeros in (last.W, first.b, last.b):
+        np.testing.assert_array_equal(zeros, 0)
+    np.testing.assert_array_equal(first.s, 1)
+    network.initialize([None, None], streams)
+    np.testing.assert_array_equal(network.parameters.vector.sum(axis=-1), 3)  # the scales
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_hidden_biases_are_drawn_with_the_standard_deviation_asked_for(dtype):
+    network = randomized(Network([3, 4000, 4000, 50], [Tanh(), Tanh()], dtype=dtype))
+    network.initialize([None] * 3, [np.random.default_rng(5)], bias_std=0.7)
+    for layer in network.dense[:-1]:
+        # Five standard errors of 4000 draws.
+        assert abs(layer.b.mean()) < 5 * 0.7 / np.sqrt(4000)
+        assert layer.b.std() == pytest.approx(0.7, rel=5 / np.sqrt(2 * 4000))
+    assert not np.array_equal(network.dense[0].b, network.dense[1].b)
+    np.testing.assert_array_equal(network.dense[-1].b, 0)
+
+
+def test_biases_are_drawn_after_the_weights_of_their_layer_and_alike_from_the_same_stream():
+    initializers = [HeNormal(), GlorotUniform(), HeNormal()]
+    stack = Network([3, 4, 5, 2], [Tanh(), Tanh()], stack=(3,))
+    stack.initialize(initializers, [np.random.default_rng(seed) for seed in (7, 8, 7)], 0.3)
+    np.testing.assert_array_equal(stack.parameters.vector[0], stack.parameters.vector[2])
+    for member, seed in enumerate((7, 8)):
+        rng = np.random.default_rng(seed)
+        for layer, initializer in zip(stack.dense, initializers, strict=True):
+            W = initializer.sample(rng, layer.n_in, layer.n_out)
+            np.testing.assert_array_equal(layer.W[member], W)
+            if layer is not stack.dense[-1]:
+                b = 0.3 * rng.standard_normal((1, layer.n_out))
+                np.testing.assert_array_equal(layer.b[member], b)
+
+
 @duplicates
 @normalizations
 @pytest.mark.parametrize("stack", [(), (3,)])
@@ -679,3 +724,126 @@ def test_a_snapshot_of_another_network_is_refused(normalization):
     other = Network([3, 4, 2], [Tanh()], normalization=normalization)
     with pytest.raises(ValueError, match="broadcast"):
         Network([3, 5, 2], [Tanh()], normalization=normalization).restore(other.snapshot())
+
+
+# --- Learned scales and layer-wise rates ----------------------------------------------------
+
+FLAGS = {"learned_scales": True, "layerwise_rates": True}
+
+
+@pytest.mark.parametrize("sizes", [[7, 2], [7, 4, 2], [7, 4, 5, 2]])
+def test_only_the_first_layer_learns_scales_and_rates_go_by_the_inputs(sizes):
+    activations = [Tanh()] * (len(sizes) - 2)
+    for scales in (False, True):
+        for layerwise in (False, True):
+            network = Network(sizes, activations, learned_scales=scales, layerwise_rates=layerwise)
+            is_scaled = [isinstance(layer, ScaledDense) for layer in network.dense]
+            assert is_scaled == [scales] + [False] * len(activations)
+            assert not network.dense[0].input_gradient
+            rates = network.parameters.rates()
+            if not (scales or layerwise):
+                assert rates is None
+                continue
+            laid_out = network.parameters.like()
+            laid_out.vector[...] = rates
+            for layer, views in zip(network.layers, network.per_layer(laid_out), strict=True):
+                if views:
+                    factor = math.sqrt(100 / layer.n_in) if layerwise else 1
+                    np.testing.assert_allclose(views[0], factor, rtol=1e-15)
+                    np.testing.assert_array_equal(views[1], 1)
+                if len(views) == 3:
+                    np.testing.assert_array_equal(views[2], 60)
+            # Scales are no weights: the penalty spares them.
+            n_weights = sum(layer.W.size for layer in network.dense)
+            assert network.parameters.penalized.size == n_weights
+
+
+@normalizations
+def test_rates_with_normalization_are_1_but_for_weights_and_scales(normalization):
+    network = Network([25, 4, 2], [Tanh()], normalization=normalization, **FLAGS)
+    rates, counts = np.unique(network.parameters.rates(), return_counts=True)
+    np.testing.assert_allclose(rates, [1, 2, 5, 60])
+    assert counts.tolist() == [6 + (0 if normalization is None else 8), 100, 8, 25]
+
+
+@pytest.mark.parametrize(
+    ("stack", "form"), [((), np.asarray), ((2,), np.asarray), ((), scipy.sparse.csr_array)]
+)
+def test_scaling_the_features_is_scaling_the_rows_of_the_first_weights(stack, form):
+    shift = np.array([[1.0, 0.0, -2.0]])
+    settings = {"normalization": "layer", "stack": stack, "shift": shift}
+    scaled = randomized(Network([3, 5, 2], [GELU()], learned_scales=True, **settings))
+    plain = Network([3, 5, 2], [GELU()], **settings)
+    first, *rest = scaled.per_layer(scaled.parameters)
+    views = [[first[0] * first[2], first[1]], *rest]
+    for own, other in zip(plain.per_layer(plain.parameters), views, strict=True):
+        for view, values in zip(own, other, strict=True):
+            view[...] = values
+    np.testing.assert_array_equal(plain.dense[0].coefficients, scaled.dense[0].coefficients)
+    X = form(np.random.default_rng(50).standard_normal((6, 3)))
+    np.testing.assert_allclose(scaled.predict(X), plain.predict(X), rtol=1e-12)
+
+
+@normalizations
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("sizes", [[3, 2], [3, 5, 4, 2]])
+def test_gradient_of_a_network_with_learned_scales(sizes, loss, normalization):
+    activations = [Tanh(), GELU()][: len(sizes) - 2]
+    network = randomized(Network(sizes, activations, normalization=normalization, **FLAGS))
+    assert max(gradient_errors(network, LOSSES[loss]())) < 1e-6
+
+
+def test_the_rates_do_not_change_the_gradient():
+    X, Y = np.random.default_rng(51).standard_normal((2, 6, 3))
+    gradients = [
+        value_and_gradient(
+            randomized(Network([3, 5, 3], [Tanh()], learned_scales=True, layerwise_rates=on)),
+            SquaredError(), X, Y, l2=0.3,
+        )[1].vector
+        for on in (False, True)
+    ]  # fmt: skip
+    np.testing.assert_array_equal(*gradients)
+
+
+def test_workspace_for_fewer_rows_of_a_network_with_learned_scales():
+    rng = np.random.default_rng(52)
+    network = randomized(Network([3, 5, 2], [Tanh()], **FLAGS))
+    X, Y = rng.standard_normal((7, 3)), rng.standard_normal((7, 2))
+    training = training_of(network)
+    full = Workspace(network, 7, training=True)
+    loss_and_gradient(training, X, Y, None, full)  # leaves other numbers behind
+    loss_and_gradient(training, X[:3], Y[:3], None, full.for_rows(3))
+    fresh = Workspace(network, 3, training=True)
+    loss_and_gradient(training, X[:3], Y[:3], None, fresh)
+    np.testing.assert_allclose(full.gradient.vector, fresh.gradient.vector, rtol=1e-12)
+
+
+@duplicates
+@pytest.mark.parametrize("stack", [(), (3,)])
+@pytest.mark.parametrize("flags", [FLAGS, {"learned_scales": True}, {"layerwise_rates": True}])
+def test_a_duplicate_keeps_scales_and_rates(duplicate, stack, flags):
+    network = randomized(Network([3, 5, 2], [Tanh()], stack=stack, **flags))
+    X = np.random.default_rng(53).standard_normal((6, 3))
+    before = network.predict(X)
+    other = duplicate(network)
+    for name in FLAGS:
+        assert getattr(other, name) is getattr(network, name) is flags.get(name, False)
+    assert [type(layer) for layer in other.layers] == [type(layer) for layer in network.layers]
+    np.testing.assert_array_equal(other.parameters.rates(), network.parameters.rates())
+    np.testing.assert_array_equal(other.predict(X), before)
+    if "learned_scales" in flags:
+        assert np.shares_memory(other.dense[0].s, other.parameters.vector)
+        other.dense[0].s[...] = 0  # the features no longer count
+        np.testing.assert_array_equal(np.ptp(other.predict(X), axis=-2), 0)
+    other.parameters.vector[...] = 0
+    np.testing.assert_array_equal(other.predict(X), 0)
+    np.testing.assert_array_equal(network.predict(X), before)
+
+
+def test_concurrent_predictions_with_learned_scales_do_not_disturb_each_other():
+    network = randomized(Network([20, 64, 3], [ReLU()], **FLAGS))
+    inputs = [np.random.default_rng(seed).standard_normal((3000, 20)) for seed in range(8)]
+    expected = [network.predict(X) for X in inputs]
+    with ThreadPoolExecutor(8) as pool:
+        for Z, right in zip(pool.map(network.predict, inputs), expected, strict=True):
+            np.testing.assert_array_equal(Z, right)

@@ -112,3 +112,19 @@ def test_a_member_of_a_stack_is_a_contiguous_run():
     for stacked, alone in zip(parameters.views, single.views, strict=True):
         np.testing.assert_array_equal(stacked[1], alone)
         np.testing.assert_array_equal(stacked[[0, 2]], 0)
+
+
+@stacks
+@dtypes
+def test_rates_are_none_if_all_are_1_and_otherwise_laid_out_like_the_vector(stack, dtype):
+    assert Parameters(SHAPES, stack, np.dtype(dtype)).rates() is None
+    assert Parameters([], stack, np.dtype(dtype)).rates() is None
+    factors = [0.5, 1.0, 3.0, 60.0]
+    shapes = [shape._replace(rate=rate) for shape, rate in zip(SHAPES, factors, strict=True)]
+    parameters = Parameters(shapes, stack, np.dtype(dtype))
+    rates = parameters.rates()
+    assert rates.shape == (26,)
+    assert rates.dtype == dtype
+    parameters.vector[...] = rates
+    for view, rate in zip(parameters.views, factors, strict=True):
+        np.testing.assert_array_equal(view, rate)

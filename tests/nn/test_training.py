@@ -164,6 +164,51 @@ def test_decoupled_decay_shrinks_weights_only_and_stays_out_of_the_loss():
 
 
 @optimizers
+@pytest.mark.parametrize("block", [BLOCK, 8])
+@pytest.mark.parametrize("stack", [(), (2,)])
+def test_training_with_rates_matches_the_loops(optimizer, block, stack, monkeypatch):
+    """Each parameter moves, and with decoupled decay shrinks, by its own rate."""
+    for module in ("blocks", "optimizers", "network"):
+        monkeypatch.setattr(f"skscratch.nn.{module}.BLOCK", block)
+    optimizer, lr, l2 = OPTIMIZERS[optimizer](), 0.003, 0.4
+    X, Y, weights = problem()
+    network = small_network(stack=stack, learned_scales=True, layerwise_rates=True)
+    training = training_of(network, optimizer=optimizer, learning_rate=lr, l2=l2)
+    workspace = Workspace(network, len(X), training=True)
+    n_parameters = network.parameters.vector.shape[-1]
+    # Weights of 3 and of 4 inputs; biases; scales; as they lie in the vector.
+    factors = [math.sqrt(100 / 3)] * 12 + [5.0] * 8 + [1.0] * 4 + [60.0] * 3 + [1.0] * 2
+    assert len(factors) == n_parameters
+    expected = network.parameters.vector.reshape(-1, n_parameters).tolist()
+    changes = [[reference.optimizer(optimizer) for _ in factors] for _ in expected]
+    for _ in range(5):
+        # The gradient is checked by itself; here is what is made of it.
+        train_step(training, X, Y, weights, workspace)
+        gradient = workspace.gradient.vector.reshape(-1, n_parameters)
+        for member, w in enumerate(expected):
+            for i, factor in enumerate(factors):
+                if optimizer.decoupled_decay and i < 20:
+                    w[i] -= lr * factor * l2 * w[i]
+                w[i] += changes[member][i](float(gradient[member, i]), lr * factor)
+        np.testing.assert_allclose(
+            network.parameters.vector.reshape(-1, n_parameters), expected, rtol=1e-9, atol=1e-13
+        )
+
+
+@optimizers
+def test_float32_with_rates_stays_float32(optimizer):
+    X, Y, weights = (array.astype(np.float32) for array in problem())
+    network = small_network(dtype=np.float32, learned_scales=True, layerwise_rates=True)
+    training = training_of(network, optimizer=OPTIMIZERS[optimizer](), l2=0.1, learning_rate=1e-3)
+    workspace = Workspace(network, len(X), training=True)
+    value, norm = train_step(training, X, Y, weights, workspace)
+    state = training.optimizer_state
+    arrays = [network.parameters.vector, training.rates, *state.scratch, *state.moments]
+    arrays += [value, norm, workspace.gradient.vector, network.dense[0].coefficients]
+    assert {array.dtype for array in arrays} == {np.dtype(np.float32)}
+
+
+@optimizers
 def test_without_l2_adamw_is_adam_and_with_it_no_optimizer_ignores_it(optimizer):
     X, Y, weights = problem()
     ends = []
@@ -339,6 +384,35 @@ def test_a_stack_trains_like_separate_networks(optimizer, stack, normalization):
     assert not np.allclose(vectors[0], vectors[1])
 
 
+@optimizers
+def test_a_stack_with_learned_scales_trains_like_separate_networks(optimizer):
+    X, Y, weights = problem(SoftmaxLogLoss(), n_rows=23)
+
+    def trained(stack, seeds):
+        network = Network(
+            [3, 6, 5, 2], [ReLU(), Tanh()], stack=stack, learned_scales=True, layerwise_rates=True
+        )
+        streams = [np.random.default_rng(seed) for seed in seeds]
+        network.initialize([HeNormal(), GlorotUniform(), None], streams, bias_std=1.0)
+        training = training_of(
+            network, loss=SoftmaxLogLoss(), optimizer=OPTIMIZERS[optimizer](), learning_rate=0.002,
+            l2=0.3, clip_norm=0.4,
+        )  # fmt: skip
+        training.run(Batches(X, Y, weights, batch_size=5, rng=np.random.default_rng(42)), 6)
+        return network
+
+    together = trained((3,), range(3))
+    for seed in range(3):
+        alone = trained((), [seed])
+        np.testing.assert_allclose(
+            together.parameters.vector[seed], alone.parameters.vector, rtol=1e-8, atol=1e-12
+        )
+        np.testing.assert_allclose(
+            together.dense[0].coefficients[seed], alone.dense[0].coefficients, rtol=1e-8, atol=1e-12
+        )
+        assert np.abs(alone.dense[0].s - 1).max() > 1e-5
+
+
 def test_a_diverging_member_of_a_stack_is_noticed():
     X, Y, _ = problem()
     network = small_network(stack=(3,))
@@ -362,7 +436,16 @@ def assert_flat(peaks):
     assert peaks["large"] < peaks["small"] + 50_000, peaks
 
 
-def peak_of_a_step(hidden, activation="relu", optimizer="adam", *, rate=0.0, stack=(), **settings):
+def peak_of_a_step(
+    hidden,
+    activation="relu",
+    optimizer="adam",
+    *,
+    rate=0.0,
+    stack=(),
+    with_rates=False,
+    **settings,
+):
     """Peak allocation of a training step after two others, in bytes."""
     network = Network(
         [20, *hidden, 3],
@@ -370,6 +453,8 @@ def peak_of_a_step(hidden, activation="relu", optimizer="adam", *, rate=0.0, sta
         [rate] * len(hidden),
         normalization=settings.pop("normalization", None),
         stack=stack,
+        learned_scales=with_rates,
+        layerwise_rates=with_rates,
     )
     randomized(network, scale=0.05)
     n_members = math.prod(stack)
@@ -404,6 +489,15 @@ def test_allocation_of_a_step_does_not_grow_with_the_network(activation, rate):
 @optimizers
 def test_allocation_of_a_step_does_not_grow_for_any_optimizer(optimizer):
     peaks = {name: peak_of_a_step(hidden, optimizer=optimizer) for name, hidden in SIZES.items()}
+    assert_flat(peaks)
+
+
+@optimizers
+def test_allocation_of_a_step_does_not_grow_with_rates(optimizer):
+    peaks = {
+        name: peak_of_a_step(hidden, optimizer=optimizer, with_rates=True)
+        for name, hidden in SIZES.items()
+    }
     assert_flat(peaks)
 
 
