@@ -60,7 +60,6 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
     random_state: Any
     warm_start: Any
 
-    _epochs_on_few_rows: int
     _streams: dict[str, np.random.Generator]
     _training: Training
 
@@ -344,7 +343,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         n_training = n_samples - settings.n_validation(n_samples) if splits else n_samples
         n_epochs = 1
         if not incremental:
-            n_epochs = settings.n_epochs(n_samples, n_training, self._epochs_on_few_rows)
+            n_epochs = settings.n_epochs(n_samples, n_training)
         in_series = continuing and incremental and self._training.series
         if in_series and stops_early and self._training.stalled:
             warnings.warn(

@@ -122,7 +122,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         stays sparse.
     max_iter : int or "auto", default="auto"
         Most epochs, that is passes over the data, >= 1; with ``"lbfgs"`` most iterations.
-        ``"auto"`` is 64, but as many as make 1,000 steps, which small data need; 100 below
+        ``"auto"`` is 64, but as many as make 1,000 steps, which small data need; 50 below
         1,000 rows; and 200 where the schedule has no end of its own. More epochs cost time and gain
         some accuracy, see ``docs/benchmarks/quality.md``.
     shuffle : bool, default=True
@@ -258,9 +258,6 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     >>> bool(model.score(X_test, y_test) > 0.95)
     True
     """
-
-    # What max_iter="auto" is where no rows are held out to choose among more.
-    _epochs_on_few_rows = 100
 
     def __init__(
         self,

@@ -466,7 +466,7 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     mlp.n_iter_, mlp.t_ = estimator.n_iter_, estimator.t_
 
     names = MOMENTS.get(type(settings.optimizer), ())
-    rescaled = scaler is not None or temperature != 1
+    rescaled = scaler is not None or temperature != 1 or network.learned_scales
     if not names or training.optimizer != settings.optimizer or rescaled:
         del mlp._optimizer  # partial_fit makes a new one
         return

@@ -73,7 +73,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         unit over the rows of a batch (in prediction by running averages), ``"layer"`` each row
         over the layer's units. Both have a learned scale and shift, which ``l2`` spares.
     batch_size : int, "auto", "full" or None, default="auto"
-        Rows of a mini-batch, >= 1. ``"auto"`` is 256 from 1,000 rows on, and below all rows;
+        Rows of a mini-batch, >= 1. ``"auto"`` is 256 from 300 rows on, and below all rows;
         ``"full"`` and None take all rows. A batch never has more rows than there are.
     learning_rate : float, default=7e-3
         Step size, > 0; the schedule's base rate.
@@ -120,8 +120,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         stays sparse.
     max_iter : int or "auto", default="auto"
         Most epochs, that is passes over the data, >= 1; with ``"lbfgs"`` most iterations.
-        ``"auto"`` is 64, but as many as make 1,000 steps, which small data need; 300 below
-        1,000 rows; and 200 where the schedule has no end of its own. More epochs cost time and gain
+        ``"auto"`` is 64, but as many as make 1,000 steps, which small data need; 50 below
+        300 rows; and 200 where the schedule has no end of its own. More epochs cost time and gain
         some accuracy, see ``docs/benchmarks/quality.md``.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order.
@@ -138,7 +138,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     early_stopping : bool or "auto", default="auto"
         Whether to hold a part of the rows out and to return, in the end, to the weights with the
         best score on it (R2; the first of equals). True also ends training when the score
-        does not improve any more. ``"auto"`` holds rows out from 1,000 on, where that was measured
+        does not improve any more. ``"auto"`` holds rows out from 300 on, where that was measured
         to be worth the loss of them; it lets a schedule that has an end come to it, and takes the
         last of equal scores.
     validation_fraction : float or "auto", default="auto"
@@ -229,9 +229,6 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     >>> bool(model.score(X_test, y_test) > 0.3)
     True
     """
-
-    # What max_iter="auto" is where no rows are held out to choose among more.
-    _epochs_on_few_rows = 300
 
     def __init__(
         self,

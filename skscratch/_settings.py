@@ -57,6 +57,9 @@ AUTO_VALIDATION_FRACTION = 0.2
 AUTO_VALIDATION_ROWS = 10_000
 AUTO_FROM = 1_000
 """From so many rows on, "auto" means mini-batches, held-out rows and float32."""
+AUTO_FROM_IN_REGRESSION = 300
+"""Where mini-batches and held-out rows begin in regression: there each row tells more."""
+AUTO_EPOCHS_ON_FEW_ROWS = 50
 AUTO_BATCH_SIZE = 256
 AUTO_EPOCHS = 64
 AUTO_STEPS = 1_000
@@ -97,34 +100,28 @@ class Settings:
     verbose: bool
     warm_start: bool
     dtype: str
+    split_from: int
 
     def rows_per_batch(self, n_samples: int) -> int:
         """Return the rows of a batch, given the number of rows before any are held out."""
         if isinstance(self.optimizer, LBFGS) or self.batch_size is None:
             return n_samples
         if self.batch_size == "auto":
-            return n_samples if n_samples < AUTO_FROM else AUTO_BATCH_SIZE
+            return n_samples if n_samples < self.split_from else AUTO_BATCH_SIZE
         return int(self.batch_size)
 
-    def n_epochs(self, n_samples: int, n_training: int, on_few_rows: int) -> int:
-        """Return the most epochs to make.
-
-        Parameters
-        ----------
-        n_samples : int
-            Number of rows.
-        n_training : int
-            Number of those to train on.
-        on_few_rows : int
-            What ``"auto"`` is where the batch is everything.
-        """
+    def n_epochs(self, n_samples: int, n_training: int) -> int:
+        """Return the most epochs to make, given the rows in all and those to train on."""
         if self.max_iter != "auto":
             return int(self.max_iter)
         if isinstance(self.optimizer, LBFGS) or not self.schedule.finite_horizon:
             return AUTO_EPOCHS_WITHOUT_HORIZON
-        if n_samples < AUTO_FROM:
-            return on_few_rows
-        n_steps = math.ceil(n_training / self.rows_per_batch(n_samples))
+        if n_samples < self.split_from:
+            return AUTO_EPOCHS_ON_FEW_ROWS
+        batch_size = self.rows_per_batch(n_samples)
+        n_steps = math.ceil(n_training / batch_size)
+        if self.normalization == "batch" and n_training % batch_size == 1 and n_steps > 1:
+            n_steps -= 1  # a single row joins the batch before it
         return max(AUTO_EPOCHS, math.ceil(AUTO_STEPS / n_steps))
 
     @property
@@ -139,7 +136,7 @@ class Settings:
         if has_validation_data:
             return True
         if self.early_stopping == "auto":
-            return n_samples >= AUTO_FROM and not incremental
+            return n_samples >= self.split_from and not incremental
         if incremental:
             warnings.warn(
                 "early_stopping=True has no effect in partial_fit without X_val and y_val: a call "
@@ -231,6 +228,8 @@ def resolve(params: dict[str, Any]) -> Settings:
         validation_fraction=_validation_fraction(params["validation_fraction"]),
         verbose=_verbose(params["verbose"]),
         warm_start=_choice("warm_start", params["warm_start"], (True, False)),
+        # Only the regressor has this parameter.
+        split_from=AUTO_FROM_IN_REGRESSION if "standardize_target" in params else AUTO_FROM,
         dtype=_choice("dtype", params["dtype"], ("auto", "float32", "float64")),
     )
     if isinstance(settings.optimizer, LBFGS):

@@ -33,7 +33,7 @@ from skscratch import (
     ScratchMLPClassifier,
     StepDecay,
 )
-from skscratch._settings import AUTO_FROM
+from skscratch._settings import AUTO_FROM, AUTO_FROM_IN_REGRESSION
 from skscratch.nn import SCHEDULES, Network, Tanh
 
 from .conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
@@ -982,13 +982,12 @@ def test_the_validation_part_is_stratified(splits):
     np.testing.assert_allclose(np.bincount(y[held_out]), np.bincount(y) / 4, atol=1)
 
 
-@pytest.mark.parametrize("make", [classifier, regressor])
-def test_automatic_early_stopping_goes_by_the_number_of_rows(make):
+@pytest.mark.parametrize(
+    ("make", "limit"), [(classifier, AUTO_FROM), (regressor, AUTO_FROM_IN_REGRESSION)]
+)
+def test_automatic_early_stopping_goes_by_the_number_of_rows(make, limit):
     rng = np.random.default_rng(0)
-    for n_samples, holds_out in (
-        (AUTO_FROM - 1, False),
-        (AUTO_FROM, True),
-    ):
+    for n_samples, holds_out in ((limit - 1, False), (limit, True)):
         X, y = rng.standard_normal((n_samples, 1)), np.arange(n_samples) % 2
         estimator = make(
             early_stopping="auto", hidden_layer_sizes=(), max_iter=1, batch_size=2000

@@ -22,6 +22,7 @@ from skscratch import (
 from skscratch._settings import (
     AUTO_BATCH_SIZE,
     AUTO_EPOCHS,
+    AUTO_EPOCHS_ON_FEW_ROWS,
     AUTO_EPOCHS_WITHOUT_HORIZON,
     AUTO_FROM,
     AUTO_STEPS,
@@ -278,8 +279,8 @@ def test_rows_of_a_batch(params, n_samples, expected):
     ("params", "n_samples", "expected"),
     [
         ({"max_iter": 7}, 10**6, 7),
-        ({}, 100, 77),
-        ({"batch_size": 10}, 100, 77),
+        ({}, 100, AUTO_EPOCHS_ON_FEW_ROWS),
+        ({"batch_size": 10}, 100, AUTO_EPOCHS_ON_FEW_ROWS),
         ({}, 10**5, AUTO_EPOCHS),
         ({"batch_size": 512}, 1024, AUTO_STEPS // 2),
         ({"batch_size": 512}, 1025, AUTO_STEPS // 3 + 1),
@@ -293,13 +294,13 @@ def test_number_of_epochs(params, n_samples, expected):
     settings = resolved(
         **{"max_iter": "auto", "batch_size": "auto", "lr_schedule": "auto", **params}
     )
-    assert settings.n_epochs(n_samples, n_samples, on_few_rows=77) == expected
+    assert settings.n_epochs(n_samples, n_samples) == expected
 
 
 def test_the_number_of_epochs_counts_the_rows_that_are_left_to_train_on():
     settings = resolved(max_iter="auto", batch_size=500, lr_schedule="auto")
-    assert settings.n_epochs(2000, 2000, 77) == AUTO_STEPS / 4
-    assert settings.n_epochs(2000, 1500, 77) == math.ceil(AUTO_STEPS / 3)
+    assert settings.n_epochs(2000, 2000) == AUTO_STEPS / 4
+    assert settings.n_epochs(2000, 1500) == math.ceil(AUTO_STEPS / 3)
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,8 @@ def measure(folder: Path, name: str, seed: int, quick: bool) -> dict[str, Any]:
         "normalization": None,
         "batch_size": 200,
         "bias_init": "zeros",
+        "learned_scales": False,
+        "layerwise_rates": False,
         "feature_scaling": None,
         "learning_rate": 1e-3,
         "lr_schedule": "constant",

@@ -116,6 +116,8 @@ def prepare_ours(
         shape.hidden,
         activation="relu",
         bias_init="zeros",
+        learned_scales=False,
+        layerwise_rates=False,
         optimizer="adam",
         l2=shape.l2,
         dropout=0.0,

@@ -68,6 +68,8 @@ def make_estimator(name: str, hidden: tuple[int, ...], batch_size: int, epochs: 
         lr_schedule="constant",
         label_smoothing=0.0,
         bias_init="zeros",
+        learned_scales=False,
+        layerwise_rates=False,
         feature_scaling=None,
         calibrate=False,
     )

@@ -51,6 +51,8 @@ def make_search(name: str, quick: bool) -> GridSearchCV:
             activation="relu",
             init="glorot_uniform",  # scikit-learn's
             bias_init="zeros",
+            learned_scales=False,
+            layerwise_rates=False,
             optimizer="adam",
             dropout=0.0,
             normalization=None,

@@ -188,6 +188,9 @@ class ScaledDense(Dense):
 
     scale_rate = 60.0
 
+    def __init__(self, n_in: int, n_out: int, shift: np.ndarray | None = None, rate: float = 1.0):
+        super().__init__(n_in, n_out, input_gradient=False, shift=shift, rate=rate)
+
     @property
     def coefficients(self):
         return self.W * self.s

@@ -115,8 +115,9 @@ class Network:
         rate = math.sqrt(_REFERENCE_INPUTS / n_in) if self.layerwise_rates else 1.0
         if not first:
             return Dense(n_in, n_out, rate=rate)
-        make = ScaledDense if self.learned_scales else Dense
-        return make(n_in, n_out, input_gradient=False, shift=self.shift, rate=rate)
+        if self.learned_scales:
+            return ScaledDense(n_in, n_out, shift=self.shift, rate=rate)
+        return Dense(n_in, n_out, input_gradient=False, shift=self.shift, rate=rate)
 
     def _bind(self) -> None:
         statistics = iter(self.statistics.views)

@@ -141,7 +141,7 @@ def test_dense_adds_the_shift_to_sparse_input(kind):
 
 def a_scaled_dense(rng, stack=(), dtype=np.float64, **settings):
     """Make a ScaledDense with random parameters, and the arrays for its gradients."""
-    layer = ScaledDense(N_IN, N_OUT, input_gradient=False, **settings)
+    layer = ScaledDense(N_IN, N_OUT, **settings)
     views = [rng.standard_normal((*stack, *shape[:2])).astype(dtype) for shape in layer.shapes()]
     layer.bind(views, [])
     return layer, [np.full_like(view, np.nan) for view in views]
@@ -222,17 +222,6 @@ def test_scaled_dense_gradients_are_directional_derivatives(stack, form):
         for _ in range(3):
             error = directional_error(lambda at, i=i: output(i, at), gradient, views[i], rng)
             assert error < 1e-6
-
-
-def test_scaled_dense_has_an_input_gradient_for_whoever_needs_it():
-    rng = np.random.default_rng(44)
-    layer, gradients = a_scaled_dense(rng)
-    layer.input_gradient = True
-    X, dZ = half_sparse(rng), rng.standard_normal((N_ROWS, N_OUT))
-    cache = layer.prepare(room_for(), gradients, context_of())
-    layer.forward(X, cache)
-    dX = layer.backward(dZ.copy(), cache)
-    np.testing.assert_allclose(dX, dZ @ layer.coefficients.T, rtol=1e-12)
 
 
 def test_a_prediction_cache_of_scaled_dense_has_no_gradients():
