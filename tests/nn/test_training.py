@@ -427,13 +427,16 @@ def test_a_diverging_member_of_a_stack_is_noticed():
 # hidden layers' arrays have more, 256 KiB in the small network and 1 MiB in the large one.
 ROWS = 256
 SIZES = {"small": (128,), "large": (512, 512)}
-BUFFERS = 150_000
+BUFFERS = 250_000
 
 
 def assert_flat(peaks):
-    """Neither network's peak has room for an array of its size, nor do the two differ by one."""
+    """Neither network's peak has room for an array of its size, nor do the two differ by one.
+
+    What NumPy buffers where it broadcasts, 64 KiB for each operand at most, does not grow further.
+    """
     assert peaks["large"] < BUFFERS, peaks
-    assert peaks["large"] < peaks["small"] + 50_000, peaks
+    assert peaks["large"] < peaks["small"] + 150_000, peaks
 
 
 def peak_of_a_step(
