@@ -5,8 +5,8 @@ Reading order, from the outside of a training step to its details:
 1. `training`: ``train_step`` and ``loss_and_gradient`` are the whole idea in five lines: forward,
    loss, backward, penalty, optimizer. ``Training`` repeats it over batches and epochs.
 2. `network`: ``Network`` chains layers; ``Workspace`` is the memory they compute in.
-3. `layers`: ``Dense``, ``BatchNorm``, ``LayerNorm``, ``Activate``, ``Dropout``, forward and
-   backward side by side.
+3. `layers`: ``Dense``, ``ScaledDense``, ``BatchNorm``, ``LayerNorm``, ``Activate``, ``Dropout``,
+   forward and backward side by side.
 4. `activations`: each function beside its derivative.
 5. `losses`: link, loss and gradient in one object; why the gradient is p - y.
 6. `optimizers` and `schedules`: what is done with the gradient, and how fast.
