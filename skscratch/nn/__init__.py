@@ -48,7 +48,16 @@ from .initializers import (
     Normal,
     Orthogonal,
 )
-from .layers import NORMALIZATIONS, Activate, BatchNorm, Dense, Dropout, Layer, LayerNorm
+from .layers import (
+    NORMALIZATIONS,
+    Activate,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Layer,
+    LayerNorm,
+    ScaledDense,
+)
 from .losses import (
     LOSSES,
     AbsoluteError,
@@ -151,6 +160,7 @@ __all__ = [
     "Poisson",
     "RMSprop",
     "ReLU",
+    "ScaledDense",
     "Schedule",
     "SiLU",
     "SoftmaxLogLoss",
