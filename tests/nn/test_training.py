@@ -433,7 +433,8 @@ BUFFERS = 250_000
 def assert_flat(peaks):
     """Neither network's peak has room for an array of its size, nor do the two differ by one.
 
-    What NumPy buffers where it broadcasts, 64 KiB for each operand at most, does not grow further.
+    NumPy 2.0 buffers blocks of a stack, whose rows are apart in memory: 64 KiB for each of up to
+    three operands, however large the network is.
     """
     assert peaks["large"] < BUFFERS, peaks
     assert peaks["large"] < peaks["small"] + 150_000, peaks
