@@ -104,13 +104,13 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         return None
 
     def _calibrates(
-        self, settings: Settings, validate: Validator | None, incremental: bool
+        self, settings: Settings, n_samples: int, n_held_out: int, incremental: bool
     ) -> bool:
         """Say whether a first call ends with `_calibrate`."""
         return False
 
-    def _calibrate(self, network: Network, validate: Validator) -> None:
-        """Learn from validation rows how sure to be, once the network is trained."""
+    def _calibrate(self, judged: list[tuple[Validator, Network]]) -> None:
+        """Learn how sure to be from networks and rows that they were not trained on."""
 
     # Public methods ---------------------------------------------------------------------------
 
@@ -411,11 +411,20 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
                 self, training, X, Y, y, sample_weight, rows, settings.scoring, raw, prepare
             )
         del raw  # where validation made a copy of the caller's X, training needs it no more
-        calibrates = not continuing and self._calibrates(settings, validate, incremental)
+        n_held_out = 0 if validate is None else validate.n_rows
+        calibrates = not continuing and self._calibrates(
+            settings, n_samples, n_held_out, incremental
+        )
         with watcher.showing(), few_threads(network, batches.largest):
             self._run(training, batches, settings, incremental, validate, stops_early, watcher)
             if calibrates and validate is not None:
-                self._calibrate(network, validate)
+                self._calibrate([(validate, network)])
+            elif calibrates and training.outcome not in ("stopped", "interrupted"):
+                stream = streams["calibrate"]
+                data = (X, Y, y, sample_weight, prepare)
+                self._calibrate(self._cross_fit(network, settings, stream, *data))
+        if training.outcome == "exhausted" and not incremental:
+            self._warn_unless_planned(settings, n_epochs)
         for name, value in watcher.fitted().items():
             setattr(self, name, value)
         watcher.end_fit()
@@ -576,14 +585,12 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             inf if to_the_end else settings.n_iter_no_change,
             last_of_equals=to_the_end,
         )
-        # Such a run ends when the user said, and not before.
-        as_planned = settings.schedule.finite_horizon or settings.n_iter_no_change == inf
         # In a series of partial_fit calls the caller decides when to stop, and patience with the
         # training loss only lowers the rate of a schedule that waits for plateaus.
         watches_loss = not stops_early and (
             isinstance(settings.schedule, Adaptive) and not settings.early_stopping
             if incremental
-            else not as_planned
+            else not settings.ends_as_planned
         )
         outcome = training.run(
             batches,
@@ -603,13 +610,68 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
                 f"scoring={settings.scoring!r} gave NaN on the validation rows in every epoch, so "
                 "that early stopping had nothing to go by. Give more rows, or another scoring."
             )
-        if outcome == "exhausted" and decided and not as_planned:
-            warnings.warn(
-                f"Training reached max_iter={watcher.n_epochs} before it converged. Raise "
-                "max_iter or the learning rate, or scale the features.",
-                ConvergenceWarning,
-                stacklevel=5,
+
+    def _warn_unless_planned(self, settings: Settings, n_epochs: int) -> None:
+        if isinstance(settings.optimizer, LBFGS) or settings.ends_as_planned:
+            return
+        warnings.warn(
+            f"Training reached max_iter={n_epochs} before it converged. Raise max_iter or the "
+            "learning rate, or scale the features.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
+
+    def _cross_fit(
+        self,
+        network: Network,
+        settings: Settings,
+        stream: np.random.Generator,
+        X: Any,
+        Y: np.ndarray,
+        y: np.ndarray,
+        sample_weight: np.ndarray | None,
+        prepare: Callable[..., Any] | None,
+    ) -> list[tuple[Validator, Network]]:
+        """Train a network on each half of the rows, and pair it with what judges the other half.
+
+        Rows of weight 0 are in neither half, and where a class is in one half alone, its rows judge
+        nothing. An interrupted training leaves no pairs.
+        """
+        counted = np.arange(len(Y))
+        if sample_weight is not None:
+            counted = np.flatnonzero(sample_weight.reshape(len(Y), -1).any(axis=1))
+        classes = self._strata(Y)
+        labels = None if classes is None else np.unique(classes[counted], return_inverse=True)[1]
+        halves = [
+            counted[part] for part in split_rows(len(counted), len(counted) // 2, stream, labels)
+        ]
+        judged = []
+        for rows, others in (halves, halves[::-1]):
+            fold = copy.deepcopy(network)
+            fold.initialize(settings.initializers, [stream], settings.bias_std)
+            training = self._make_training(fold, settings, incremental=False)
+            training.mean_weight, weights = _normalize(sample_weight, rows, None, fold.dtype)
+            training.dropout_streams = (stream,)
+            batches = Batches(
+                X,
+                self._soften(Y),
+                weights,
+                batch_size=settings.rows_per_batch(len(Y)),
+                rng=stream if settings.shuffle else None,
+                rows=rows,
+                join_single=settings.normalization == "batch",
+                prepare=prepare,
             )
+            watcher = Watcher(self, None, None, None, verbose=False)
+            watcher.n_epochs = settings.n_epochs(len(Y), len(rows))
+            self._run(training, batches, settings, False, None, False, watcher)
+            if training.outcome == "interrupted":
+                return []
+            if classes is not None:
+                others = others[np.isin(classes[others], classes[rows])]
+            judge = Validator(self, training, X, Y, y, sample_weight, others, None, None, prepare)
+            judged.append((judge, fold))
+        return judged
 
     def _split(
         self, Y: np.ndarray, settings: Settings, stream: np.random.Generator
@@ -682,7 +744,7 @@ def _example(name: str, value: Any, parameter: str) -> str:
 def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:
     """Make independent random streams, one for each purpose."""
     seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    names = ("init", "shuffle", "dropout", "split")
+    names = ("init", "shuffle", "dropout", "split", "calibrate")
     children = np.random.SeedSequence(seed).spawn(len(names))
     return {name: np.random.default_rng(child) for name, child in zip(names, children, strict=True)}
 

@@ -12,8 +12,9 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from ._base import BaseScratchMLP, is_stochastic
+from ._calibration import find_temperature
 from ._class_weight import weigh_classes, weigh_labels
-from ._settings import AUTO_CALIBRATE_FROM, CLASSIFIER_LOSSES, Settings
+from ._settings import AUTO_CALIBRATE_FROM, AUTO_CROSS_FIT_FROM, CLASSIFIER_LOSSES, Settings
 from ._validation import Validator
 from .nn.losses import Loss
 from .nn.network import Network
@@ -157,19 +158,26 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     calibrate : bool or "auto", default="auto"
         Whether to make probabilities as certain as they turn out to be right, by temperature
         scaling [1]_. Once trained, and back at the best epoch's weights, the network's logits Z
-        are divided by the number T > 0 for which the log loss of ``Z / T`` is smallest on the
-        validation rows (held out by ``early_stopping``, or ``X_val`` and ``y_val``), with their
-        weights and whatever ``loss`` and ``label_smoothing`` are. So that a few rows, all
-        classified correctly, do not make certain, ``10 (1/T - 1 + log(T))`` is added to the sum of
-        their losses, a pull towards T = 1 that many rows outweigh (a row's weight counts it so many
-        times). What `predict` returns does not change. True needs validation rows, and a loss whose
-        probabilities are those of the softmax or the logistic function. ``"auto"`` goes without
-        calibration where these are missing, or where there are fewer than 20 validation rows. From
-        there on it was measured to help on average: over 17 data sets, with three layers of 128
-        units, it made the log loss on test rows smaller by 7, 5 and 7 % with 20, 100 and 200
-        validation rows, and with ``label_smoothing=0.1`` by 4, 12 and 19 %. (Without the pull, 20
-        rows made it half as large again.) The first call decides: T stays with ``warm_start`` and
-        in `partial_fit`, and is 1 if `partial_fit` was the first.
+        are divided by the number T > 0 for which the log loss of ``Z / T`` is smallest on rows
+        that were not trained on, with their weights and whatever ``loss`` and ``label_smoothing``
+        are. What `predict` returns does not change. Those rows are the validation rows (held out
+        by ``early_stopping``, or ``X_val`` and ``y_val``). Where there are none, all rows are
+        (cross-fitting): two more networks are trained on a half of the rows each, and T is that of
+        their logits for the other half; the fit then takes twice as long. If a callback or an
+        interrupt ended the fit, this is left out.
+
+        So that a few rows, all classified correctly, do not make certain,
+        ``10 (1/T - 1 + log(T))`` is added to the sum of their losses, a pull towards T = 1 that
+        many rows outweigh (a row's weight counts it so many times). True needs a loss whose
+        probabilities are those of the softmax or the logistic function. ``"auto"`` calibrates
+        such a loss where there are at least 20 validation rows, and by cross-fitting where
+        ``early_stopping="auto"`` holds none out because the rows are few, but at least 100. With
+        20, 100 and 200 validation rows it was measured to make the log loss on test rows smaller
+        by 7, 5 and 7 %, on average over 17 data sets with three layers of 128 units, and with
+        ``label_smoothing=0.1`` by 4, 12 and 19 % (without the pull, 20 rows made it half as large
+        again). Cross-fitting made that of the defaults 12 % smaller over 21 samples of 120 to 600
+        rows; four parts in place of two, 13 %. The first call decides: T stays with ``warm_start``
+        and in `partial_fit`, and is 1 if `partial_fit` was the first.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's state of the last call instead
         of starting anew. A schedule with an end, such as ``"cosine"``, starts anew.
@@ -554,14 +562,17 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         return loss
 
     def _calibrates(
-        self, settings: Settings, validate: Validator | None, incremental: bool
+        self, settings: Settings, n_samples: int, n_held_out: int, incremental: bool
     ) -> bool:
         wanted, link = settings.calibrate, self._make_loss().out_activation
         has_log_loss = link in ("softmax", "logistic")
         if not wanted:
             return False
         if wanted == "auto":
-            enough = validate is not None and validate.n_rows >= AUTO_CALIBRATE_FROM
+            few = AUTO_CROSS_FIT_FROM <= n_samples < settings.split_from
+            enough = n_held_out >= AUTO_CALIBRATE_FROM or (
+                n_held_out == 0 and few and settings.early_stopping == "auto"
+            )
             return enough and has_log_loss and not incremental
         if not has_log_loss:
             raise ValueError(
@@ -577,19 +588,17 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
                 stacklevel=6,
             )
             return False
-        if validate is None:
-            raise ValueError(
-                "calibrate=True needs rows that were not trained on, and none are held out. Set "
-                "early_stopping=True, pass X_val and y_val, or set calibrate='auto', which does "
-                "without calibration then."
-            )
         return True
 
-    def _calibrate(self, network: Network, validate: Validator) -> None:
+    def _calibrate(self, judged: list[tuple[Validator, Network]]) -> None:
         loss: Loss = CLASSIFIER_LOSSES["log_loss"]()
         if self._make_loss().out_activation == "logistic":
             loss = loss.for_labels()
-        self.temperature_ = validate.find_temperature(network, loss)
+        parts = [validate.logits(network) for validate, network in judged]
+        if parts:
+            Z, Y, weights = zip(*parts, strict=True)
+            counts = None if weights[0] is None else np.concatenate(weights)
+            self.temperature_ = find_temperature(np.vstack(Z), np.vstack(Y), counts, loss)
 
     def _soften(self, Y: np.ndarray) -> np.ndarray:
         share = check_real("label_smoothing", self.label_smoothing, FRACTION)

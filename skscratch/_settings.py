@@ -67,6 +67,8 @@ AUTO_STEPS = 1_000
 AUTO_EPOCHS_WITHOUT_HORIZON = 200
 AUTO_CALIBRATE_FROM = 20
 """Validation rows; the docstring of ``calibrate`` has the evidence."""
+AUTO_CROSS_FIT_FROM = 100
+"""Rows from which, if none are held out, two further networks calibrate; see ``calibrate``."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,11 @@ class Settings:
     def runs_to_the_end(self) -> bool:
         """Whether a run ends after its epochs, and not when the validation score stalls."""
         return self.early_stopping == "auto" and self.schedule.finite_horizon
+
+    @property
+    def ends_as_planned(self) -> bool:
+        """Whether a run ends when the user said, and not when the training loss stalls."""
+        return self.schedule.finite_horizon or self.n_iter_no_change == math.inf
 
     def stops_early(self, n_samples: int, has_validation_data: bool, incremental: bool) -> bool:
         """Say whether the validation score decides when to stop."""

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import check_scoring
 
-from ._calibration import find_temperature
-from .nn.losses import Loss
 from .nn.network import Network
 from .nn.training import Training
 
@@ -88,9 +86,9 @@ class Validator:
             return len(self._Y)
         return int(np.count_nonzero(self._weights))
 
-    def find_temperature(self, network: Network, loss: Loss) -> float:
-        """Return the temperature of a network's logits, ``loss`` being their log loss."""
-        return find_temperature(self._predict(network), self._Y, self._counts, loss)
+    def logits(self, network: Network) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+        """Return a network's logits, the targets, and the weights or None."""
+        return self._predict(network), self._Y, self._counts
 
     def _predict(self, network: Network) -> np.ndarray:
         return network.predict(self._X, self._rows, prepare=self._prepare)

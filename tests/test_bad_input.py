@@ -193,7 +193,6 @@ CLASSIFIER_ONLY = [
     ({"calibrate": "yes"}, ValueError, "calibrate", "True or False or 'auto'", "got 'yes'"),
     ({"calibrate": 1}, ValueError, "calibrate", "True or False or 'auto'", "got 1"),
     ({"calibrate": None}, ValueError, "calibrate", "True or False or 'auto'", "got None"),
-    ({"calibrate": True}, ValueError, "calibrate=True", "early_stopping=True", "X_val"),
     ({"class_weight": "balance"}, ValueError, "class_weight", "'balanced'", "got 'balance'"),
     ({"class_weight": 2.0}, ValueError, "class_weight", "'balanced'", "got 2.0"),
     ({"class_weight": [{0: 1, 1: 2}]}, ValueError, "class_weight", "a dict", r"got \[\{0: 1"),

@@ -16,13 +16,14 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 
-from skscratch import Focal, ScratchMLPRegressor
+from skscratch import Focal, Normal, ScratchMLPClassifier, ScratchMLPRegressor
 from skscratch._calibration import HIGHEST, PRIOR_ROWS, find_temperature
-from skscratch.callbacks import Callback, Checkpoint
+from skscratch._split import split_rows
+from skscratch.callbacks import Callback, Checkpoint, TimeBudget
 from skscratch.nn import Loss
 from skscratch.nn.losses import LogisticLogLoss, SoftmaxLogLoss
 
-from .conftest import cancer, classifier, iris, multilabel, state
+from .conftest import cancer, classifier, iris, multilabel
 
 DATA = {"binary": cancer, "multiclass": iris, "multilabel": multilabel}
 each_target = pytest.mark.parametrize("target", DATA)
@@ -237,19 +238,85 @@ def test_lbfgs():
     (X, y), (X_val, y_val), _ = digits()
     clf = classifier(optimizer="lbfgs", calibrate=True, max_iter=50)
     assert clf.fit(X, y, X_val=X_val, y_val=y_val).temperature_ != 1
-    assert classifier(optimizer="lbfgs", calibrate="auto").fit(X, y).temperature_ == 1
+    assert clf.fit(X, y).temperature_ > 1.1  # sure of rows that it has learned by heart
 
 
 # Where there is little or nothing to learn from -------------------------------------------------
 
 
-def test_true_needs_rows_held_out():
+@each_target
+@pytest.mark.parametrize("weighted", [False, True])
+def test_without_rows_held_out_two_halves_judge_each_other(target, weighted, monkeypatch):
+    X, y = DATA[target]()
+    weights = np.random.default_rng(0).integers(0, 3, len(X)) if weighted else None
+    halves = []
+
+    def split(n_samples, n_validation, rng, labels=None):
+        halves.append(split_rows(n_samples, n_validation, rng, labels))
+        return halves[-1]
+
+    monkeypatch.setattr("skscratch._base.split_rows", split)
+    # A network without hidden layers starts at zero here and sees all rows in each step, so that
+    # chance has no part in it.
+    settings = {"hidden_layer_sizes": (), "init": Normal(std=0.0), "batch_size": None}
+    clf = classifier(calibrate=True, **settings).fit(X, y, weights)
+    counted = np.arange(len(X)) if weights is None else np.flatnonzero(weights)
+    assert len(halves) == 1
+    Z, Y, counts = [], [], []
+    for rows, others in (halves[0], halves[0][::-1]):
+        rows, others = counted[rows], counted[others]
+        half = classifier(**settings).fit(
+            X[rows], y[rows], None if weights is None else weights[rows]
+        )
+        Z.append(half.decision_function(X[others]).reshape(len(others), -1))
+        Y.append(
+            np.eye(3)[y[others]] if target == "multiclass" else y[others].reshape(len(others), -1)
+        )
+        counts.append(np.ones(len(others)) if weights is None else weights[others])
+    loss = SoftmaxLogLoss() if target == "multiclass" else LogisticLogLoss()
+    expected = find_temperature(
+        np.vstack(Z), np.vstack(Y).astype(float), np.concatenate(counts), loss
+    )
+    assert clf.temperature_ == pytest.approx(expected, rel=1e-6)
+    assert clf.temperature_ != 1
+
+
+def test_cross_fitting_leaves_the_network_as_it_is():
     X, y = iris()
-    clf = classifier().fit(X, y).set_params(calibrate=True, early_stopping="auto")
-    before = state(clf)
-    with pytest.raises(ValueError, match=r"early_stopping=True, pass X_val and y_val, or .*'auto'"):
-        clf.fit(X, y)
-    assert state(clf) == before
+    settings = {"dropout": 0.2, "normalization": "batch", "batch_size": 20}
+    plain, clf = classifier(**settings).fit(X, y), classifier(calibrate=True, **settings).fit(X, y)
+    assert_array_equal(clf.coefs_[0], plain.coefs_[0])
+    assert clf.history_["loss"] == plain.history_["loss"]
+    assert clf.temperature_ == clone(clf).fit(X, y).temperature_ != 1
+    # What comes after goes on with the same streams.
+    plain.set_params(warm_start=True).fit(X, y)
+    clf.set_params(warm_start=True).fit(X, y)
+    assert_array_equal(clf.coefs_[0], plain.coefs_[0])
+
+
+def test_cross_fitting_improves_the_log_loss_of_the_defaults_on_few_rows():
+    (X, y), (X_test, y_test), _ = digits()
+    clf = ScratchMLPClassifier(random_state=0).fit(X, y)
+    plain = ScratchMLPClassifier(random_state=0, calibrate=False).fit(X, y)
+    assert clf.temperature_ < 0.9
+    losses = [log_loss(y_test, c.predict_proba(X_test)) for c in (clf, plain)]
+    assert losses[0] < 0.9 * losses[1]
+
+
+def test_a_class_that_one_half_lacks_judges_nothing():
+    X, y = iris()
+    y = y.copy()
+    y[0] = 7  # the only one of its class
+    clf = classifier(calibrate=True, label_smoothing=0.1).fit(X, y)
+    assert 0.3 < clf.temperature_ < 1.5
+
+
+def test_auto_cross_fits_few_rows_only():
+    X, y = iris()  # 150 rows
+    clf = classifier(calibrate="auto", early_stopping="auto")
+    assert clf.fit(X, y).temperature_ != 1
+    assert clf.fit(X[::2], y[::2]).temperature_ == 1
+    assert clf.set_params(early_stopping=False).fit(X, y).temperature_ == 1
 
 
 def test_auto_needs_enough_of_them(monkeypatch):
@@ -317,9 +384,21 @@ def test_an_interrupted_fit_is_calibrated():
     assert clf.temperature_ == pytest.approx(expected, rel=1e-8)
 
 
-def test_a_resumed_fit_has_the_same_temperature(tmp_path):
+def test_a_fit_that_ended_before_its_time_is_not_cross_fitted():
     X, y = iris()
-    settings = {"calibrate": True, "early_stopping": True}
+    clf = classifier(calibrate=True)
+    clf.X_seen = X
+    clf.set_callbacks(Interrupt())
+    with pytest.warns(UserWarning, match="interrupted after 3 epochs"):
+        assert clf.fit(X, y).temperature_ == 1
+    clf.set_callbacks(TimeBudget(1e-9))
+    assert clf.fit(X, y).temperature_ == 1
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_a_resumed_fit_has_the_same_temperature(tmp_path, early_stopping):
+    X, y = iris()
+    settings = {"calibrate": True, "early_stopping": early_stopping}
     whole = classifier(**settings).fit(X, y)
     path = tmp_path / "run.ckpt"
     first = classifier(**settings)
