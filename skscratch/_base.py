@@ -7,22 +7,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import inf, nan
-from numbers import Number
 from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_regressor
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import (
-    assert_all_finite,
-    check_array,
-    check_consistent_length,
-    check_random_state,
-)
+from sklearn.utils import assert_all_finite, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callback_support import CallbackSupportMixin, with_callbacks
+from ._input import check_sample_weight, is_memory_mapped, validate_numbers
 from ._lbfgs import LBFGS
 from ._scaling import RobustSmoothClip
 from ._settings import OPTION_TABLES, Settings, resolve
@@ -432,18 +427,11 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
     def _validate(
         self, X: Any, y: Any, sample_weight: Any, reset: bool
     ) -> tuple[Any, np.ndarray, np.ndarray | None]:
-        X, y = validate_data(
-            self,
-            X,
-            y,
-            reset=reset,
-            accept_sparse=["csr", "csc"],
-            dtype="numeric",
-            multi_output=True,
-            y_numeric=is_regressor(self),
+        X, y = validate_numbers(
+            self, X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self)
         )
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X)
+            sample_weight = check_sample_weight(sample_weight, X)
         return X.tocsr() if issparse(X) else X, self._clean_target(y), sample_weight
 
     def _preparation(self, dtype: np.dtype) -> Callable[..., Any] | None:
@@ -458,7 +446,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         beside it.
         """
         prepare = self._preparation(dtype)
-        if _is_memory_mapped(X):
+        if is_memory_mapped(X):
             return X, prepare
         if prepare is not None:
             return prepare(X), None
@@ -727,7 +715,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             validate_data(self, X, reset=False, skip_check_array=True)
             assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             return X
-        return validate_data(self, X, reset=False, accept_sparse=["csr", "csc"], dtype="numeric")
+        return validate_numbers(self, X, reset=False)
 
 
 def _example(name: str, value: Any, parameter: str) -> str:
@@ -749,26 +737,6 @@ def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:
     return {name: np.random.default_rng(child) for name, child in zip(names, children, strict=True)}
 
 
-def _check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
-    if isinstance(sample_weight, Number):
-        sample_weight = np.full(X.shape[0], sample_weight)
-    sample_weight = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
-    if sample_weight.ndim != 1:
-        raise ValueError(
-            f"sample_weight must have one value per row, got an array of {sample_weight.ndim} axes."
-        )
-    check_consistent_length(X, sample_weight)
-    if np.any(sample_weight < 0):
-        raise ValueError(
-            f"sample_weight must not be negative, got a smallest weight of {sample_weight.min():g}."
-        )
-    if not np.any(sample_weight):
-        raise ValueError("sample_weight must not be zero everywhere.")
-    return sample_weight
-
-
 def _normalize(
     sample_weight: np.ndarray | None,
     rows: np.ndarray | None,
@@ -785,11 +753,3 @@ def _normalize(
             "rows a weight, or set early_stopping=False."
         )
     return mean, (sample_weight / mean).astype(dtype)
-
-
-def _is_memory_mapped(X: Any) -> bool:
-    while isinstance(X, np.ndarray):
-        if isinstance(X, np.memmap):
-            return True
-        X = X.base
-    return False
