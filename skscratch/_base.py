@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import inf, nan
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy.sparse import issparse
@@ -20,7 +20,7 @@ from ._callback_support import CallbackSupportMixin, with_callbacks
 from ._input import check_sample_weight, is_memory_mapped, validate_numbers
 from ._lbfgs import LBFGS
 from ._scaling import RobustSmoothClip
-from ._settings import OPTION_TABLES, Settings, resolve
+from ._settings import AUTO_REFIT_TO, OPTION_TABLES, Settings, resolve
 from ._split import split_rows
 from ._threads import few_threads
 from ._validation import Validator
@@ -55,6 +55,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
     random_state: Any
     warm_start: Any
 
+    _refitted: bool
     _streams: dict[str, np.random.Generator]
     _training: Training
 
@@ -278,6 +279,11 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         return self.history_["validation_score"] if self._stops_early else None
 
     @property
+    def best_epoch_(self) -> int | None:
+        """Number of the epoch with the best validation score; None without early stopping."""
+        return self._training.best_epoch if self._stops_early else None
+
+    @property
     def best_validation_score_(self) -> float | None:
         """Validation score of the weights kept, in the last run; None without early stopping."""
         if not self._stops_early:
@@ -335,6 +341,15 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         n_samples = X.shape[0]
         stops_early = settings.stops_early(n_samples, X_val is not None, incremental)
         splits = stops_early and X_val is None
+        if splits and continuing and self._refitted:
+            if settings.early_stopping is True:
+                raise ValueError(
+                    "early_stopping=True has no rows to hold out: the fit that warm_start=True "
+                    "would go on from has ended on all of them. Set early_stopping=False, pass "
+                    "X_val and y_val, or start anew with refit=False."
+                )
+            splits = stops_early = False
+        refits = self._refits(settings, n_samples, splits, incremental)
         n_training = n_samples - settings.n_validation(n_samples) if splits else n_samples
         n_epochs = 1
         if not incremental:
@@ -359,11 +374,13 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             self.feature_scaler_ = None
             if settings.feature_scaling is not None:
                 self.feature_scaler_ = RobustSmoothClip().fit(X, sample_weight)
-            network = self._make_network(X, y, settings, streams["init"])
+            # A copy of the stream: a refit starts from the same weights.
+            network = self._make_network(X, y, settings, copy.deepcopy(streams["init"]))
         if checkpoint is not None:
             streams = checkpoint["streams_at_start"]
         watcher.streams_at_start, watcher.streams = copy.deepcopy(streams), streams
         watcher.stops_early = stops_early
+        watcher.refitted = continuing and self._refitted
         raw, Y = X, self._encode(y, network.dtype)
         X, prepare = self._network_inputs(X, network.dtype)
         rows = held_out = None
@@ -372,6 +389,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             # validated on that was trained on before.
             rows, held_out = self._split(Y, settings, copy.deepcopy(streams["split"]))
         sample_weight = self._weigh(Y, sample_weight, incremental)
+        data = _Data(X, Y, y, sample_weight, prepare)
         mean_weight, weights = _normalize(sample_weight, rows, held_out, network.dtype)
         training = self._make_training(network, settings, incremental)
         training.mean_weight, training.dropout_streams = mean_weight, (streams["dropout"],)
@@ -384,16 +402,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             training.resume(checkpoint["training"])
             for name, stream in checkpoint["streams"].items():
                 streams[name].bit_generator.state = stream.bit_generator.state
-        batches = Batches(
-            X,
-            self._soften(Y),
-            weights,
-            batch_size=settings.rows_per_batch(n_samples),
-            rng=streams["shuffle"] if settings.shuffle else None,
-            rows=rows,
-            join_single=settings.normalization == "batch",
-            prepare=prepare,
-        )
+        batches = self._make_batches(data, settings, rows, weights, streams["shuffle"])
         validate: Validator | None = None
         if X_val is not None:
             validate = self._validator(X_val, y_val, training, settings)
@@ -410,14 +419,16 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         calibrates = not continuing and self._calibrates(
             settings, n_samples, n_held_out, incremental
         )
-        with watcher.showing(), few_threads(network, batches.largest):
-            self._run(training, batches, settings, incremental, validate, stops_early, watcher)
+        with few_threads(network, batches.largest):
+            with watcher.showing(n_epochs):
+                self._run(training, batches, settings, incremental, validate, stops_early, watcher)
+            to_the_end = training.outcome not in ("stopped", "interrupted")
             if calibrates and validate is not None:
                 self._calibrate([(validate, network)])
-            elif calibrates and training.outcome not in ("stopped", "interrupted"):
-                stream = streams["calibrate"]
-                data = (X, Y, y, sample_weight, prepare)
-                self._calibrate(self._cross_fit(network, settings, stream, *data))
+            elif calibrates and to_the_end:
+                self._calibrate(self._cross_fit(data, network, settings, streams["calibrate"]))
+            if refits and to_the_end:
+                self._refit(data, settings, watcher)
         if training.outcome == "exhausted" and not incremental:
             self._warn_unless_planned(settings, n_epochs)
         for name, value in watcher.fitted().items():
@@ -609,22 +620,51 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             stacklevel=5,
         )
 
-    def _cross_fit(
+    def _make_batches(
         self,
+        data: "_Data",
+        settings: Settings,
+        rows: np.ndarray | None,
+        weights: np.ndarray | None,
+        stream: np.random.Generator,
+    ) -> Batches:
+        return Batches(
+            data.X,
+            self._soften(data.Y),
+            weights,
+            batch_size=settings.rows_per_batch(len(data.Y)),
+            rng=stream if settings.shuffle else None,
+            rows=rows,
+            join_single=settings.normalization == "batch",
+            prepare=data.prepare,
+        )
+
+    def _begin_anew(
+        self,
+        data: "_Data",
         network: Network,
         settings: Settings,
-        stream: np.random.Generator,
-        X: Any,
-        Y: np.ndarray,
-        y: np.ndarray,
-        sample_weight: np.ndarray | None,
-        prepare: Callable[..., Any] | None,
+        rows: np.ndarray | None,
+        streams: dict[str, np.random.Generator],
+    ) -> tuple[Training, Batches]:
+        """Make what trains another network of the same kind from its start."""
+        network = copy.deepcopy(network)
+        network.initialize(settings.initializers, [streams["init"]], settings.bias_std)
+        training = self._make_training(network, settings, incremental=False)
+        mean_weight, weights = _normalize(data.sample_weight, rows, None, network.dtype)
+        training.mean_weight, training.dropout_streams = mean_weight, (streams["dropout"],)
+        network.dense[-1].b[...] = training.loss.initial_bias(data.Y, data.sample_weight)
+        return training, self._make_batches(data, settings, rows, weights, streams["shuffle"])
+
+    def _cross_fit(
+        self, data: "_Data", network: Network, settings: Settings, stream: np.random.Generator
     ) -> list[tuple[Validator, Network]]:
         """Train a network on each half of the rows, and pair it with what judges the other half.
 
         Rows of weight 0 are in neither half, and where a class is in one half alone, its rows judge
         nothing. An interrupted training leaves no pairs.
         """
+        X, Y, y, sample_weight, prepare = data
         counted = np.arange(len(Y))
         if sample_weight is not None:
             counted = np.flatnonzero(sample_weight.reshape(len(Y), -1).any(axis=1))
@@ -633,23 +673,10 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         halves = [
             counted[part] for part in split_rows(len(counted), len(counted) // 2, stream, labels)
         ]
+        streams = dict.fromkeys(("init", "shuffle", "dropout"), stream)
         judged = []
         for rows, others in (halves, halves[::-1]):
-            fold = copy.deepcopy(network)
-            fold.initialize(settings.initializers, [stream], settings.bias_std)
-            training = self._make_training(fold, settings, incremental=False)
-            training.mean_weight, weights = _normalize(sample_weight, rows, None, fold.dtype)
-            training.dropout_streams = (stream,)
-            batches = Batches(
-                X,
-                self._soften(Y),
-                weights,
-                batch_size=settings.rows_per_batch(len(Y)),
-                rng=stream if settings.shuffle else None,
-                rows=rows,
-                join_single=settings.normalization == "batch",
-                prepare=prepare,
-            )
+            training, batches = self._begin_anew(data, network, settings, rows, streams)
             watcher = Watcher(self, None, None, None, verbose=False)
             watcher.n_epochs = settings.n_epochs(len(Y), len(rows))
             self._run(training, batches, settings, False, None, False, watcher)
@@ -658,8 +685,43 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             if classes is not None:
                 others = others[np.isin(classes[others], classes[rows])]
             judge = Validator(self, training, X, Y, y, sample_weight, others, None, None, prepare)
-            judged.append((judge, fold))
+            judged.append((judge, training.network))
         return judged
+
+    def _refits(self, settings: Settings, n_samples: int, splits: bool, incremental: bool) -> bool:
+        """Say whether fit ends with `_refit`."""
+        if settings.refit == "auto":
+            few = n_samples <= AUTO_REFIT_TO
+            return few and splits and settings.early_stopping == "auto" and not settings.warm_start
+        if not settings.refit or incremental:
+            return False
+        if not splits:
+            raise ValueError(
+                "refit=True trains again on all rows, and none are held out. Set "
+                "early_stopping=True without X_val and y_val, or set refit=False."
+            )
+        return True
+
+    def _refit(self, data: "_Data", settings: Settings, watcher: Watcher) -> None:
+        """Train another network on all rows, for as many epochs as were best on a part of them.
+
+        The history stays that of the training on a part, since nothing validates this one. An
+        interrupt leaves the network of that training.
+        """
+        first = watcher.training
+        if first.best_epoch is None:
+            return
+        streams = {**watcher.streams, "init": copy.deepcopy(watcher.streams["init"])}
+        training, batches = self._begin_anew(data, first.network, settings, None, streams)
+        with watcher.showing(first.best_epoch):
+            # The schedule is that of all epochs, so that the best one has its learning rate.
+            training.run(batches, watcher.n_epochs, report=watcher.until(first.best_epoch))
+        if training.outcome == "interrupted":
+            return
+        training.clock.samples += first.clock.samples
+        for name in ("history", "epochs_made", "patience", "stalled", "outcome", "best_epoch"):
+            setattr(training, name, getattr(first, name))
+        watcher.training, watcher.refitted = training, True
 
     def _split(
         self, Y: np.ndarray, settings: Settings, stream: np.random.Generator
@@ -716,6 +778,19 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             return X
         return validate_numbers(self, X, reset=False)
+
+
+class _Data(NamedTuple):
+    """What fit has made of its arguments, each with all rows.
+
+    The network's inputs (up to ``prepare``), its targets, those in the caller's units, and weights.
+    """
+
+    X: Any
+    Y: np.ndarray
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+    prepare: Callable[..., Any] | None
 
 
 def _example(name: str, value: Any, parameter: str) -> str:

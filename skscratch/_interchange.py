@@ -47,6 +47,7 @@ WITHOUT = {
     "label_smoothing": 0.0,
     "class_weight": None,
     "scoring": None,
+    "refit": False,
     "train_score": False,
     "calibrate": False,
     "standardize_target": False,
@@ -267,6 +268,8 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
             lacking["standardize_target"] = False
         if getattr(estimator, "calibrate", None) == "auto" and not settings.early_stopping:
             lacking["calibrate"] = False  # nothing is held out that could calibrate
+        if estimator.refit == "auto" and settings.early_stopping != "auto":
+            lacking["refit"] = False
         in_the_way |= {name: getattr(estimator, name) for name in lacking if lacking[name]}
 
     stops_early = fitted and estimator.validation_scores_ is not None
@@ -417,7 +420,7 @@ def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
     }
     for name, column in estimator.history_.items():
         column[:] = columns.get(name, unknown)
-    estimator._stops_early = scores is not None
+    estimator._stops_early, estimator._refitted = scores is not None, False
     estimator.n_iter_ = mlp.n_iter_
     training.clock = Clock(epoch=len(losses), samples=mlp.t_)
 

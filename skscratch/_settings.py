@@ -57,6 +57,8 @@ AUTO_VALIDATION_FRACTION = 0.2
 AUTO_VALIDATION_ROWS = 10_000
 AUTO_FROM = 1_000
 """From so many rows on, "auto" means mini-batches, held-out rows and float32."""
+AUTO_REFIT_TO = 50_000
+"""Rows of which the validation part is a fifth; the docstrings of ``refit`` have the evidence."""
 AUTO_FROM_IN_REGRESSION = 300
 """Where mini-batches and held-out rows begin in regression: there each row tells more."""
 AUTO_EPOCHS_ON_FEW_ROWS = 50
@@ -97,6 +99,7 @@ class Settings:
     feature_scaling: str | None
     calibrate: bool | str
     scoring: Any
+    refit: bool | str
     train_score: bool
     validation_fraction: float | None
     verbose: bool
@@ -231,6 +234,7 @@ def resolve(params: dict[str, Any]) -> Settings:
         # The classifier's alone.
         calibrate=_choice("calibrate", params.get("calibrate", False), (True, False, "auto")),
         scoring=_scoring(params["scoring"]),
+        refit=_choice("refit", params["refit"], (True, False, "auto")),
         train_score=_choice("train_score", params["train_score"], (True, False)),
         validation_fraction=_validation_fraction(params["validation_fraction"]),
         verbose=_verbose(params["verbose"]),
@@ -245,6 +249,11 @@ def resolve(params: dict[str, Any]) -> Settings:
         raise ValueError(
             "batch_size=1 does not go with normalization='batch': a single row has no variance. "
             "Take larger batches, or normalization='layer'."
+        )
+    if settings.refit is True and settings.warm_start:
+        raise ValueError(
+            "refit=True starts anew on all rows, and warm_start=True goes on from where the last "
+            "call ended. Set one of them to False."
         )
     return settings
 

@@ -1,7 +1,7 @@
 """How training is told of while it goes on: to the user's callbacks, and to the user."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -31,7 +31,7 @@ class Watcher:
     ----------
     n_epochs : int
         The most epochs there may be.
-    training, streams, streams_at_start, stops_early
+    training, streams, streams_at_start, stops_early, refitted
         The state of the run, set by the estimator before the first epoch.
     score_training : Validator or None
         What scores the training rows after each epoch.
@@ -40,6 +40,7 @@ class Watcher:
     n_epochs: int
     training: Training
     stops_early: bool
+    refitted: bool
     score_training: Any = None
     streams: dict[str, np.random.Generator]
     streams_at_start: dict[str, np.random.Generator]
@@ -73,16 +74,26 @@ class Watcher:
         return estimator.__dict__.pop("_resume_from", None)
 
     @contextmanager
-    def showing(self) -> Iterator[None]:
+    def showing(self, n_epochs: int) -> Iterator[None]:
         """Show progress, if the user wants to see it, until training ends or fails."""
         if not self._verbose:
             yield
             return
-        self._progress = Progress(self.n_epochs)
+        self._progress = Progress(n_epochs)
         try:
             yield
         finally:
             self._progress.close()
+
+    def until(self, epoch: int) -> Callable[[dict[str, Any]], bool]:
+        """Return a report that shows progress, calls no hooks, and ends training after an epoch."""
+
+        def report(row: dict[str, Any]) -> bool:
+            if self._progress is not None:
+                self._progress(row)
+            return row["epoch"] >= epoch
+
+        return report
 
     def begin_epoch(self) -> None:
         """Call the hooks before an epoch."""
@@ -110,6 +121,7 @@ class Watcher:
             "_training": training,
             "_streams": self.streams,
             "_stops_early": self.stops_early,
+            "_refitted": self.refitted,
         }
 
     def _snapshot(self) -> dict[str, Any]:

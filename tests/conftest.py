@@ -38,6 +38,7 @@ SETTINGS = {
     "n_iter_no_change": float("inf"),
     "early_stopping": False,
     "validation_fraction": 0.2,
+    "refit": False,
     "warm_start": False,
     "dtype": "float64",
     "verbose": False,

@@ -355,6 +355,7 @@ COMMON = {
     "batch_size": 32,
     "clip_norm": None,
     "scoring": None,
+    "refit": False,
     "train_score": False,
     "max_iter": 77,
     "shuffle": False,

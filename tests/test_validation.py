@@ -229,7 +229,7 @@ BAD = {
     "no rows": (lambda X, y: {"X_val": X[:0], "y_val": y[:0]}, r"0 sample\(s\)"),
     "one axis": (lambda X, y: {"X_val": X[:, 0], "y_val": y}, "Expected 2D array"),
     "two outputs": (lambda X, y: {"X_val": X, "y_val": np.c_[y % 2, y % 2]}, "2 outputs|the shape"),
-    "words": (lambda X, y: {"X_val": np.full(X.shape, "a"), "y_val": y}, "numeric|string"),
+    "words": (lambda X, y: {"X_val": np.full(X.shape, "a"), "y_val": y}, "takes numbers only"),
 }
 
 

@@ -132,6 +132,8 @@ class Training:
         Whether patience is spent for good.
     best : tuple of ndarray or None
         `Network.snapshot` after the epoch with the best validation score.
+    best_epoch : int or None
+        That epoch's number in the history.
     """
 
     network: Network
@@ -155,6 +157,7 @@ class Training:
     patience: Patience | None = None
     stalled: bool = False
     best: tuple[np.ndarray, np.ndarray] | None = None
+    best_epoch: int | None = None
 
     def __post_init__(self) -> None:
         self.rate, self.rates = self.learning_rate, self.network.parameters.rates()
@@ -259,7 +262,8 @@ class Training:
         if series and (watched == "loss" or patience is None):
             self.stalled = False  # whoever makes the calls decides when to stop
         if not (series or self.resumed):
-            self.patience, self.best, self.stalled, self.epochs_made = None, None, False, 0
+            self.patience, self.stalled, self.epochs_made = None, False, 0
+            self.best = self.best_epoch = None
         self.patience = self.patience or patience
         self.resumed, self.series = False, series
         seen = self.patience is not None and self.patience.best > -math.inf
@@ -299,7 +303,7 @@ class Training:
             return False
         value = -row["loss"] if watched == "loss" else row[watched]
         if self.patience.update(value) and watched != "loss":
-            self.best = self.network.snapshot()
+            self.best, self.best_epoch = self.network.snapshot(), row["epoch"]
         if not self.patience.spent:
             return False
         if not self.schedule.continues_after_plateau(self.learning_rate, self.clock):
@@ -334,7 +338,8 @@ class Training:
             self.optimizer_state = copy.deepcopy(previous.optimizer_state)
         if same_run:
             self.patience = copy.copy(previous.patience)
-            self.stalled, self.best = previous.stalled, previous.best
+            self.stalled = previous.stalled
+            self.best, self.best_epoch = previous.best, previous.best_epoch
         else:
             if self.schedule.finite_horizon:
                 self.clock.epoch = self.clock.step = 0
