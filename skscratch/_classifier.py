@@ -159,9 +159,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         leaves the network of that, and where a callback ends it, nothing follows. True needs rows
         held out by ``early_stopping``, and does not go with ``warm_start``. ``"auto"`` refits where
         ``early_stopping="auto"`` holds out a fifth of the rows, from 1,000 to 50,000, unless
-        ``warm_start`` is set. On 12 data sets of 1,296 to 10,000 training rows, three seeds each, it
-        made error and log loss on test rows 9 and 10 % smaller, and the fit 63 % longer. It has no
-        part in `partial_fit`.
+        ``warm_start`` is set. On 12 data sets of 1,296 to 10,000 training rows, three seeds each,
+        it made error and log loss on test rows 9 and 10 % smaller, and the fit 63 % longer. It has
+        no part in `partial_fit`.
     train_score : bool, default=False
         Whether to score the training rows too after each epoch, as ``scoring`` says, into
         ``history_["train_score"]``.
