@@ -47,7 +47,7 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import cache, lru_cache
 from pathlib import Path
@@ -273,11 +273,11 @@ def prepare(folder: Path, name: str, seed: int, quick: bool) -> Data:
 
 
 @cache
-def warm_up(system: str, task: str) -> None:
+def warm_up(make: Callable[[int], Any], task: str) -> None:
     """Pay on a few rows, off the clock, for what a library does when it is first used."""
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((60, 3)), np.arange(60) % 2
-    estimator = SYSTEMS[system].make[task](0)
+    estimator = make(0)
     estimator.fit(X, y if task == CLASSIFICATION else y + 0.5)
     estimator.predict(X)
 
@@ -297,10 +297,10 @@ def versions(package: str) -> dict[str, str]:
     return found
 
 
-def measure(job: Job) -> dict[str, Any]:
+def measure(job: Job, systems: Mapping[str, System] = SYSTEMS) -> dict[str, Any]:
     """Return the record of a run; a fit that raises is one too."""
     warnings.simplefilter("ignore")  # of convergence above all, which would bury the progress
-    system = SYSTEMS[job.system]
+    system = systems[job.system]
     manifest = read_manifest(job.folder)
     task = manifest.loc[job.data, "task"]
     data = prepare(job.folder, job.data, job.seed, job.quick)
@@ -322,7 +322,7 @@ def measure(job: Job) -> dict[str, Any]:
     try:
         # Holds OpenMP, which the trees use, to one thread too.
         with threadpool_limits(limits=1):
-            warm_up(job.system, task)
+            warm_up(system.make[task], task)
             estimator = system.make[task](job.seed)
             wall, started = time.perf_counter(), time.process_time()
             estimator.fit(X_train, data.y_train)
@@ -354,7 +354,9 @@ def measure(job: Job) -> dict[str, Any]:
     }
 
 
-def run(jobs: Sequence[Job], n_jobs: int) -> Iterator[dict[str, Any]]:
+def run(
+    jobs: Sequence[Job], n_jobs: int, measure: Callable[[Job], dict[str, Any]] = measure
+) -> Iterator[dict[str, Any]]:
     """Yield the records of runs as they end, from so many processes."""
     if n_jobs == 1:
         yield from map(measure, jobs)
@@ -371,12 +373,12 @@ def run(jobs: Sequence[Job], n_jobs: int) -> Iterator[dict[str, Any]]:
             raise
 
 
-def read_results(folder: Path) -> dict[str, Any] | None:
+def read_results(folder: Path, name: str = "quality") -> dict[str, Any] | None:
     """Return the environment of the last run and all records, None if there are none.
 
     Of several records of a run the last one counts.
     """
-    path = folder / "quality.jsonl"
+    path = folder / f"{name}.jsonl"
     if not path.exists():
         return None
     saved: dict[str, Any] = {"environment": None, "records": []}
@@ -402,15 +404,15 @@ def _key(record: dict[str, Any]) -> tuple:
 class Store:
     """The file of results, or only a list if there is no folder."""
 
-    def __init__(self, folder: Path | None):
-        self.path = folder / "quality.jsonl" if folder else None
-        saved = read_results(folder) if folder else None
+    def __init__(self, folder: Path | None, name: str = "quality"):
+        self.path = folder / f"{name}.jsonl" if folder else None
+        saved = read_results(folder, name) if folder else None
         self.records = {_key(record): record for record in saved["records"]} if saved else {}
 
-    def has(self, job: Job) -> bool:
+    def has(self, job: Job, systems: Mapping[str, System] = SYSTEMS) -> bool:
         """Return whether a run has ended well, with the versions that there are now."""
         record = self.records.get(job.key, {"failed": None})
-        now = versions(SYSTEMS[job.system].package)
+        now = versions(systems[job.system].package)
         return "failed" not in record and record["versions"] == now
 
     def drop(self, keys: Iterable[tuple]) -> None:

@@ -3,7 +3,7 @@
     python docs/benchmarks/report.py
 
 It reads the JSON that the scripts have left in ``results/``, and writes ``speed.md`` and
-``fit.svg``, ``quality.md`` and ``quality.svg``.
+``fit.svg``, ``quality.md``, ``quality.svg`` and ``tradeoff.svg``.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
+import ablation
 import quality
 from _common import RESULTS, describe, geometric_mean
 from fit import medians, summarize_dtypes
@@ -75,8 +76,8 @@ def section(name: str, title: str, folder: Path) -> str:
     return "\n\n".join(parts)
 
 
-def quality_page(saved: dict[str, Any] | None) -> str:
-    """Return the page on how well the defaults predict."""
+def quality_page(saved: dict[str, Any] | None, ablated: dict[str, Any] | None) -> str:
+    """Return the page on how well the defaults predict, and on what their parts are worth."""
     parts = ["# Quality", inspect.cleandoc(quality.__doc__)]
     if saved is None:
         return "\n\n".join([*parts, "This has not been measured yet."])
@@ -86,9 +87,54 @@ def quality_page(saved: dict[str, Any] | None) -> str:
     parts += [
         "![Error of each system on each set, relative to that of scikit-learn's MLP](quality.svg)",
         quality.summarize(saved),
+        *ablation_section(ablated),
         "This page is made by `docs/benchmarks/report.py` from the results beside it.",
     ]
     return "\n\n".join(parts)
+
+
+def ablation_section(saved: dict[str, Any] | None) -> list[str]:
+    """Return the part of the page on variants of the defaults."""
+    parts = ["## Ablation", inspect.cleandoc(ablation.__doc__)]
+    if saved is None:
+        return [*parts, "This has not been measured yet."]
+    return [
+        *parts,
+        describe(saved["environment"]),
+        "![Error over fit time of networks and epochs around the defaults](tradeoff.svg)",
+        ablation.summarize(saved),
+    ]
+
+
+def draw_tradeoff(records: list[dict[str, Any]], path: Path) -> None:
+    """Draw error over fit time as epochs, widths and the refit change."""
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "skscratch", "font.size": 10})
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    curves = {
+        "max_iter": ("#0072B2", "o", ["max_iter=16", "max_iter=32", "", "max_iter=128"]),
+        "units a layer": ("#D55E00", "s", ["64 units a layer", "", "256 units a layer"]),
+        "no refit": ("#009E73", "D", ["refit=False", ""]),
+        "one layer": ("#CC79A7", "v", ["one layer of 128 units", ""]),
+    }
+    for ax, task in zip(axes, quality.TASKS, strict=True):
+        points = ablation.tradeoff(records, task)
+        for label, (color, marker, names) in curves.items():
+            found = [points[n or ablation.DEFAULTS] for n in names if (n or "") in ("", *points)]
+            times, errors = zip(*found, strict=True)
+            changes = [100 * (error - 1) for error in errors]
+            ax.plot(times, changes, marker + "-", color=color, label=label, markersize=6)
+        ax.plot(1, 0, "*", color="black", markersize=15, label="the defaults", linestyle="none")
+        ax.set_xscale("log")
+        _label_ratios(ax)
+        ax.set_title(f"{task}, {quality.MEASURES[task]['error']}")
+        ax.set_xlabel("fit time / that of the defaults")
+        ax.grid(color="0.9")
+        ax.set_axisbelow(True)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].set_ylabel("change of the error, % (lower is better)")
+    axes[0].legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
 
 
 def draw_quality(records: list[dict[str, Any]], path: Path) -> None:
@@ -244,10 +290,13 @@ def main() -> None:
     if fits is not None:
         draw(fits["records"], arguments.output / "fit.svg")
     saved = quality.read_results(arguments.results)
-    text = quality_page(saved)
+    ablated = quality.read_results(arguments.results, "ablation")
+    text = quality_page(saved, ablated)
     (arguments.output / "quality.md").write_text(text + "\n", encoding="utf-8")
     if saved is not None:
         draw_quality(saved["records"], arguments.output / "quality.svg")
+    if ablated is not None:
+        draw_tradeoff(ablated["records"], arguments.output / "tradeoff.svg")
 
 
 if __name__ == "__main__":
