@@ -12,12 +12,15 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ._classifier import ScratchMLPClassifier as ScratchMLPClassifier
+    from ._compare import compare as compare
     from ._interchange import from_sklearn as from_sklearn
     from ._lbfgs import LBFGS as LBFGS
     from ._range_test import learning_rate_range_test as learning_rate_range_test
     from ._regressor import ScratchMLPRegressor as ScratchMLPRegressor
     from .nn.activations import ELU as ELU
     from .nn.activations import LeakyReLU as LeakyReLU
+    from .nn.embeddings import Periodic as Periodic
+    from .nn.embeddings import PiecewiseLinear as PiecewiseLinear
     from .nn.initializers import Normal as Normal
     from .nn.initializers import Orthogonal as Orthogonal
     from .nn.losses import Focal as Focal
@@ -44,9 +47,11 @@ _HOMES = {
     "ScratchMLPClassifier": "._classifier",
     "ScratchMLPRegressor": "._regressor",
     "LBFGS": "._lbfgs",
+    "compare": "._compare",
     "from_sklearn": "._interchange",
     "learning_rate_range_test": "._range_test",
     **dict.fromkeys(("ELU", "LeakyReLU"), ".nn.activations"),
+    **dict.fromkeys(("Periodic", "PiecewiseLinear"), ".nn.embeddings"),
     **dict.fromkeys(("Normal", "Orthogonal"), ".nn.initializers"),
     **dict.fromkeys(("Focal", "Huber", "Pinball"), ".nn.losses"),
     **dict.fromkeys(("SGD", "AdaGrad", "Adam", "AdamW", "Nadam", "RMSprop"), ".nn.optimizers"),
@@ -65,11 +70,13 @@ _HOMES = {
     ),
 }
 
+_SUBPACKAGES = ("callbacks", "inspection", "nn")
+
 __all__ = [*_HOMES, "__version__"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("nn", "callbacks"):
+    if name in _SUBPACKAGES:
         return importlib.import_module(f".{name}", __name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -79,4 +86,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, "callbacks", "nn"])
+    return sorted([*__all__, *_SUBPACKAGES])

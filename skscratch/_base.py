@@ -19,7 +19,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from ._callback_support import CallbackSupportMixin, with_callbacks
 from ._input import check_sample_weight, is_memory_mapped, validate_numbers
 from ._lbfgs import LBFGS
-from ._scaling import RobustSmoothClip
+from ._repr_html import NotebookReprMixin
+from ._scaling import RobustSmoothClip, find_bins
 from ._settings import AUTO_REFIT_TO, OPTION_TABLES, Settings, resolve
 from ._split import split_rows
 from ._threads import few_threads
@@ -40,7 +41,7 @@ def is_stochastic(estimator: "BaseScratchMLP") -> bool:
     return True
 
 
-class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
+class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC):
     """Base of the classifier and the regressor: validate, encode, train, decode.
 
     A subclass says how targets become the network's outputs, which loss goes with them, and what
@@ -51,6 +52,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
     hidden_layer_sizes: Any
     learned_scales: Any
     loss: Any
+    numerical_embedding: Any
     optimizer: Any
     random_state: Any
     warm_start: Any
@@ -220,7 +222,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        tags.input_tags.sparse = self.numerical_embedding is None
         return tags
 
     # Fitted attributes ------------------------------------------------------------------------
@@ -230,6 +232,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         """Weight matrices of shape (n_in, n_out), views into the network's parameters.
 
         The first one is a copy where a scale for each feature was learned, with that multiplied in.
+        With a numerical embedding its rows are those of the features, then of what is made of them.
         """
         return [layer.coefficients for layer in self.network_.dense]
 
@@ -302,14 +305,14 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
     def _unchanged_on_error(self) -> Iterator[None]:
         """Leave the estimator as it was if anything goes wrong.
 
-        Training works on copies, so that it is enough to remember which objects there were.
+        Training works on copies, so that it is enough to remember which objects there were. They
+        come back in one step, which an interrupt finds done or not.
         """
         before = self.__dict__.copy()
         try:
             yield
         except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
+            self.__dict__ = before
             raise
 
     def _partial_fit(
@@ -375,7 +378,8 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             if settings.feature_scaling is not None:
                 self.feature_scaler_ = RobustSmoothClip().fit(X, sample_weight)
             # A copy of the stream: a refit starts from the same weights.
-            network = self._make_network(X, y, settings, copy.deepcopy(streams["init"]))
+            stream = copy.deepcopy(streams["init"])
+            network = self._make_network(X, y, sample_weight, settings, stream)
         if checkpoint is not None:
             streams = checkpoint["streams_at_start"]
         watcher.streams_at_start, watcher.streams = copy.deepcopy(streams), streams
@@ -438,6 +442,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
     def _validate(
         self, X: Any, y: Any, sample_weight: Any, reset: bool
     ) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        _check_layout(X, self.numerical_embedding)
         X, y = validate_numbers(
             self, X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self)
         )
@@ -465,12 +470,21 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         return X if issparse(X) else np.ascontiguousarray(X), None
 
     def _make_network(
-        self, X: Any, y: np.ndarray, settings: Settings, stream: np.random.Generator
+        self,
+        X: Any,
+        y: np.ndarray,
+        sample_weight: np.ndarray | None,
+        settings: Settings,
+        stream: np.random.Generator,
     ) -> Network:
         n_samples, n_features = X.shape
         shift = None
         if self.feature_scaler_ is not None and np.any(self.feature_scaler_.shift_):
             shift = self.feature_scaler_.shift_
+        embedding, edges = settings.numerical_embedding, []
+        if embedding is not None:
+            prepare = self._preparation(np.dtype(np.float64))
+            edges = find_bins(X, sample_weight, embedding.n_bins, prepare)
         network = Network(
             [n_features, *settings.hidden_layer_sizes, self._n_logits()],
             settings.activations,
@@ -480,6 +494,8 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             shift=shift,
             learned_scales=settings.learned_scales,
             layerwise_rates=settings.layerwise_rates,
+            embedding=embedding,
+            edges=edges,
         )
         network.initialize(settings.initializers, [stream], settings.bias_std)
         return network
@@ -531,6 +547,12 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
                 "network that training would continue. Set warm_start=False and call fit to start "
                 "anew."
             )
+        if settings.numerical_embedding != old.embedding:
+            raise ValueError(
+                f"numerical_embedding={settings.numerical_embedding!r} differs from the "
+                f"{old.embedding!r} of the network that training would continue. Set "
+                "warm_start=False and call fit to start anew."
+            )
         if self.learned_scales not in ("auto", old.learned_scales):
             raise ValueError(
                 f"learned_scales={self.learned_scales!r} differs from the {old.learned_scales} of "
@@ -553,6 +575,8 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             shift=old.shift,
             learned_scales=old.learned_scales,
             layerwise_rates=settings.layerwise_rates,
+            embedding=old.embedding,
+            edges=old.edges,
         )
         network.restore(old.snapshot())
         return network
@@ -662,7 +686,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         """Train a network on each half of the rows, and pair it with what judges the other half.
 
         Rows of weight 0 are in neither half, and where a class is in one half alone, its rows judge
-        nothing. An interrupted training leaves no pairs.
+        nothing. An interrupted training leaves no pairs, nor do so few rows that a half has none.
         """
         X, Y, y, sample_weight, prepare = data
         counted = np.arange(len(Y))
@@ -673,6 +697,8 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
         halves = [
             counted[part] for part in split_rows(len(counted), len(counted) // 2, stream, labels)
         ]
+        if not all(map(len, halves)):
+            return []
         streams = dict.fromkeys(("init", "shuffle", "dropout"), stream)
         judged = []
         for rows, others in (halves, halves[::-1]):
@@ -777,6 +803,7 @@ class BaseScratchMLP(CallbackSupportMixin, BaseEstimator, ABC):
             validate_data(self, X, reset=False, skip_check_array=True)
             assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             return X
+        _check_layout(X, self.network_.embedding)
         return validate_numbers(self, X, reset=False)
 
 
@@ -804,9 +831,23 @@ def _example(name: str, value: Any, parameter: str) -> str:
     return " or ".join(f"{o}({parameter}=...)" for o in having) or f"a {base.__name__}"
 
 
+def _check_layout(X: Any, embedding: Any) -> None:
+    if embedding is not None and issparse(X):
+        raise TypeError(
+            f"numerical_embedding={embedding!r} does not go with sparse X, which would become "
+            "dense and several times as wide. Pass X.toarray(), or set numerical_embedding=None."
+        )
+
+
 def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:
     """Make independent random streams, one for each purpose."""
-    seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    try:
+        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            "random_state must be None, an integer from 0 to 2**32 - 1 or a "
+            f"numpy.random.RandomState, got {random_state!r}: {error}."
+        ) from error
     names = ("init", "shuffle", "dropout", "split", "calibrate")
     children = np.random.SeedSequence(seed).spawn(len(names))
     return {name: np.random.default_rng(child) for name, child in zip(names, children, strict=True)}

@@ -121,6 +121,18 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         than 10,000 of as many, drawn at random), and stay with ``warm_start`` and in `partial_fit`,
         whose first call should therefore bring enough rows. Sparse X is scaled as dense X is, and
         stays sparse.
+    numerical_embedding : str, Embedding or None, default=None
+        What turns each numerical feature into several before the first affine map, after
+        ``feature_scaling`` [2]_: ``"piecewise_linear"``, learned functions that bend at the edges
+        of bins of equal shares of the training rows, ``"periodic"``, learned combinations of waves
+        whose frequencies are learned, or an object such as ``Periodic(scale=0.1)``, whose
+        parameters can be searched as ``numerical_embedding__scale``. They help where the target
+        bends often along single features, and may fit noise: over 13 data sets the error changed by
+        +3 and -0.1 % on average, which chance may do, and a fit took 19 and 27 % longer. Features
+        of no more than two distinct values in the first call's data, as one-hot columns are, are
+        left as they are. Bins are counted by ``sample_weight``, taken of the rows whose quartiles
+        ``feature_scaling`` takes, and stay with ``warm_start`` and in `partial_fit`. X has to be
+        dense.
     max_iter : int or "auto", default="auto"
         Most epochs, that is passes over the data, >= 1; with ``"lbfgs"`` most iterations.
         ``"auto"`` is 64, but as many as make 1,000 steps, which small data need; 50 below
@@ -262,6 +274,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     ----------
     .. [1] Guo, Pleiss, Sun and Weinberger (2017), "On calibration of modern neural networks",
        International Conference on Machine Learning, arXiv:1706.04599.
+    .. [2] Gorishniy, Rubachev and Babenko (2022), "On embeddings for numerical features in tabular
+       deep learning", NeurIPS, arXiv:2203.05556.
 
     Examples
     --------
@@ -301,6 +315,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         label_smoothing=0.1,
         class_weight=None,
         feature_scaling="robust",
+        numerical_embedding=None,
         max_iter="auto",
         shuffle=True,
         random_state=None,
@@ -334,6 +349,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         self.label_smoothing = label_smoothing
         self.class_weight = class_weight
         self.feature_scaling = feature_scaling
+        self.numerical_embedding = numerical_embedding
         self.max_iter = max_iter
         self.shuffle = shuffle
         self.random_state = random_state
@@ -502,7 +518,14 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         y = y.toarray() if issparse(y) else y
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        check_classification_targets(y)
+        try:
+            check_classification_targets(y)
+        except TypeError as error:
+            kinds = sorted({type(label).__name__ for label in y.ravel()})
+            raise TypeError(
+                f"y must hold labels of one type that can be sorted, got {', '.join(kinds)}: "
+                f"{error}"
+            ) from error
         if type_of_target(y) == "multiclass-multioutput":
             raise ValueError(
                 "y has several columns of several classes (multiclass-multioutput), which is not "

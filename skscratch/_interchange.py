@@ -42,6 +42,7 @@ LOSS_OF_LINK = {"identity": "squared_error", "exp": "poisson"}
 # Parameters that scikit-learn's MLP has no counterpart of, with the values that go without one.
 WITHOUT = {
     "feature_scaling": None,
+    "numerical_embedding": None,
     "normalization": None,
     "clip_norm": None,
     "label_smoothing": 0.0,
@@ -245,6 +246,8 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
         in_the_way["activation"] = estimator.activation if same else network.activations
     if fitted and estimator.feature_scaler_ is not None:
         in_the_way["feature_scaling"] = "robust"
+    if fitted and network.embedding is not None:
+        in_the_way["numerical_embedding"] = network.embedding
     if network.normalization is not None:
         in_the_way["normalization"] = network.normalization
     if loss is None:

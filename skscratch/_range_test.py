@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from itertools import chain, repeat
-from math import exp, inf, isfinite
+from math import exp, inf
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from ._lbfgs import LBFGS
 from .nn.batches import Batches
 from .nn.network import Workspace
 from .nn.options import POSITIVE, check_integer, check_real
-from .nn.training import Training, train_step
+from .nn.training import DivergenceError, Training, train_step
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -185,10 +185,10 @@ def _trainable(estimator: Any) -> Any:
         )
     if estimator.optimizer == "lbfgs" or isinstance(estimator.optimizer, LBFGS):
         raise ValueError("optimizer='lbfgs' has no learning rate to test.")
+    once = {"early_stopping": False, "refit": False, "calibrate": False}
+    params = {name: value for name, value in once.items() if hasattr(estimator, name)}
     return (
-        clone(estimator)
-        .set_callbacks()
-        .set_params(early_stopping=False, lr_schedule="constant", verbose=False)
+        clone(estimator).set_callbacks().set_params(lr_schedule="constant", verbose=False, **params)
     )
 
 
@@ -203,9 +203,15 @@ def _sweep(
     endless = chain.from_iterable(repeat(batches))
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         for training.rate, (X, Y, weights) in zip(rates, endless, strict=False):
-            value, _ = train_step(training, X, Y, weights, workspace.for_rows(X.shape[0]))
-            if not isfinite(value):
-                break
+            try:
+                value, _ = train_step(training, X, Y, weights, workspace.for_rows(X.shape[0]))
+            except DivergenceError as error:
+                if losses:
+                    break
+                raise DivergenceError(
+                    "The loss is not finite before the first step. Try scaled features "
+                    "(sklearn.preprocessing.StandardScaler) or another init."
+                ) from error
             losses.append(float(value))
             running = smoothing * running + (1 - smoothing) * losses[-1]
             mean = running / (1 - smoothing ** len(losses))
@@ -213,11 +219,6 @@ def _sweep(
             # Four times the best, for a loss that may be negative.
             if mean > max(best + 3 * abs(best), losses[0]):
                 break
-    if not losses:
-        raise ValueError(
-            "The loss is not finite before the first step. Try scaled features "
-            "(sklearn.preprocessing.StandardScaler) or another init."
-        )
 
 
 def _smooth(losses: np.ndarray, smoothing: float) -> np.ndarray:

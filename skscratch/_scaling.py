@@ -1,7 +1,7 @@
-"""Feature scaling: what the estimators make of X before the network sees it."""
+"""What the estimators learn of the features: how to scale them, and the bins of embeddings."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -82,22 +82,11 @@ class RobustSmoothClip:
             The scaler.
         """
         X = _canonical(X) if issparse(X) else X
-        counted = None
-        if sample_weight is not None and not np.all(sample_weight):
-            counted = np.flatnonzero(sample_weight)
-        n_rows = X.shape[0] if counted is None else len(counted)
-        rows = counted
-        if n_rows > MOST_ROWS:
-            # Evenly spaced rows might all fall on the same hour of the day.
-            rows = np.random.default_rng(0).choice(n_rows, MOST_ROWS, replace=False, shuffle=False)
-            rows.sort()
-            rows = rows if counted is None else counted[rows]
-        weights = None
-        if sample_weight is not None:
-            weights = sample_weight if rows is None else sample_weight[rows]
+        counted = _rows_of_weight(sample_weight)
+        rows, weights = _draw_rows(X.shape[0], counted, sample_weight)
         quartiles = np.zeros((3, X.shape[1]))
         for columns, values in _columns(X, rows, weights):
-            quartiles[:, columns] = _quartiles(values, weights)
+            quartiles[:, columns] = _quantiles(values, weights, (0.25, 0.5, 0.75))
         lower, center, upper = quartiles
         with np.errstate(over="ignore", under="ignore"):
             spread = np.minimum(upper - lower, _LARGEST)
@@ -170,6 +159,75 @@ def _scale_and_clip(
     return out
 
 
+def find_bins(
+    X: Any,
+    sample_weight: np.ndarray | None,
+    n_bins: int,
+    prepare: Callable[[Any], np.ndarray] | None = None,
+) -> list[np.ndarray]:
+    """Part the values of each feature into bins of equal shares of the rows.
+
+    Of more than `MOST_ROWS` rows (of positive weight) as many count, drawn at random, the same as
+    for `RobustSmoothClip`. Quantiles are weighted and not interpolated, as there.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Finite inputs of any real dtype.
+    sample_weight : ndarray of shape (n_samples,) or None
+        Weights of the rows, >= 0 and not all 0.
+    n_bins : int
+        The most bins of a feature.
+    prepare : callable, optional
+        Turns rows of X into the network's inputs; by default they are its inputs already.
+
+    Returns
+    -------
+    edges : list of ndarray
+        For each feature the edges of its bins in ascending order, smallest and largest value
+        included; all values where there are no more than ``n_bins + 1``; and none at all for a
+        feature of one or two values, which has no bends to learn.
+    """
+    rows, weights = _draw_rows(len(X), _rows_of_weight(sample_weight), sample_weight)
+    X = X if rows is None else X[rows]
+    X = np.asarray(X, np.float64) if prepare is None else prepare(X)
+    shares = [k / n_bins for k in range(1, n_bins)]
+    edges = []
+    for column in X.T:
+        distinct = np.unique(column)
+        if len(distinct) <= 2:
+            edges.append(distinct[:0])
+        elif len(distinct) <= n_bins + 1:
+            edges.append(distinct)
+        else:
+            inner = _quantiles(column[np.newaxis].copy(), weights, shares)[:, 0]
+            edges.append(np.unique([distinct[0], *inner, distinct[-1]]))
+    return edges
+
+
+def _rows_of_weight(sample_weight: np.ndarray | None) -> np.ndarray | None:
+    """Return the indices of the rows with a weight, None if all have one."""
+    if sample_weight is None or np.all(sample_weight):
+        return None
+    return np.flatnonzero(sample_weight)
+
+
+def _draw_rows(
+    n_samples: int, counted: np.ndarray | None, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the rows whose quantiles to take, None for all, and their weights."""
+    n_rows = n_samples if counted is None else len(counted)
+    rows = counted
+    if n_rows > MOST_ROWS:
+        # Evenly spaced rows might all fall on the same hour of the day.
+        rows = np.random.default_rng(0).choice(n_rows, MOST_ROWS, replace=False, shuffle=False)
+        rows.sort()
+        rows = rows if counted is None else counted[rows]
+    if sample_weight is None or rows is None:
+        return rows, sample_weight
+    return rows, sample_weight[rows]
+
+
 def _is_rounding(spread: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
     # Rounding may have made different numbers of what was meant to be one.
     return spread <= 8 * np.finfo(np.float64).eps * np.maximum(np.abs(low), np.abs(high))
@@ -220,17 +278,18 @@ def _filled_columns(X: Any, weights: np.ndarray | None) -> Iterator[tuple[np.nda
         yield columns, values
 
 
-def _quartiles(values: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
-    """Return the quartiles of each row of ``values``, which come back in another order."""
-    shares = (0.25, 0.5, 0.75)
+def _quantiles(
+    values: np.ndarray, weights: np.ndarray | None, shares: Sequence[float]
+) -> np.ndarray:
+    """Return quantiles of each row of ``values``, which come back in another order."""
     if weights is None:
-        ranks = [math.ceil(share * values.shape[1]) - 1 for share in shares]
+        ranks = [math.ceil((share - _ROUNDING) * values.shape[1]) - 1 for share in shares]
         values.partition(sorted(set(ranks)), axis=1)
         return values[:, ranks].T
     order = np.argsort(values, axis=1)
     below = np.cumsum(weights[order], axis=1)
-    quartiles = []
+    quantiles = []
     for share in shares:
         rank = np.sum(below < (share - _ROUNDING) * below[:, -1:], axis=1, keepdims=True)
-        quartiles.append(np.take_along_axis(values, np.take_along_axis(order, rank, 1), 1)[:, 0])
-    return np.array(quartiles)
+        quantiles.append(np.take_along_axis(values, np.take_along_axis(order, rank, 1), 1)[:, 0])
+    return np.array(quantiles)

@@ -20,6 +20,7 @@ from sklearn.metrics import get_scorer_names
 from ._lbfgs import LBFGS
 from ._precision import fits_float32
 from .nn.activations import ACTIVATIONS, Activation
+from .nn.embeddings import EMBEDDINGS, Embedding
 from .nn.initializers import INITIALIZERS, Initializer
 from .nn.layers import NORMALIZATIONS
 from .nn.losses import LOSSES, Loss
@@ -48,6 +49,7 @@ OPTION_TABLES: dict[str, tuple[dict, type]] = {
     "optimizer": (ALL_OPTIMIZERS, Optimizer),
     "lr_schedule": ({"auto": None, **SCHEDULES}, Schedule),
     "loss": ({**CLASSIFIER_LOSSES, **REGRESSOR_LOSSES}, Loss),
+    "numerical_embedding": (EMBEDDINGS, Embedding),
 }
 """For each parameter that takes a name or an object: the names, and the objects' base."""
 
@@ -97,6 +99,7 @@ class Settings:
     n_iter_no_change: float
     early_stopping: bool | str
     feature_scaling: str | None
+    numerical_embedding: Embedding | None
     calibrate: bool | str
     scoring: Any
     refit: bool | str
@@ -231,6 +234,9 @@ def resolve(params: dict[str, Any]) -> Settings:
         n_iter_no_change=_patience(params["n_iter_no_change"]),
         early_stopping=_choice("early_stopping", params["early_stopping"], (True, False, "auto")),
         feature_scaling=_choice("feature_scaling", params["feature_scaling"], (None, "robust")),
+        numerical_embedding=None
+        if params["numerical_embedding"] is None
+        else _option("numerical_embedding", params["numerical_embedding"]),
         # The classifier's alone.
         calibrate=_choice("calibrate", params.get("calibrate", False), (True, False, "auto")),
         scoring=_scoring(params["scoring"]),

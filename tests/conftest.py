@@ -19,6 +19,7 @@ threadpool_limits(limits=1, user_api="blas")
 # Nothing is left to the defaults, so that a better default neither breaks nor weakens a test.
 SETTINGS = {
     "feature_scaling": None,
+    "numerical_embedding": None,
     "hidden_layer_sizes": (8,),
     "activation": "tanh",
     "init": "glorot_uniform",

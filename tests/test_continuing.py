@@ -55,6 +55,8 @@ KEPT = [
     {"normalization": "batch", "batch_size": 7},
     {"clip_norm": 0.1, "dtype": "float32"},
     {"optimizer": "adamw", "learned_scales": True, "layerwise_rates": True, "bias_init": "normal"},
+    {"numerical_embedding": "periodic"},
+    {"numerical_embedding": "piecewise_linear"},
 ]
 
 

@@ -10,6 +10,7 @@ from sklearn.utils import get_tags
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skscratch import Focal, Huber, Pinball, ScratchMLPClassifier, ScratchMLPRegressor
+from skscratch.nn.embeddings import EMBEDDINGS
 from skscratch.nn.optimizers import OPTIMIZERS
 
 ESTIMATORS = [ScratchMLPClassifier, ScratchMLPRegressor]
@@ -92,6 +93,10 @@ CONFIGURATIONS = [
             "shuffle": False,
         },
         weights_differ(SPLIT),
+    ),
+    *(
+        ({"numerical_embedding": name, "feature_scaling": "robust", "shuffle": False}, {})
+        for name in EMBEDDINGS
     ),
     ({"clip_norm": 1.0}, {}),
     ({"lr_schedule": "adaptive", "shuffle": False, "n_iter_no_change": 3}, {}),

@@ -342,6 +342,7 @@ def test_nothing_is_shared():
 
 COMMON = {
     "feature_scaling": None,
+    "numerical_embedding": None,
     "hidden_layer_sizes": (9, 4),
     "activation": "logistic",
     "learning_rate": 0.02,
@@ -814,6 +815,7 @@ PREDICTION = [
     ({"normalization": "batch"}, "normalization='batch'"),
     ({"normalization": "layer"}, "normalization='layer'"),
     ({"feature_scaling": "robust"}, "feature_scaling='robust'"),
+    ({"numerical_embedding": "periodic"}, "numerical_embedding="),
 ]
 
 

@@ -6,7 +6,7 @@ Reading order, from the outside of a training step to its details:
    loss, backward, penalty, optimizer. ``Training`` repeats it over batches and epochs.
 2. `network`: ``Network`` chains layers; ``Workspace`` is the memory they compute in.
 3. `layers`: ``Dense``, ``ScaledDense``, ``BatchNorm``, ``LayerNorm``, ``Activate``, ``Dropout``,
-   forward and backward side by side.
+   forward and backward side by side. `embeddings`: what numerical features may pass before them.
 4. `activations`: each function beside its derivative.
 5. `losses`: link, loss and gradient in one object; why the gradient is p - y.
 6. `optimizers` and `schedules`: what is done with the gradient, and how fast.
@@ -37,6 +37,15 @@ from .activations import (
     Tanh,
 )
 from .batches import Batches
+from .embeddings import (
+    EMBEDDINGS,
+    Embedding,
+    EmbeddingLayer,
+    Periodic,
+    PeriodicEmbedding,
+    PiecewiseLinear,
+    PiecewiseLinearEmbedding,
+)
 from .initializers import (
     INITIALIZERS,
     GlorotNormal,
@@ -100,11 +109,12 @@ from .schedules import (
     WarmupCosine,
 )
 from .stopping import Patience
-from .training import Training, loss_and_gradient, train_step
+from .training import DivergenceError, Training, loss_and_gradient, train_step
 
 __all__ = [
     "ACTIVATIONS",
     "ELU",
+    "EMBEDDINGS",
     "GELU",
     "INITIALIZERS",
     "LOSSES",
@@ -127,7 +137,10 @@ __all__ = [
     "Cosine",
     "CosineLog",
     "Dense",
+    "DivergenceError",
     "Dropout",
+    "Embedding",
+    "EmbeddingLayer",
     "ExponentialDecay",
     "Focal",
     "Gamma",
@@ -156,6 +169,10 @@ __all__ = [
     "Orthogonal",
     "Parameters",
     "Patience",
+    "Periodic",
+    "PeriodicEmbedding",
+    "PiecewiseLinear",
+    "PiecewiseLinearEmbedding",
     "Pinball",
     "Poisson",
     "RMSprop",

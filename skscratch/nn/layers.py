@@ -42,6 +42,9 @@ class Layer:
     def reset(self) -> None:
         """Set the arrays that do not start at 0."""
 
+    def draw(self, member: tuple[int, ...], stream: np.random.Generator) -> None:
+        """Draw the arrays that start at random, for one network of the stack."""
+
     def prepare(
         self,
         room: Room,
@@ -90,8 +93,8 @@ class Dense(Layer):
     n_in, n_out : int
         Numbers of input and output features.
     input_gradient : bool, default=True
-        Whether somebody needs dX. Nobody does in the first layer, where it would be the most
-        expensive product of all for data with many features.
+        Whether somebody needs dX. Nobody does where nothing before the layer is learned, and there
+        it would be the most expensive product of all for data with many features.
     shift : ndarray of shape (1, n_in), optional
         What is missing in each row of a sparse X, nothing by default. Dense X is complete.
     rate : float, default=1.0
@@ -160,7 +163,7 @@ class Dense(Layer):
         if self.shift is not None and not isinstance(cache.X, np.ndarray):
             cache.dW += self.shift.T * cache.db
         if cache.dX is not None:
-            _matmul(dZ, self.W.mT, out=cache.dX)
+            _matmul(dZ, self._weights(cache).mT, out=cache.dX)
         return cache.dX
 
 
@@ -170,7 +173,7 @@ class ScaledDense(Dense):
     A first layer that learns how much each feature counts. The scales stretch the rows of W, which
     are fewer than those of X: with ``W_s = s * W``, where s stands as a column, ``Z = X W_s + b``::
 
-        dW_s = X^T dZ      dW = s * dW_s      ds_j = sum_k w_jk (dW_s)_jk
+        dW_s = X^T dZ      dW = s * dW_s      ds_j = sum_k w_jk (dW_s)_jk      dX = dZ W_s^T
 
     The scales learn at 60 times the rate of other parameters.
 
@@ -187,9 +190,6 @@ class ScaledDense(Dense):
     """
 
     scale_rate = 60.0
-
-    def __init__(self, n_in: int, n_out: int, shift: np.ndarray | None = None, rate: float = 1.0):
-        super().__init__(n_in, n_out, input_gradient=False, shift=shift, rate=rate)
 
     @property
     def coefficients(self):
@@ -217,9 +217,10 @@ class ScaledDense(Dense):
         return np.multiply(self.W, self.s, out=cache.Ws)
 
     def backward(self, dZ, cache):
-        super().backward(dZ, cache)
+        dX = super().backward(dZ, cache)
         _matmul(np.multiply(self.W, cache.dW, out=cache.Ws), cache.sum_row, out=cache.ds)
         cache.dW *= self.s
+        return dX
 
 
 def _matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from .activations import Activation
 from .blocks import BLOCK
+from .embeddings import Embedding, EmbeddingLayer
 from .initializers import Initializer
 from .layers import NORMALIZATIONS, Activate, Dense, Dropout, Layer, ScaledDense
 from .parameters import Parameters
@@ -47,6 +48,11 @@ class Network:
         Whether the first layer learns a scale for each feature, see `ScaledDense`.
     layerwise_rates : bool, default=False
         Whether weights of n inputs learn at ``sqrt(100 / n)`` times the learning rate.
+    embedding : Embedding, optional
+        What turns the features into more of them before the first affine map; nothing by default.
+        Inputs have to be dense then.
+    edges : sequence of ndarray, optional
+        With an embedding: for each feature the edges of its bins, or none, see `Embedding.layer`.
 
     Attributes
     ----------
@@ -80,6 +86,8 @@ class Network:
         shift: np.ndarray | None = None,
         learned_scales: bool = False,
         layerwise_rates: bool = False,
+        embedding: Embedding | None = None,
+        edges: Sequence[np.ndarray] = (),
     ):
         self.sizes = tuple(sizes)
         self.activations = list(activations)
@@ -87,6 +95,7 @@ class Network:
         self.normalization = normalization
         self.shift = None if shift is None else shift.astype(dtype)
         self.learned_scales, self.layerwise_rates = learned_scales, layerwise_rates
+        self.embedding, self.edges = embedding, edges
         self.layers = self._make_layers()
         shapes = [shape for layer in self.layers for shape in layer.shapes()]
         statistic_shapes = [shape for layer in self.layers for shape in layer.statistic_shapes()]
@@ -98,26 +107,28 @@ class Network:
     def _make_layers(self) -> list[Layer]:
         layers: list[Layer] = []
         n_in, *hidden, n_out = self.sizes
+        if self.embedding is not None:
+            first = self.embedding.layer(self.edges)
+            layers, n_in = [first], first.n_out
         for n_units, activation, rate in zip(hidden, self.activations, self.dropout, strict=True):
-            layers += [self._make_dense(n_in, n_units, first=not layers)]
+            layers += [self._make_dense(n_in, n_units, layers)]
             if self.normalization is not None:
                 layers += [NORMALIZATIONS[self.normalization](n_units)]
             layers += [Activate(activation, n_units)]
             if rate > 0:
                 layers += [Dropout(rate, n_units)]
             n_in = n_units
-        layers += [self._make_dense(n_in, n_out, first=not layers)]
+        layers += [self._make_dense(n_in, n_out, layers)]
         return layers
 
-    def _make_dense(self, n_in: int, n_out: int, first: bool) -> Dense:
+    def _make_dense(self, n_in: int, n_out: int, before: list[Layer]) -> Dense:
         # A unit's input moves by the sum of what its weights move by, and these should not be the
         # larger the more there are.
         rate = math.sqrt(_REFERENCE_INPUTS / n_in) if self.layerwise_rates else 1.0
-        if not first:
+        if any(isinstance(layer, Dense) for layer in before):
             return Dense(n_in, n_out, rate=rate)
-        if self.learned_scales:
-            return ScaledDense(n_in, n_out, shift=self.shift, rate=rate)
-        return Dense(n_in, n_out, input_gradient=False, shift=self.shift, rate=rate)
+        first = ScaledDense if self.learned_scales else Dense
+        return first(n_in, n_out, input_gradient=bool(before), shift=self.shift, rate=rate)
 
     def _bind(self) -> None:
         statistics = iter(self.statistics.views)
@@ -177,6 +188,8 @@ class Network:
         """
         self._reset()
         for index, stream in zip(np.ndindex(self.stack), streams, strict=True):
+            for layer in self.layers:
+                layer.draw(index, stream)
             for layer, initializer in zip(self.dense, initializers, strict=True):
                 if initializer is not None:
                     layer.W[index] = initializer.sample(stream, layer.n_in, layer.n_out)
@@ -230,6 +243,8 @@ class Network:
         n_samples = X.shape[0] if rows is None else len(rows)
         # Sparse rows take no room of their own.
         widest = max(self.sizes if isinstance(X, np.ndarray) else self.sizes[1:])
+        if isinstance(self.layers[0], EmbeddingLayer):
+            widest = max(widest, self.layers[0].widest)
         n_rows = max(1, min(n_samples, max(_BLOCK_ROWS, _BLOCK_ELEMENTS // widest)))
         workspace = Workspace(self, n_rows)
         predictions: Any = None
@@ -257,6 +272,8 @@ class Network:
             "shift",
             "learned_scales",
             "layerwise_rates",
+            "embedding",
+            "edges",
             "parameters",
             "statistics",
         )

@@ -293,6 +293,46 @@ def layer_norm(X, gamma, beta):
     return output
 
 
+def embedding(X, functions, a):
+    """Return each row's features, then the combinations of the functions of some of them.
+
+    ``functions`` lists the functions of each feature; ``a[j][k][o]`` belongs to the j-th feature
+    that has any.
+    """
+    embedded = [j for j, of_feature in enumerate(functions) if of_feature]
+    output = []
+    for x in X:
+        row = [float(value) for value in x]
+        for j, feature in enumerate(embedded):
+            h = [function(x[feature]) for function in functions[feature]]
+            row += [sum(h[k] * a[j][k][o] for k in range(len(h))) for o in range(len(a[j][0]))]
+        output.append(row)
+    return output
+
+
+def embedding_backward(X, functions, a, dY):
+    """Return da, given dL/d(output)."""
+    embedded = [j for j, of_feature in enumerate(functions) if of_feature]
+    n_outputs = len(a[0][0])
+    da = [[[0.0] * n_outputs for _ in of_feature] for of_feature in a]
+    for x, dy in zip(X, dY, strict=True):
+        for j, feature in enumerate(embedded):
+            for k, function in enumerate(functions[feature]):
+                for o in range(n_outputs):
+                    da[j][k][o] += dy[len(x) + j * n_outputs + o] * function(x[feature])
+    return da
+
+
+def wave(w, b):
+    """A wave of frequency w and phase b."""
+    return lambda x: math.cos(2 * math.pi * w * x + b)
+
+
+def ramp(start, stop):
+    """From -1/2 before the bin to 1/2 after it."""
+    return lambda x: min(1.0, max(0.0, (x - start) / (stop - start))) - 0.5
+
+
 def network(weights, biases, activations, X, uniforms=None, rates=None):
     """Return the logits, and for each layer what the backward pass needs.
 

@@ -18,6 +18,7 @@ KINDS = {
     "optimizer": (nn.OPTIMIZERS, nn.Optimizer),
     "schedule": (nn.SCHEDULES, nn.Schedule),
     "loss": (nn.LOSSES, nn.Loss),
+    "embedding": (nn.EMBEDDINGS, nn.Embedding),
 }
 ENTRIES = [
     pytest.param(kind, name, id=f"{kind}-{name}")
@@ -146,6 +147,9 @@ def test_no_hyperparameter_takes_nonsense_and_only_validate_says_so(factory, nam
         (nn.InverseScaling(power=0.0), "(0, inf)"),
         (nn.Adaptive(factor=1.0), "(1, inf)"),
         (nn.Adaptive(minimum=0.0), "(0, inf)"),
+        (nn.Periodic(n_frequencies=0), ">= 1"),
+        (nn.Periodic(scale=0.0), "(0, inf)"),
+        (nn.PiecewiseLinear(n_bins=1), ">= 2"),
     ],
     ids=repr,
 )

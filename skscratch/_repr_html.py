@@ -1,0 +1,57 @@
+"""What notebooks show of an estimator: links to its documentation, and its fitted network."""
+
+from types import SimpleNamespace
+from typing import Any
+
+DOCUMENTATION = "https://skscratch.readthedocs.io/en/stable"
+
+
+class NotebookReprMixin:
+    """Adds to scikit-learn's HTML diagrams what they cannot know of an estimator of ours.
+
+    scikit-learn draws the diagram, of a bare estimator as well as of one inside a pipeline, and
+    asks each estimator for the attributes below.
+    """
+
+    _doc_link_module = "skscratch"
+    _doc_link_template = DOCUMENTATION + "/api/generated/{estimator_module}.{estimator_name}.html"
+
+    def _sk_visual_block_(self) -> Any:
+        """Return the estimator's box, with the fitted network in a line below the name."""
+        # scikit-learn reads these attributes; its own class for them is private.
+        return SimpleNamespace(
+            kind="single",
+            estimators=self,
+            names=type(self).__name__,
+            name_details=str(self),
+            name_caption=describe_network(self),
+            doc_link_label=None,
+            dash_wrapped=True,
+        )
+
+
+def describe_network(estimator: Any) -> str | None:
+    """Describe a fitted estimator's network in a line; None if there is no network yet.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skscratch import ScratchMLPClassifier
+    >>> clf = ScratchMLPClassifier((16, 8), max_iter=5, random_state=0)
+    >>> describe_network(clf.fit(*load_iris(return_X_y=True)))
+    '4 → 16 → 8 → 3, 247 parameters, float64, 5 epochs'
+    """
+    network = getattr(estimator, "network_", None)
+    if network is None:
+        return None
+    sizes = " → ".join(map(str, network.sizes))
+    counts = [
+        _count(network.parameters.vector.size, "parameter"),
+        str(network.dtype),
+        _count(len(estimator.history_["epoch"]), "epoch"),
+    ]
+    return ", ".join([sizes, *counts])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
