@@ -5,6 +5,8 @@ They are set with ``estimator.set_callbacks(...)`` and follow scikit-learn's cal
 and `ScoringMonitor`; on a bare estimator they work with older versions of scikit-learn too. As in
 scikit-learn, clones share the callback objects.
 
+`skscratch.inspection.LayerMonitor`, which records the gradients of each layer, is one more.
+
 A callback of your own is an object with the four methods of `Callback`; if its ``on_fit_task_end``
 returns True after an epoch, training ends there.
 """

@@ -1,0 +1,401 @@
+"""A trace: the way of a few rows through the network, and of the gradient back, step by step."""
+
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import is_classifier
+
+from .._base import BaseScratchMLP
+from .._scaling import BOUND
+from ..nn.layers import Activate, BatchNorm, Dense, LayerNorm, ScaledDense
+from ._passes import Passes, check_estimator_is_ours, named_parameters, run_passes
+from ._report import page
+
+# The loss of a row with logits Z and targets Y, and its derivative by Z, a row of it being divided
+# by the number n of rows; m is the number of outputs.
+_LOSSES = {
+    "SoftmaxLogLoss": ("l = -sum_k {Y}_k log p_k", "(p - {Y}) / n"),
+    "LogisticLogLoss": (
+        "l = -sum_k ({Y}_k log p_k + (1 - {Y}_k) log(1 - p_k))",
+        "(p - {Y}) / n",
+    ),
+    "SquaredError": ("l = 1/2 mean_k (p_k - {Y}_k)^2", "(p - {Y}) / (m n)"),
+    "AbsoluteError": ("l = mean_k |p_k - {Y}_k|", "sign(p - {Y}) / (m n)"),
+    "Huber": (
+        "l = mean_k c_k (r_k - c_k / 2), r = p - {Y}, c = r clipped to [-delta, delta]",
+        "c / (m n)",
+    ),
+    "Pinball": ("l = mean_k max((1 - q) r_k, -q r_k), r = p - {Y}", "(1[r > 0] - q) / (m n)"),
+    "Poisson": ("l = mean_k {Y}_k log({Y}_k / p_k) - {Y}_k + p_k", "(p - {Y}) / (m n)"),
+    "Gamma": ("l = mean_k log(p_k / {Y}_k) + {Y}_k / p_k - 1", "(1 - {Y} / p) / (m n)"),
+}
+
+
+@dataclass(frozen=True)
+class TraceStep:
+    """A step of a trace.
+
+    Attributes
+    ----------
+    part : {"forward", "prediction", "loss", "backward"}
+        What the step belongs to.
+    name : str
+        What happens, or in which layer, such as ``"dense 1"``.
+    equation : str
+        How the results are computed.
+    results : dict of str to ndarray
+        What is computed, by the symbols of the equation.
+    given : dict of str to ndarray
+        The parameters and the other numbers that the step makes use of.
+    """
+
+    part: str
+    name: str
+    equation: str
+    results: dict[str, np.ndarray]
+    given: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, repr=False)
+class Trace:
+    """What `trace` found: it prints as text, and ``trace["dW1"]`` is the array of that symbol.
+
+    Attributes
+    ----------
+    title : str
+        What was traced.
+    steps : list of TraceStep
+        All steps in order.
+    """
+
+    title: str
+    steps: list[TraceStep]
+
+    def __getitem__(self, symbol: str) -> np.ndarray:
+        arrays = self._arrays()
+        if symbol not in arrays:
+            raise KeyError(f"There is no {symbol!r}; there are {', '.join(arrays)}.")
+        return arrays[symbol]
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        return {
+            k: v for step in self.steps for k, v in (*step.given.items(), *step.results.items())
+        }
+
+    def __repr__(self) -> str:
+        lines, part = [self.title], ""
+        for number, step in enumerate(self.steps, start=1):
+            if step.part != part:
+                part = step.part
+                lines += ["", part.upper()]
+            lines += ["", f"{number}. {step.name}: {step.equation}"]
+            for symbol, array in step.given.items():
+                lines += [_indent(f"with {symbol}", array)]
+            for symbol, array in step.results.items():
+                lines += [_indent(symbol, array)]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        pieces, part = [], ""
+        for number, step in enumerate(self.steps, start=1):
+            if step.part != part:
+                part = step.part
+                pieces.append(f"<p><strong>{part.capitalize()}</strong></p>")
+            shapes = ", ".join(f"{k} {_shape(v)}" for k, v in step.results.items())
+            arrays = "".join(
+                f'<p>{label}<code>{escape(symbol)}</code> <span class="faint">{_shape(array)}'
+                f"</span></p><pre>{escape(_write(array))}</pre>"
+                for label, group in (("with ", step.given), ("", step.results))
+                for symbol, array in group.items()
+            )
+            pieces.append(
+                f"<details><summary>{number}. {escape(step.name)}: "
+                f"<code>{escape(step.equation)}</code> "
+                f'<span class="faint">{escape(shapes)}</span></summary>{arrays}</details>'
+            )
+        return page(self.title, *pieces)
+
+
+def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
+    """Follow a few rows through a fitted network, step by step, and the gradient on its way back.
+
+    Each step has a name, an equation, and the arrays it starts from and arrives at. The forward
+    part leads from X to the logits, the prediction from there to what `predict` returns. With
+    targets the loss follows, and back-propagation from its gradient to those of all parameters.
+
+    Dropout is off, and all is computed in float64. The L2 penalty, which adds ``l2 W / n`` to a dW
+    of a batch of n rows, is left out.
+
+    Parameters
+    ----------
+    estimator : ScratchMLPClassifier or ScratchMLPRegressor
+        A fitted estimator.
+    X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        The rows, preferably two or three. They are taken for one batch.
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+        Their targets; without them the trace ends with the prediction.
+
+    Returns
+    -------
+    trace : Trace
+        The steps. It prints as text, shows as HTML in a notebook, and gives each array by its
+        symbol: ``trace["A1"]``. The layers' symbols end with the number of their affine map.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is none of ours.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+
+    Notes
+    -----
+    With targets, batch normalization goes by the averages of these rows, as in training, and a
+    prediction then differs from that of `predict`, where running averages are in their place.
+
+    See Also
+    --------
+    activations : The layers' outputs for many rows.
+    gradient_check : Whether the gradients are right.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skscratch import ScratchMLPClassifier
+    >>> from skscratch.inspection import trace
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = ScratchMLPClassifier((4,), activation="tanh", random_state=0).fit(X, y)
+    >>> steps = trace(clf, X[:2], y[:2])
+    >>> for step in steps.steps:
+    ...     print(f"{step.part:<11}{step.name:<18}{step.equation}")
+    forward    input             X
+    forward    feature scaling   X' = a (X - m), X0 = X' / sqrt(1 + (X' / 3)^2)
+    forward    dense 1           Z1 = (X0 * s1^T) W1 + b1
+    forward    activation 1      A1 = f(Z1), f = Tanh(), f(z) = tanh(z),  f'(z) = 1 - f^2
+    forward    dense 2           Z2 = A1 W2 + b2
+    prediction temperature       Zt = Z2 / T
+    prediction softmax           P = softmax(Zt)
+    prediction decision          prediction = the class of the largest P in each row
+    loss       targets           Y = 1 in the class's column, else 0
+    loss       label smoothing   Ys = (1 - 0.1) Y + 0.1 / 3
+    loss       link, softmax     p = softmax(Z2)
+    loss       SoftmaxLogLoss()  L = mean over the rows of l, l = -sum_k Ys_k log p_k
+    backward   loss              dZ2 = dL/dZ2 = (p - Ys) / n
+    backward   dense 2           dW2 = A1^T dZ2, db2 = 1^T dZ2, dA1 = dZ2 W2^T
+    backward   activation 1      dZ1 = dA1 * f'(Z1)
+    backward   dense 1           D = X0^T dZ1, dW1 = s1 * D, db1 = 1^T dZ1, ds1 = sum_k (W1 * D)_k
+    >>> steps["dW1"].shape
+    (4, 4)
+    """
+    estimator = check_estimator_is_ours(estimator)
+    passes = run_passes(estimator, X, y)
+    raw = estimator._validate_input(X)
+    raw = raw.toarray() if issparse(raw) else np.asarray(raw, np.float64)
+    steps = _input_steps(estimator, raw)
+    symbols = [list(steps[-1].results)[-1]]
+    for i in range(len(passes.names)):
+        step = _forward_step(passes, i, symbols[-1])
+        steps.append(step)
+        symbols.append(next(iter(step.results)))
+    steps += _prediction_steps(estimator, symbols[-1], passes.outputs[-1])
+    if y is not None:
+        _, y, _ = estimator._validate(X, y, None, reset=False)
+        steps += _loss_steps(estimator, y, passes, symbols[-1])
+        for i in reversed(range(len(passes.names))):
+            steps.append(_backward_step(passes, i, symbols[i], symbols[i + 1]))
+    sizes = " → ".join(map(str, passes.network.sizes))
+    rows = f"{len(raw)} row{'' if len(raw) == 1 else 's'}"
+    return Trace(f"Trace of {rows} through {type(estimator).__name__}: {sizes}", steps)
+
+
+def _input_steps(estimator: BaseScratchMLP, X: np.ndarray) -> list[TraceStep]:
+    steps = [TraceStep("forward", "input", "X", {"X": X})]
+    scaler = estimator.feature_scaler_
+    if scaler is not None:
+        equation = f"X' = a (X - m), X0 = X' / sqrt(1 + (X' / {BOUND:g})^2)"
+        given = {"m": scaler.center_, "a": scaler.scale_}
+        results = {"X0": scaler.transform(X)}
+        steps.append(TraceStep("forward", "feature scaling", equation, results, given))
+    return steps
+
+
+def _forward_step(passes: Passes, i: int, symbol: str) -> TraceStep:
+    """Return the step of the layer with index i, whose input has the symbol."""
+    layer, name = passes.network.layers[i], passes.names[i]
+    k = _number(name)
+    parameters = named_parameters(passes.network, passes.network.parameters)[i]
+    given = {f"{key}{k}": array for key, array in parameters.items()}
+    if isinstance(layer, Dense):
+        scaled = f"({symbol} * s{k}^T)" if isinstance(layer, ScaledDense) else symbol
+        output, equation = f"Z{k}", f"{scaled} W{k} + b{k}"
+    elif isinstance(layer, BatchNorm):
+        given[f"mu{k}"], given[f"v{k}"] = _batch_statistics(passes, i, layer)
+        output = f"N{k}"
+        equation = f"gamma{k} * ({symbol} - mu{k}) / sqrt(v{k} + {layer.epsilon:g}) + beta{k}"
+    elif isinstance(layer, LayerNorm):
+        output = f"N{k}"
+        equation = (
+            f"gamma{k} * ({symbol} - mean) / sqrt(variance + {layer.epsilon:g}) + beta{k}, "
+            "mean and variance of each row"
+        )
+    elif isinstance(layer, Activate):
+        output = f"A{k}"
+        equation = f"f({symbol}), f = {layer.activation!r}{_formula(layer)}"
+    else:
+        output, equation = f"H{k}", f"{type(layer).__name__}({symbol})"
+    results = {output: passes.outputs[i]}
+    return TraceStep("forward", name, f"{output} = {equation}", results, given)
+
+
+def _backward_step(passes: Passes, i: int, symbol: str, output: str) -> TraceStep:
+    """Return the step back through the layer with index i, from its output to its input."""
+    layer, name = passes.network.layers[i], passes.names[i]
+    k = _number(name)
+    gradients = named_parameters(passes.network, passes.gradient)[i]
+    results = {f"d{key}{k}": array for key, array in gradients.items()}
+    if i > 0:
+        results[f"d{symbol}"] = passes.output_gradients[i - 1]
+    dY = f"d{output}"
+    if isinstance(layer, ScaledDense):
+        equations = [
+            f"D = {symbol}^T {dY}",
+            f"dW{k} = s{k} * D",
+            f"db{k} = 1^T {dY}",
+            f"ds{k} = sum_k (W{k} * D)_k",
+        ]
+    elif isinstance(layer, Dense):
+        equations = [f"dW{k} = {symbol}^T {dY}", f"db{k} = 1^T {dY}"]
+        if i > 0:
+            equations.append(f"d{symbol} = {dY} W{k}^T")
+    elif isinstance(layer, BatchNorm | LayerNorm):
+        rows = "rows" if isinstance(layer, BatchNorm) else "units"
+        equations = [
+            f"U = ({symbol} - mean) / sigma, mean and deviation over the {rows}",
+            f"dgamma{k} = 1^T ({dY} * U)",
+            f"dbeta{k} = 1^T {dY}",
+        ]
+        if isinstance(layer, BatchNorm):
+            share = "w / sum(w)" if passes.weights is not None else "1 / n"
+            equations.append(
+                f"d{symbol} = gamma{k} / sigma * ({dY} - {share} (dbeta{k} + U * dgamma{k}))"
+            )
+        else:
+            equations += [
+                f"dU = {dY} * gamma{k}",
+                f"d{symbol} = 1 / sigma * (dU - mean(dU) - U * mean(dU * U))",
+            ]
+    elif isinstance(layer, Activate):
+        equations = [f"d{symbol} = {dY} * f'({symbol})"]
+    else:
+        equations = [f"back through {type(layer).__name__}"]
+    return TraceStep("backward", name, ", ".join(equations), results)
+
+
+def _prediction_steps(estimator: Any, symbol: str, Z: np.ndarray) -> list[TraceStep]:
+    steps = []
+    link = estimator.out_activation_
+    if not is_classifier(estimator):
+        predicted = estimator._decode(Z)
+        scaler = estimator._target_scaler
+        if scaler is not None:
+            given = {"scale": scaler.scale_, "mean": scaler.mean_}
+            equation = f"prediction = scale * {symbol} + mean"
+            return [
+                TraceStep("prediction", "target units", equation, {"prediction": predicted}, given)
+            ]
+        equation = f"prediction = {symbol if link == 'identity' else f'{link}({symbol})'}"
+        return [TraceStep("prediction", link, equation, {"prediction": predicted})]
+    logits = symbol
+    if estimator.temperature_ != 1:
+        logits = "Zt"
+        T = np.array(estimator.temperature_)
+        steps.append(
+            TraceStep("prediction", "temperature", f"Zt = {symbol} / T", {"Zt": Z / T}, {"T": T})
+        )
+    P = estimator._probabilities(Z)
+    equation = f"P = {link}({logits})"
+    decided = "prediction = the class of the largest P in each row"
+    if estimator._multilabel:
+        decided = "prediction = 1[P > 1/2]"
+    elif estimator._is_binary():
+        equation = f"P = [1 - p, p], p = {link}({logits})"
+    steps.append(TraceStep("prediction", link, equation, {"P": P}))
+    labels = estimator._labels(Z)
+    steps.append(TraceStep("prediction", "decision", decided, {"prediction": labels}))
+    return steps
+
+
+def _loss_steps(estimator: Any, y: Any, passes: Passes, symbol: str) -> list[TraceStep]:
+    """Return the steps from the targets to the gradient by the logits, which have the symbol."""
+    encoded = estimator._encode(y, np.dtype(np.float64))
+    given = {}
+    if is_classifier(estimator):
+        equation = "Y = y"
+        if not estimator._multilabel:
+            place = "for the second class" if estimator._is_binary() else "in the class's column"
+            equation = f"Y = 1 {place}, else 0"
+    elif estimator._target_scaler is not None:
+        given = {"mean": estimator._target_scaler.mean_, "scale": estimator._target_scaler.scale_}
+        equation = "Y = (y - mean) / scale"
+    else:
+        equation = "Y = y"
+    steps = [TraceStep("loss", "targets", equation, {"Y": encoded}, given)]
+    Y = "Y"
+    if not np.array_equal(encoded, passes.targets):
+        s, Y = estimator.label_smoothing, "Ys"
+        K = encoded.shape[1] if estimator.out_activation_ == "softmax" else 2
+        equation = f"Ys = (1 - {s:g}) Y + {s:g} / {K}"
+        steps.append(TraceStep("loss", "label smoothing", equation, {Y: passes.targets}))
+    loss = estimator._training.loss
+    link = loss.out_activation
+    p = {"p": loss.inverse_link(passes.outputs[-1])}
+    equation = f"p = {symbol if link == 'identity' else f'{link}({symbol})'}"
+    steps.append(TraceStep("loss", f"link, {link}", equation, p))
+    row_loss, derivative = _LOSSES.get(type(loss).__name__, ("l by the loss", "its derivative"))
+    given, mean = {}, "mean over the rows of l"
+    if passes.weights is not None:
+        given, mean = {"w": passes.weights}, "mean over the rows of w l"
+        derivative = f"w {derivative}"
+    equation = f"L = {mean}, {row_loss.format(Y=Y)}"
+    results = {"L": np.array(passes.loss)}
+    steps.append(TraceStep("loss", repr(loss), equation, results, given))
+    equation = f"d{symbol} = dL/d{symbol} = {derivative.format(Y=Y)}"
+    results = {f"d{symbol}": passes.output_gradients[-1]}
+    return [*steps, TraceStep("backward", "loss", equation, results)]
+
+
+def _batch_statistics(passes: Passes, i: int, layer: BatchNorm) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and variance that batch normalization went by."""
+    if passes.targets is None:
+        return layer.mean, layer.variance
+    Z, weights = passes.outputs[i - 1], passes.weights
+    if weights is not None and weights.ndim == 2:
+        weights = weights.mean(axis=1)
+    mean = np.average(Z, axis=0, weights=weights)
+    return mean, np.average((Z - mean) ** 2, axis=0, weights=weights)
+
+
+def _number(name: str) -> str:
+    return name.split()[-1]
+
+
+def _formula(layer: Activate) -> str:
+    """Return the formula that an activation's docstring begins with."""
+    first = (type(layer.activation).__doc__ or "").strip().split("\n")[0]
+    return f", {first.rstrip('.')}" if first.startswith("f(z)") else ""
+
+
+def _shape(array: np.ndarray) -> str:
+    return "scalar" if array.ndim == 0 else str(array.shape)
+
+
+def _write(array: np.ndarray) -> str:
+    return np.array2string(array, precision=4, threshold=28, max_line_width=96)
+
+
+def _indent(symbol: str, array: np.ndarray) -> str:
+    values = _write(array).replace("\n", "\n     ")
+    return f"   {symbol} {_shape(array)}\n     {values}"

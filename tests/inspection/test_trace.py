@@ -1,0 +1,186 @@
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+from sklearn.metrics import log_loss
+from sklearn.neural_network import MLPRegressor
+
+from skscratch import ScratchMLPClassifier, from_sklearn
+from skscratch.inspection import trace
+from skscratch.inspection._passes import run_passes
+from skscratch.inspection._trace import _LOSSES
+from skscratch.nn.activations import Tanh
+from skscratch.nn.losses import LOSSES
+
+from ..conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
+
+SMALL = {"hidden_layer_sizes": (6, 5), "max_iter": 3}
+FULL = {"learned_scales": True, "feature_scaling": "robust"}
+
+
+def names(traced):
+    return [step.name for step in traced.steps]
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("normalization", [None, "batch", "layer"])
+def test_the_numbers_obey_the_equations(normalization, as_sparse):
+    X, y = iris()
+    params = {"activation": "leaky_relu", "normalization": normalization, "label_smoothing": 0.3}
+    weights = {0: 1.0, 1: 2.0, 2: 0.5}
+    clf = classifier(**SMALL, **FULL, **params, class_weight=weights).fit(X, y)
+    rows = slice(48, 54)
+    t = trace(clf, sparse.csr_matrix(X)[rows] if as_sparse else X[rows], y[rows])
+
+    def equal(symbol, value):
+        np.testing.assert_allclose(t[symbol], value, rtol=1e-9, atol=1e-15)
+
+    scaled = t["a"] * (X[rows] - t["m"])
+    equal("X0", scaled / np.sqrt(1 + (scaled / 3) ** 2))
+    equal("Z1", (t["X0"] * t["s1"].T) @ t["W1"] + t["b1"])
+    last = "Z1"
+    if normalization is not None:
+        last = "N1"
+        Z = t["Z1"]
+        axis = 0 if normalization == "batch" else 1
+        w = t["w"] if axis == 0 else None
+        mean = np.average(Z, axis=axis, weights=w, keepdims=True)
+        variance = np.average((Z - mean) ** 2, axis=axis, weights=w, keepdims=True)
+        if axis == 0:
+            equal("mu1", mean[0])
+            equal("v1", variance[0])
+        sigma = np.sqrt(variance + 1e-5)
+        U = (Z - mean) / sigma
+        equal("N1", t["gamma1"] * U + t["beta1"])
+        equal("dgamma1", np.sum(t["dN1"] * U, axis=0, keepdims=True))
+        equal("dbeta1", np.sum(t["dN1"], axis=0, keepdims=True))
+        if axis == 0:
+            through = np.outer(w / w.sum(), np.ones(6)) * (t["dbeta1"] + U * t["dgamma1"])
+            equal("dZ1", t["gamma1"] / sigma * (t["dN1"] - through))
+        else:
+            dU = t["dN1"] * t["gamma1"]
+            over = [np.mean(v, axis=1, keepdims=True) for v in (dU, dU * U)]
+            equal("dZ1", (dU - over[0] - U * over[1]) / sigma)
+    equal("A1", np.where(t[last] > 0, t[last], 0.01 * t[last]))
+    equal(f"d{last}", np.where(t[last] > 0, 1, 0.01) * t["dA1"])
+    equal("Z3", t["A2"] @ t["W3"] + t["b3"])
+    exponentials = np.exp(t["Z3"])
+    equal("p", exponentials / exponentials.sum(axis=1, keepdims=True))
+    equal("Y", y[rows, np.newaxis] == np.arange(3))
+    equal("Ys", 0.7 * t["Y"] + 0.1)
+    w = np.array([weights[label] for label in y[rows]])
+    equal("w", w / w.mean())
+    equal("L", np.mean(t["w"] * -np.sum(t["Ys"] * np.log(t["p"]), axis=1)))
+    equal("dZ3", t["w"][:, np.newaxis] * (t["p"] - t["Ys"]) / 6)
+    equal("dW3", t["A2"].T @ t["dZ3"])
+    equal("db3", t["dZ3"].sum(axis=0, keepdims=True))
+    equal("dA2", t["dZ3"] @ t["W3"].T)
+    D = t["X0"].T @ t["dZ1"]
+    equal("dW1", t["s1"] * D)
+    equal("ds1", np.sum(t["W1"] * D, axis=1, keepdims=True))
+
+
+@pytest.mark.parametrize("data", [iris, cancer, multilabel])
+def test_the_prediction_is_predicts(data):
+    X, y = data()
+    params = {"early_stopping": True, "calibrate": True, "normalization": "batch"}
+    clf = classifier(**SMALL, **FULL, **params).fit(X, y)
+    t = trace(clf, X[:4])
+    assert t["T"] == clf.temperature_ != 1
+    np.testing.assert_allclose(t["P"], clf.predict_proba(X[:4]), rtol=1e-10)
+    np.testing.assert_array_equal(t["prediction"].reshape(y[:4].shape), clf.predict(X[:4]))
+    assert "loss" not in {step.part for step in t.steps}
+
+
+@pytest.mark.parametrize("loss", ["squared_error", "poisson"])
+def test_a_regressors_prediction_is_predicts(loss):
+    X, y = diabetes()
+    reg = regressor(**SMALL, **FULL, loss=loss).fit(X, y)
+    t = trace(reg, X[:4], y[:4])
+    np.testing.assert_allclose(t["prediction"][:, 0], reg.predict(X[:4]), rtol=1e-10)
+    assert ("target units" in names(t)) == (loss == "squared_error")
+
+
+def test_the_loss_is_scikit_learns():
+    X, y = iris()
+    clf = classifier(**SMALL).fit(X, y)
+    rows = [0, 70, 140]
+    assert trace(clf, X[rows], y[rows])["L"] == pytest.approx(
+        log_loss(y[rows], clf.predict_proba(X[rows]))
+    )
+    assert "label smoothing" not in names(trace(clf, X[rows], y[rows]))
+
+
+def test_gradients_are_scikit_learns_own():
+    X, y = diabetes()
+    params = {"hidden_layer_sizes": (5,), "alpha": 0}
+    mlp = MLPRegressor(**params, max_iter=5, random_state=0).fit(X, y)
+    t = trace(from_sklearn(mlp), X[:9], y[:9])
+    # A step of gradient descent at rate 1 from the same weights moves them by the gradient.
+    other = MLPRegressor(**params, solver="sgd", learning_rate_init=1.0, momentum=0)
+    other.partial_fit(X[:9], y[:9])
+    for mine, its in ((other.coefs_, mlp.coefs_), (other.intercepts_, mlp.intercepts_)):
+        for a, b in zip(mine, its, strict=True):
+            a[...] = b
+    other.partial_fit(X[:9], y[:9])
+    for i in (0, 1):
+        np.testing.assert_allclose(t[f"dW{i + 1}"], mlp.coefs_[i] - other.coefs_[i], rtol=1e-8)
+
+
+@pytest.mark.parametrize(("make", "data"), BOTH)
+def test_the_numbers_are_those_of_the_passes_and_the_estimator_stays(make, data):
+    X, y = data()
+    est = make(**SMALL, **FULL, dropout=0.4, normalization="batch").fit(X, y)
+    before = state(est)
+    t, passes = trace(est, X[:3], y[:3]), run_passes(est, X[:3], y[:3])
+    assert state(est) == before
+    assert names(t)[2:9] == passes.names[:7]
+    symbols = ["Z1", "N1", "A1", "Z2", "N2", "A2", "Z3"]
+    for symbol, output in zip(symbols, passes.outputs, strict=True):
+        np.testing.assert_array_equal(t[symbol], output)
+    assert t["L"] == passes.loss
+
+
+def test_every_loss_of_the_table_has_its_equation():
+    without = {type(make()).__name__ for make in LOSSES.values()} - set(_LOSSES)
+    assert without == {"Focal", "LogisticFocal"}  # too long for a line
+    X, y = iris()
+    clf = classifier(**SMALL, loss="focal").fit(X, y)
+    assert "Focal(gamma=2.0)" in names(trace(clf, X[:2], y[:2]))
+
+
+@dataclass
+class Odd(Tanh):
+    """<b>Bold</b> & odd."""
+
+    note: str = "<script>"
+
+
+def test_text_and_html_elide_what_is_wide_and_escape_what_is_not_ours():
+    X, y = iris()
+    y = np.array(["<i>", "&b", '"c"'])[y]
+    clf = ScratchMLPClassifier((100,), activation=Odd(), max_iter=1, random_state=0).fit(X, y)
+    t = trace(clf, X[:2], y[:2])
+    assert max(map(len, repr(t).splitlines())) < 200
+    assert "..." in repr(t)
+    assert "W1 (4, 100)" in repr(t)
+    html = t._repr_html_()
+    assert "<script>" not in html
+    assert "<i>" not in html
+    assert "&lt;script&gt;" in html
+    assert html.count("<details>") == len(t.steps)
+
+
+def test_what_is_refused():
+    X, y = iris()
+    with pytest.raises(NotFittedError):
+        trace(classifier(), X)
+    with pytest.raises(TypeError, match="must be a ScratchMLPClassifier"):
+        trace("clf", X)
+    clf = classifier(**SMALL).fit(X, y)
+    with pytest.raises(KeyError, match="There is no 'W9'; there are X, W1"):
+        trace(clf, X[:2])["W9"]
+    with pytest.raises(ValueError, match="Expected 2D array"):
+        trace(clf, X[0])
