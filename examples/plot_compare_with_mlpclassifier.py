@@ -6,61 +6,54 @@ Comparison with scikit-learn's own MLPs
 How do `ScratchMLPClassifier` and `ScratchMLPRegressor` compare with `MLPClassifier` and
 `MLPRegressor`: how well do they predict, and how long do they take to train?
 
-Both are asked twice: as their constructors leave them, and after a grid search with the same number
-of candidates. All of it takes one to two minutes on two cores.
+`skscratch.compare` answers that for any data in a line, ``print(compare(X, y))``. Here it is asked
+for four data sets, and for each of them twice: with the estimators as their constructors leave
+them, and after a grid search with the same number of candidates on both sides. All of it takes
+one to two minutes on two cores.
 """
 
 # %%
 # Rules of the comparison
 # -----------------------
 #
-# - Cross-validation is nested. The outer folds measure, and are the same for every model. A grid
-#   search sees the training part of an outer fold only, and cuts it into inner folds, again the
-#   same for every model. No row that a figure is measured on has trained or chosen anything.
-# - All models get standardized features, one random state, and at most 200 epochs, the default on
-#   both sides. Training may end earlier, by the same tolerance.
+# - The folds are the same for every model. A grid search sees the training part of a fold only, and
+#   cuts it into folds of its own. No row that a figure is measured on has trained or chosen
+#   anything.
+# - scikit-learn's networks stand behind a `StandardScaler`, ours scale the features themselves.
+# - A difference counts if the corrected resampled t-test says so, which knows that folds share
+#   their training rows.
 # - Fits are timed one after the other on the same fold, the models taking turns at being first.
 #   Matrix products get one thread each, on both sides: with products this small a second one costs
 #   more than it brings, and two worker processes want two cores.
 # - `MLPRegressor` takes its target as it is, while `ScratchMLPRegressor` standardizes it. So that
 #   this alone does not decide, `MLPRegressor` also runs inside a `TransformedTargetRegressor`,
-#   which standardizes the target for it: "y scaled" in the table.
+#   which standardizes the target for it: "y scaled" below.
 
-import os
 import time
-import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from joblib import parallel_config
+from sklearn.base import is_classifier
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_wine
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.metrics import accuracy_score, log_loss, r2_score, root_mean_squared_error
-from sklearn.model_selection import GridSearchCV, KFold, ParameterGrid, StratifiedKFold
+from sklearn.model_selection import GridSearchCV, ParameterGrid
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
-from threadpoolctl import threadpool_limits
 
-from skscratch import SGD, ScratchMLPClassifier, ScratchMLPRegressor
+from skscratch import SGD, ScratchMLPClassifier, ScratchMLPRegressor, compare
 
-threadpool_limits(limits=1)  # for this process; the next line is for the workers
 parallel_config(backend="loky", inner_max_num_threads=1)
-
-# Small data have often not converged after 200 epochs, and both sides say so at each fit. Here that
-# is part of the rules. Where the filter does not reach the workers, the environment does.
-warnings.filterwarnings("ignore", category=ConvergenceWarning)
-os.environ["PYTHONWARNINGS"] = "ignore:Stochastic Optimizer,ignore:Training reached max_iter"
 
 # %%
 # Data
 # ----
 #
-# Four real data sets that come with scikit-learn, as data frames: images of handwritten digits,
-# measurements of cell nuclei and of wines, each with a class to predict, and patients with
-# diabetes, where it is the disease's progress in a year, a number.
+# The real data sets that come with scikit-learn. All are small: 178 to 1,797 rows, 10 to 64
+# features, numbers throughout. The target is a class, except for diabetes, where it is the
+# disease's progress in a year, a number.
 
 LOADERS = {
     "digits": load_digits,
@@ -127,212 +120,175 @@ assert len(ParameterGrid(THEIR_GRID)) == N_CANDIDATES
 # Models
 # ------
 #
+# Without estimators of the caller's choice, `compare` takes these at their defaults. For the grid
+# searches they are given by name, the first being the one that the others are compared with.
 # Classifiers are searched by log loss, which tells candidates apart that make the same few errors;
 # regressors by R2.
 
-N_OUTER, N_INNER = 5, 3
+
+def search(model, grid, prefix=""):
+    """Return a grid search around model, in which prefix leads to the network's parameters."""
+    scoring = "neg_log_loss" if is_classifier(model) else "r2"
+    grid = [{prefix + key: values for key, values in part.items()} for part in grid]
+    return GridSearchCV(model, grid, scoring=scoring, cv=3)
 
 
-def folds(n, classify, random_state):
-    """Return a splitter into n shuffled folds, with the same shares of classes if there are any."""
-    splitter = StratifiedKFold if classify else KFold
-    return splitter(n, shuffle=True, random_state=random_state)
-
-
-def pipeline(mlp):
+def scaled(mlp):
     """Return a model that standardizes the features for mlp."""
     return Pipeline([("scale", StandardScaler()), ("mlp", mlp)])
 
 
-def search(model, grid, prefix, classify):
-    """Return a grid search around model, in which prefix leads to the network's parameters."""
-    return GridSearchCV(
-        model,
-        [{prefix + key: values for key, values in part.items()} for part in grid],
-        scoring="neg_log_loss" if classify else "r2",
-        cv=folds(N_INNER, classify, random_state=1),
-        n_jobs=2,
-    )
-
-
-def contenders(classify):
-    """Return each model's name, the model at defaults, and a search around it; ours first."""
-    if classify:
-        ours, theirs = ScratchMLPClassifier(random_state=0), MLPClassifier(random_state=0)
-        models = [
-            ("ScratchMLPClassifier", pipeline(ours), OUR_GRID, "mlp__"),
-            ("MLPClassifier", pipeline(theirs), THEIR_GRID, "mlp__"),
-        ]
-    else:
-        ours, theirs = ScratchMLPRegressor(random_state=0), MLPRegressor(random_state=0)
-        scaled = TransformedTargetRegressor(pipeline(theirs), transformer=StandardScaler())
-        models = [
-            ("ScratchMLPRegressor", pipeline(ours), OUR_GRID, "mlp__"),
-            ("MLPRegressor", pipeline(theirs), THEIR_GRID, "mlp__"),
-            ("MLPRegressor, y scaled", scaled, THEIR_GRID, "regressor__mlp__"),
-        ]
-    return [
-        (name, model, search(model, grid, prefix, classify)) for name, model, grid, prefix in models
-    ]
-
+SEARCHED_CLASSIFIERS = {
+    "ScratchMLPClassifier": search(ScratchMLPClassifier(), OUR_GRID),
+    "MLPClassifier": search(scaled(MLPClassifier()), THEIR_GRID, "mlp__"),
+}
+SEARCHED_REGRESSORS = {
+    "ScratchMLPRegressor": search(ScratchMLPRegressor(), OUR_GRID),
+    "MLPRegressor": search(scaled(MLPRegressor()), THEIR_GRID, "mlp__"),
+    "MLPRegressor, y scaled": search(
+        TransformedTargetRegressor(scaled(MLPRegressor()), transformer=StandardScaler()),
+        THEIR_GRID,
+        "regressor__mlp__",
+    ),
+}
 
 # %%
 # Measurement
 # -----------
+#
+# Ten folds at defaults; five for the searches, which take longer. Fewer folds leave larger
+# intervals, so that it takes a larger difference to be a clear one.
 
-
-def measure(model, X, y, classify):
-    """Return the score and the loss of a fitted model on rows it has not seen."""
-    predicted = model.predict(X)
-    if not classify:
-        return {"score": r2_score(y, predicted), "loss": root_mean_squared_error(y, predicted)}
-    loss = log_loss(y, model.predict_proba(X), labels=model.classes_)
-    return {"score": accuracy_score(y, predicted), "loss": loss}
-
-
-def compare(data, X, y, classify):
-    """Return a result for each outer fold, model and kind of settings."""
-    results = []
-    models = contenders(classify)
-    for fold, (train, test) in enumerate(folds(N_OUTER, classify, random_state=0).split(X, y)):
-        for settings in ("defaults", "searched"):
-            for name, at_defaults, searched in models:
-                model = at_defaults if settings == "defaults" else searched
-                started = time.perf_counter()
-                model.fit(X.iloc[train], y.iloc[train])
-                seconds = time.perf_counter() - started
-                result = {"data": data, "settings": settings, "model": name, "fold": fold}
-                result |= measure(model, X.iloc[test], y.iloc[test], classify)
-                results.append(result | {"seconds": seconds})
-        models.append(models.pop(0))  # in the next fold another model begins
-    return results
-
-
-results = []
+comparisons = {}
 for data, load in LOADERS.items():
     started = time.perf_counter()
     X, y = load(return_X_y=True, as_frame=True)
-    results += compare(data, X, y, classify=data != "diabetes")
+    searched = SEARCHED_REGRESSORS if data == "diabetes" else SEARCHED_CLASSIFIERS
+    settings = {"n_repeats": 1, "random_state": 0, "n_jobs": 2, "verbose": False}
+    comparisons[data, "defaults"] = compare(X, y, cv=10, **settings)
+    comparisons[data, "searched"] = compare(X, y, searched, cv=5, **settings)
     seconds = time.perf_counter() - started
     print(f"{data}: {X.shape[0]} rows, {X.shape[1]} features, done in {seconds:.0f} s", flush=True)
-results = pd.DataFrame(results)
-
-is_ours = results["model"].str.startswith("Scratch")
-is_regression = results["data"] == "diabetes"
-fit = [results[key] for key in ("data", "settings", "fold")]
-results["ratio"] = results["seconds"] / results["seconds"].where(is_ours).groupby(fit).transform(
-    "first"
-)
 
 # %%
-# Table
-# -----
+# One of them in full, as ``print(compare(X, y))`` shows it:
+
+print(comparisons["digits", "defaults"])
+
+# %%
+# Tables
+# ------
 #
-# Scores and losses are means over the outer folds, plus or minus their standard deviation: accuracy
-# and R2 should be high, log loss and RMSE low. A difference well within the spread is no
-# difference. An R2 below 0 is worse than always predicting the mean.
+# All of them. Scores and losses are means over the folds, plus or minus their standard deviation:
+# accuracy and R2 should be high, log loss and RMSE low. An R2 below 0 is worse than always
+# predicting the mean.
 #
-# Fit time is that of one call of ``fit``, the median over the outer folds; for a search it covers
-# all candidates on all inner folds, in two processes, and the last fit with the best candidate.
-# "time / ours" divides it by the time of ours in the same fold, and is again a median: above 1,
-# ours was faster. Both sides stop by themselves, so that the number of epochs is part of it.
+# Fit time is that of one call of ``fit``, the median over the folds; for a search it covers all
+# candidates on all inner folds, and the last fit with the best candidate. "time / ours" divides it
+# by the time of ours in the same fold, and is again a median: above 1, ours was faster. Both sides
+# stop by themselves, so that the number of epochs is part of it.
+
+LABELS = {"accuracy": "accuracy", "log_loss": "log loss", "r2": "R2", "rmse": "RMSE"}
+INDEX = ["data", "settings", "model"]
 
 
-def spread(values):
-    """Return mean and standard deviation as text."""
-    digits = 3 if values.mean() < 10 else 1
-    return f"{values.mean():.{digits}f} ± {values.std():.{digits}f}"
-
-
-def table(results, score, loss):
+def score_table(task):
     """Return a row for each data set, kind of settings and model."""
-    groups = results.groupby(["data", "settings", "model"], sort=False)
-    columns = {
-        score: groups["score"].agg(spread),
-        loss: groups["loss"].agg(spread),
-        "fit time, s": groups["seconds"].median().map("{:.2f}".format),
-        "time / ours": groups["ratio"].median().map("{:.2f}".format),
-    }
-    return pd.DataFrame(columns)
+    tables = {key: c.table for key, c in comparisons.items() if c.task == task}
+    table = pd.concat(tables, names=INDEX)
+    columns = {}
+    for metric in next(iter(comparisons[key] for key in tables)).metrics:
+        digits = 1 if metric == "rmse" else 3
+        columns[LABELS[metric]] = [
+            f"{mean:.{digits}f} ± {deviation:.{digits}f}"
+            for mean, deviation in zip(table[metric], table[f"{metric}_std"], strict=True)
+        ]
+    columns["fit time, s"] = table["fit_time"].map("{:.2f}".format)
+    columns["time / ours"] = table["relative_fit_time"].map("{:.2f}".format)
+    return pd.DataFrame(columns, index=table.index)
 
 
-print(f"\n{N_OUTER} outer folds; searched: {N_CANDIDATES} candidates on {N_INNER} inner folds\n")
-print(table(results[~is_regression], "accuracy", "log loss").to_string(), end="\n\n")
-print(table(results[is_regression], "R2", "RMSE").to_string(), end="\n\n")
+def verdict_table(task):
+    """Return what can be said of each rival's difference from ours."""
+    frames = {key: c.differences for key, c in comparisons.items() if c.task == task}
+    verdicts = pd.concat(frames, names=INDEX[:2]).reset_index().rename(columns={"rival": "model"})
+    wide = verdicts.pivot(index=INDEX, columns="metric", values="verdict")
+    order = verdicts.drop_duplicates(INDEX)[INDEX]
+    return wide.loc[pd.MultiIndex.from_frame(order)].rename(columns=LABELS).rename_axis(columns="")
+
+
+print(f"10 folds at defaults; 5 folds for searches of {N_CANDIDATES} candidates\n")
+for task in ("classification", "regression"):
+    print(score_table(task).to_string(), end="\n\n")
+for task in ("classification", "regression"):
+    print(verdict_table(task).to_string(), end="\n\n")
 
 # %%
 # Figure
 # ------
 #
-# The same, fold by fold, each model in one row on the left and on the right.
+# The differences with their intervals. Right of the line ours is better, in each of the three
+# columns, and a filled marker means that this is more than chance.
 
-BLUE, ORANGE, GREEN = "#0072B2", "#D55E00", "#009E73"  # also for color-blind readers
-
-
-def style(model):
-    """Return the model's color and marker."""
-    if model.startswith("Scratch"):
-        return BLUE, "o"
-    return (GREEN, "D") if "scaled" in model else (ORANGE, "s")
+BLUE, ORANGE = "#0072B2", "#D55E00"  # also for color-blind readers
+STYLES = {"defaults": (BLUE, "o"), "searched": (ORANGE, "s")}
 
 
-def draw_score(axes, row, scores, model):
-    """Draw one model's scores; those that are negative on average as an arrow and a number."""
-    color, marker = style(model)
-    mean, deviation = scores.mean(), scores.std()
-    if mean < 0:
-        across = axes.get_yaxis_transform()
-        axes.plot(0.02, row, "<", color=color, transform=across)
-        text = f"{mean:.2f} ± {deviation:.2f}, worse than always predicting the mean"
-        axes.text(0.05, row, text, color=color, va="center", transform=across)
-        return
-    axes.errorbar(mean, row, xerr=deviation, fmt=marker, color=color, capsize=4, linewidth=2)
-    axes.plot(scores, [row + 0.3] * len(scores), "|", color=color, markersize=7)
+def draw_differences(axes, row, difference, settings):
+    """Draw one difference with its interval."""
+    color, marker = STYLES[settings]
+    clear = difference.verdict != "no clear difference"
+    axes.plot([difference.low, difference.high], [row, row], color=color, linewidth=2)
+    face = color if clear else "white"
+    axes.plot(difference.difference, row, marker, color=color, markerfacecolor=face)
 
 
-def draw_ratio(axes, row, ratios, model):
-    """Draw one model's fit times relative to ours."""
-    color, marker = style(model)
+def draw_ratio(axes, row, comparison, rival, settings):
+    """Draw the rival's fit times relative to ours: the folds as ticks, and their median."""
+    color, marker = STYLES[settings]
+    times = comparison.scores.pivot(index="fold", columns="estimator", values="fit_time")
+    ratios = times[rival] / times[comparison.reference]
+    axes.plot(ratios, [row] * len(ratios), "|", color=color, markersize=8)
     axes.plot(ratios.median(), row, marker, color=color)
-    if not model.startswith("Scratch"):
-        axes.plot(ratios, [row + 0.3] * len(ratios), "|", color=color, markersize=7)
 
 
-n_rows = [2 * part["model"].nunique() for _, part in results.groupby("data", sort=False)]
 figure, grid = plt.subplots(
     len(LOADERS),
-    2,
-    figsize=(11, 10),
-    width_ratios=(3, 2),
-    height_ratios=n_rows,
+    3,
+    figsize=(12, 9),
+    height_ratios=[2, 2, 2, 4],
     sharey="row",
     layout="constrained",
 )
-for (data, part), (left, right) in zip(results.groupby("data", sort=False), grid, strict=True):
-    models = part.groupby(["settings", "model"], sort=False)
-    for row, ((_, model), group) in enumerate(models):
-        draw_score(left, row, group["score"], model)
-        draw_ratio(right, row, group["ratio"], model)
-    left.set_yticks(
-        range(len(models)), [f"{model}, {settings}" for settings, model in models.groups]
-    )
-    for label, (_, model) in zip(left.get_yticklabels(), models.groups, strict=True):
-        label.set_color(style(model)[0])
-    left.set_ylim(len(models) - 0.4, -0.6)
-    left.set_title(data, loc="left", fontweight="bold")
-    left.set_xlabel("R2" if data == "diabetes" else "accuracy (share of rows predicted right)")
-    right.set_xlim(0, 1.1 * results["ratio"].max())
-    for axes in (left, right):
-        axes.axhline(len(models) / 2 - 0.35, color="0.8", linewidth=1)
+for data, row_of_axes in zip(LOADERS, grid, strict=True):
+    labels = []
+    for settings in STYLES:
+        comparison = comparisons[data, settings]
+        metrics = list(comparison.metrics)
+        for rival in comparison.differences["rival"].unique():
+            row = len(labels)
+            labels.append(f"{rival}, {settings}")
+            rows = comparison.differences.query("rival == @rival").set_index("metric")
+            for axes, metric in zip(row_of_axes, metrics, strict=False):
+                draw_differences(axes, row, rows.loc[metric], settings)
+            draw_ratio(row_of_axes[2], row, comparison, rival, settings)
+    score, loss, ratio = row_of_axes
+    score.set_yticks(range(len(labels)), labels)
+    score.set_ylim(len(labels) - 0.5, -0.5)
+    score.set_title(data, loc="left", fontweight="bold")
+    loss.invert_xaxis()
+    for axes, metric in zip((score, loss), metrics, strict=True):
+        axes.axvline(0, color="0.4", linewidth=1)
+        axes.set_xlabel(f"{LABELS[metric]}: ours minus rival's")
+        axes.locator_params(axis="x", nbins=5)
+    ratio.axvline(1, color="0.4", linewidth=1)
+    ratio.set(xscale="log", xlim=(0.02, 50), xlabel="fit time: rival's / ours")
+    ratio.set_xticks([0.1, 1, 10], ["0.1", "1", "10"])
+    for axes in row_of_axes:
         axes.grid(axis="x", alpha=0.3)
-    right.axvline(1, color=BLUE, linewidth=1)
-grid[0, 0].set_title("Score on test rows\n(further right is better)")
-grid[0, 1].set_title("Fit time, relative to ours\n(right of the line: slower than ours)")
-grid[-1, 1].set_xlabel("fit time / fit time of ours, same fold")
-figure.supxlabel(
-    "Ticks: the outer folds. Markers: their mean, with a bar of one standard deviation to each "
-    "side (left); their median (right).",
-    fontsize="small",
+figure.suptitle(
+    "Right of the line: ours is better. Filled marker: more than chance, at 95 % confidence.\n"
+    "Bars: confidence intervals. Ticks: fit times of the folds, and their median."
 )
 
 if plt.get_backend().lower() == "agg":  # there is no screen
