@@ -113,6 +113,12 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
         raise ValueError(
             f"sample_weight must not be negative, got a smallest weight of {sample_weight.min():g}."
         )
+    with np.errstate(over="ignore"):
+        if not np.isfinite(sample_weight.sum()):
+            raise ValueError(
+                "sample_weight must have a finite sum, got a largest weight of "
+                f"{sample_weight.max():.2g}. Divide the weights by it."
+            )
     if not np.any(sample_weight):
         raise ValueError("sample_weight must not be zero everywhere.")
     return sample_weight

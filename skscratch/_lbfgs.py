@@ -15,7 +15,7 @@ from .nn.batches import Batches
 from .nn.network import Workspace
 from .nn.optimizers import Optimizer
 from .nn.options import integer
-from .nn.training import Training, Validate, loss_and_gradient
+from .nn.training import DivergenceError, Training, Validate, loss_and_gradient
 
 
 @dataclass
@@ -75,7 +75,7 @@ class LBFGS(Optimizer):
 
         Raises
         ------
-        ValueError
+        DivergenceError
             If the loss is not finite.
 
         Warns
@@ -89,7 +89,7 @@ class LBFGS(Optimizer):
         vector = training.network.parameters.vector
         workspace = Workspace(training.network, batches.batch_size, training=True)
         gradient = workspace.gradient.vector
-        settled = vector.copy()
+        settled, epochs_before = vector.copy(), len(training.history["epoch"])
         clock, started = training.clock, time.perf_counter()
 
         def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
@@ -97,7 +97,7 @@ class LBFGS(Optimizer):
             with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
                 value = float(loss_and_gradient(training, X, Y, weights, workspace))
             if not isfinite(value):
-                raise ValueError(
+                raise DivergenceError(
                     "Training diverged: the loss became non-finite in iteration "
                     f"{len(training.history['epoch']) + 1} of L-BFGS. Try scaled features "
                     "(sklearn.preprocessing.StandardScaler) or a larger l2."
@@ -150,6 +150,7 @@ class LBFGS(Optimizer):
                 with suppress(StopIteration):
                     after_iteration(result)
         except KeyboardInterrupt:
+            training.settle(epochs_before)
             warnings.warn(
                 f"Training was interrupted after {len(training.history['epoch'])} iterations; "
                 "the estimator keeps what it learned so far.",

@@ -8,6 +8,8 @@ products was seen to take ten times as long on a busy machine with two threads a
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -25,7 +27,8 @@ def few_threads(network: Network, n_rows: int) -> Iterator[None]:
     a product at most 1.6 times as fast, and a step less than that; above it, nearly twice.
 
     The number of threads belongs to the whole process, so that the products of other Python threads
-    are held to it for as long as well.
+    are held to it for as long as well. Where several hold it down at once, the last one to end
+    gives the threads back.
 
     Parameters
     ----------
@@ -37,9 +40,35 @@ def few_threads(network: Network, n_rows: int) -> Iterator[None]:
     largest = n_rows * max(layer.n_in * layer.n_out for layer in network.dense)
     if largest >= SMALL_PRODUCT:
         yield
-    else:
-        with _controller().limit(limits=1, user_api="blas"):
-            yield
+        return
+    _one_thread.hold()
+    try:
+        yield
+    finally:
+        _one_thread.release()
+
+
+class _OneThread:
+    """Holds the BLAS to one thread as long as anybody wants it."""
+
+    def __init__(self) -> None:
+        self._lock, self._n_holders = Lock(), 0
+        self._limit: Any = None
+
+    def hold(self) -> None:
+        with self._lock:
+            if self._n_holders == 0:
+                self._limit = _controller().limit(limits=1, user_api="blas")
+            self._n_holders += 1
+
+    def release(self) -> None:
+        with self._lock:
+            self._n_holders -= 1
+            if self._n_holders == 0:
+                self._limit.restore_original_limits()
+
+
+_one_thread = _OneThread()
 
 
 @cache

@@ -4,7 +4,7 @@ import copy
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from .batches import Batches
 from .blocks import blocks
+from .layers import Dense, Layer
 from .losses import Loss
 from .network import Network, Workspace
 from .optimizers import Optimizer, State
@@ -32,6 +33,10 @@ HISTORY = (
     "seconds",
     "train_score",
 )
+
+
+class DivergenceError(ValueError):
+    """Training has come to numbers that are not finite; the message says where, and what to try."""
 
 
 def train_step(
@@ -58,8 +63,14 @@ def train_step(
         The batch's loss before the move, penalty included.
     norm : ndarray of shape (...)
         Euclidean norm of its gradient, before clipping.
+
+    Raises
+    ------
+    DivergenceError
+        If the loss is not finite; nothing has moved then.
     """
     value = loss_and_gradient(training, X, Y, weights, workspace)
+    training.check_loss(value, X, workspace)
     norm = training.clip(workspace.gradient)
     training.move(workspace.gradient)
     return value, norm
@@ -253,7 +264,7 @@ class Training:
 
         Raises
         ------
-        ValueError
+        DivergenceError
             If the loss or the parameters are no longer finite. They are then of no use.
         """
         watched = None
@@ -273,7 +284,7 @@ class Training:
         workspace = Workspace(
             self.network, batches.largest, training=True, streams=self.dropout_streams
         )
-        outcome = "exhausted"
+        outcome, epochs_before = "exhausted", len(self.history["epoch"]) - self.epochs_made
         try:
             while self.epochs_made < epochs and not self.stalled and outcome == "exhausted":
                 if begin:
@@ -284,6 +295,7 @@ class Training:
                 if report and report(row):
                     outcome = "stopped"
         except KeyboardInterrupt:
+            self.settle(epochs_before)
             warnings.warn(
                 f"Training was interrupted after {len(self.history['epoch'])} epochs; "
                 "the estimator keeps what it learned so far.",
@@ -293,7 +305,7 @@ class Training:
         if self.best is not None and (self.stalled or not series):
             self.network.restore(self.best)
         elif outcome == "interrupted":
-            self._check_finite(0.0)
+            self._check_finite()
         self.outcome = "stalled" if self.stalled else outcome
         return self.outcome
 
@@ -311,6 +323,19 @@ class Training:
         self.clock.plateaus += 1
         self.patience.renew()
         return False
+
+    def settle(self, epochs_before: int) -> None:
+        """Bring into line what an interrupt may have left half done: history and epochs made.
+
+        Parameters
+        ----------
+        epochs_before : int
+            Epochs in the history that this run has not made.
+        """
+        n_epochs = min(map(len, self.history.values()))
+        for column in self.history.values():
+            del column[n_epochs:]
+        self.epochs_made = n_epochs - epochs_before
 
     def resume(self, interrupted: "Training") -> None:
         """Become an interrupted training, so that `run` makes its remaining epochs."""
@@ -376,10 +401,10 @@ class Training:
                 n_steps += 1
                 clock.step += 1
             loss = total_loss / n_rows
-            self._check_finite(loss)
+            self._check_finite(loss, "the sum of the losses")
             if validate:
                 validation_loss, score = validate(self.network)
-                self._check_finite(validation_loss)
+                self._check_finite(validation_loss, "the validation loss")
             if score_training:
                 _, train_score = score_training(self.network)
         clock.epoch += 1
@@ -390,18 +415,64 @@ class Training:
         norm = total_norm / n_steps
         return self.record(epoch, loss, validation_loss, score, rate, norm, seconds, train_score)
 
-    def _check_finite(self, loss: Any) -> None:
+    def check_loss(self, value: Any, X: Any, workspace: Workspace) -> None:
+        """Raise a `DivergenceError` if a step's loss is not finite.
+
+        It is looked at before the step, which would make all parameters NaN: what is not finite
+        yet tells where it began. Dropout draws anew for that, and may have begun elsewhere.
+
+        Parameters
+        ----------
+        value : ndarray of shape (...)
+            The loss.
+        X : ndarray or sparse matrix of shape (batch, n_in)
+            The inputs that it is of.
+        workspace : Workspace
+            What it was computed in.
+        """
+        if np.isfinite(value).all() if self.network.stack else math.isfinite(value):
+            return
+        for (name, layer, views), cache in zip(self._layers(), workspace.caches, strict=True):
+            if not all(np.isfinite(view).all() for view in views):
+                raise self._divergence(f"the parameters of {name}")
+            X = layer.forward(X, cache)
+            if not np.isfinite(X).all():
+                raise self._divergence(f"the outputs of {name}")
+        largest = np.abs(X).max()
+        raise self._divergence(f"the loss, penalty included, of outputs up to {largest:.2g}")
+
+    def _check_finite(self, loss: Any = 0.0, name_of_loss: str = "") -> None:
         # The last step may have spoiled the parameters after its loss was computed. NaN is both
         # minimum and maximum of what it is in.
         vectors = [self.network.parameters.vector, self.network.statistics.vector]
         extremes = [(v.min(initial=0), v.max(initial=0)) for v in vectors]
         if np.isfinite(loss).all() and np.isfinite(extremes).all():
             return
-        raise ValueError(
+        for name, _, views in self._layers():
+            if not all(np.isfinite(view).all() for view in views):
+                raise self._divergence(f"the parameters of {name}")
+        is_loss = np.isfinite(extremes).all()
+        raise self._divergence(name_of_loss if is_loss else "the running averages")
+
+    def _layers(self) -> Iterator[tuple[str, Layer, list[np.ndarray]]]:
+        """Yield each layer with its place in words, and its parameters."""
+        network = self.network
+        n_hidden, place = len(network.dense) - 1, 0
+        for layer, views in zip(network.layers, network.per_layer(network.parameters), strict=True):
+            place += isinstance(layer, Dense)
+            name = f"hidden layer {place} of {n_hidden}"
+            if place == 0:
+                name = "the embedding"
+            elif place > n_hidden:
+                name = "the output layer"
+            yield name, layer, views
+
+    def _divergence(self, where: str) -> DivergenceError:
+        return DivergenceError(
             "Training diverged: the loss or the parameters became non-finite in epoch "
-            f"{len(self.history['epoch']) + 1}, at learning rate {self.rate:g}. Try a smaller "
-            "learning_rate, scaled features (sklearn.preprocessing.StandardScaler), or another "
-            "optimizer or init."
+            f"{len(self.history['epoch']) + 1}, at learning rate {self.rate:g}, first in {where}. "
+            "Try a smaller learning_rate, scaled features "
+            "(sklearn.preprocessing.StandardScaler), or another optimizer or init."
         )
 
     def record(self, *values: Any) -> dict[str, Any]:
