@@ -181,12 +181,12 @@ def pass_through(
 
 
 def layer_names(network: Network) -> list[str]:
-    """Name each layer by its kind and the number of the affine map that it belongs to."""
+    """Name each layer by its kind and the number of the affine map that it belongs to, if any."""
     names, number = [], 0
     for layer in network.layers:
         number += isinstance(layer, Dense)
         kind = next(kind for cls, kind in _KINDS.items() if isinstance(layer, cls))
-        names.append(f"{kind} {number}")
+        names.append(f"{kind} {number}" if number else kind)
     return names
 
 

@@ -10,6 +10,7 @@ from sklearn.base import is_classifier
 
 from .._base import BaseScratchMLP
 from .._scaling import BOUND
+from ..nn.embeddings import PeriodicEmbedding, PiecewiseLinearEmbedding
 from ..nn.layers import Activate, BatchNorm, Dense, LayerNorm, ScaledDense
 from ._passes import Passes, check_estimator_is_ours, named_parameters, run_passes
 from ._report import page
@@ -211,6 +212,12 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
     return Trace(f"Trace of {rows} through {type(estimator).__name__}: {sizes}", steps)
 
 
+_EMBEDDINGS: dict[type, str] = {
+    PeriodicEmbedding: "cos(2 pi w x + b) a",
+    PiecewiseLinearEmbedding: "ramps(x) a",
+}
+
+
 def _input_steps(estimator: BaseScratchMLP, X: np.ndarray) -> list[TraceStep]:
     steps = [TraceStep("forward", "input", "X", {"X": X})]
     scaler = estimator.feature_scaler_
@@ -245,7 +252,7 @@ def _forward_step(passes: Passes, i: int, symbol: str) -> TraceStep:
         output = f"A{k}"
         equation = f"f({symbol}), f = {layer.activation!r}{_formula(layer)}"
     else:
-        output, equation = f"H{k}", f"{type(layer).__name__}({symbol})"
+        output, equation = "E", f"[{symbol}, {_EMBEDDINGS[type(layer)]}], feature by feature"
     results = {output: passes.outputs[i]}
     return TraceStep("forward", name, f"{output} = {equation}", results, given)
 
@@ -266,6 +273,8 @@ def _backward_step(passes: Passes, i: int, symbol: str, output: str) -> TraceSte
             f"db{k} = 1^T {dY}",
             f"ds{k} = sum_k (W{k} * D)_k",
         ]
+        if i > 0:
+            equations.append(f"d{symbol} = {dY} (s{k} * W{k})^T")
     elif isinstance(layer, Dense):
         equations = [f"dW{k} = {symbol}^T {dY}", f"db{k} = 1^T {dY}"]
         if i > 0:
@@ -289,8 +298,8 @@ def _backward_step(passes: Passes, i: int, symbol: str, output: str) -> TraceSte
             ]
     elif isinstance(layer, Activate):
         equations = [f"d{symbol} = {dY} * f'({symbol})"]
-    else:
-        equations = [f"back through {type(layer).__name__}"]
+    else:  # an embedding, whose learned arrays' derivatives its docstring has
+        equations = [f"{key} = dL/d{key[1:]}" for key in results]
     return TraceStep("backward", name, ", ".join(equations), results)
 
 
@@ -379,7 +388,8 @@ def _batch_statistics(passes: Passes, i: int, layer: BatchNorm) -> tuple[np.ndar
 
 
 def _number(name: str) -> str:
-    return name.split()[-1]
+    """Return the number in a layer's name; an embedding has none."""
+    return "".join(filter(str.isdigit, name))
 
 
 def _formula(layer: Activate) -> str:

@@ -236,16 +236,9 @@ def _history(estimator: Any) -> History:
 
 
 def _restored_epoch(estimator: Any) -> int | None:
-    """Return the epoch whose weights early stopping went back to, if it did."""
+    """Return the epoch that early stopping went back to, if it did, or that a refit stopped at."""
     if isinstance(estimator, MLPClassifier | MLPRegressor):
         scores = getattr(estimator, "validation_scores_", None)
         return None if scores is None else int(np.argmax(scores)) + 1
     training = estimator._training
-    if training.best is None or (training.series and not training.stalled):
-        return None
-    # Patience knows the best score, and the rule for several epochs that have it.
-    history, patience = training.history, training.patience
-    n_before = 0 if training.series else len(history["epoch"]) - training.epochs_made
-    scores = history["validation_score"]
-    best = [e for e in history["epoch"][n_before:] if scores[e - 1] == patience.best]
-    return best[-1 if patience.last_of_equals else 0]
+    return None if training.series and not training.stalled else estimator.best_epoch_
