@@ -201,7 +201,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         The trained network.
     feature_scaler_ : object or None
         What scales the features, with ``center_`` (medians) and ``scale_`` (factors), both of shape
-        (n_features_in_,), and a method ``transform``; None without ``feature_scaling``.
+        (``n_features_in_``,), and a method ``transform``; None without ``feature_scaling``.
     history_ : dict of list
         A value per epoch for each of ``epoch`` (from 1, over all calls), ``loss`` (in training
         units, penalty included), ``validation_loss`` (without penalty), ``validation_score`` (in
@@ -229,7 +229,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         and ``"gamma"``.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (``n_features_in_``,)
         Names of the features, where X has them.
 
     See Also

@@ -98,7 +98,7 @@ class HiddenLayerTransformer(
         The fitted network.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (``n_features_in_``,)
         Names of the features, where X has them.
 
     See Also

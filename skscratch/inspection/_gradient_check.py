@@ -130,7 +130,7 @@ def gradient_check(
     Returns
     -------
     check : GradientCheck
-        The errors, with `passed` and `to_frame`.
+        The errors, with ``passed`` and `GradientCheck.to_frame`.
 
     Raises
     ------

@@ -93,7 +93,7 @@ def summary(estimator: Any) -> Summary:
     Returns
     -------
     summary : Summary
-        It prints as a table, shows as HTML in a notebook, and has `to_frame`.
+        It prints as a table, shows as HTML in a notebook, and has `Summary.to_frame`.
 
     Raises
     ------
