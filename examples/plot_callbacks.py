@@ -36,6 +36,9 @@ def make():
         (64, 32),
         activation="relu",
         init="he_normal",
+        bias_init="zeros",
+        learned_scales=False,
+        layerwise_rates=False,
         optimizer="adam",
         l2=1e-4,
         dropout=0.1,
@@ -46,6 +49,9 @@ def make():
         tol=0.0,
         n_iter_no_change=np.inf,
         random_state=0,
+        label_smoothing=0.0,
+        feature_scaling=None,
+        calibrate=False,
         early_stopping=False,
         dtype="float64",
     )
@@ -142,10 +148,12 @@ for column, name, color in [
     ("validation_loss", "validation", "#D55E00"),
 ]:
     left.semilogy(epochs, resumed.history_[column], color=color, label=f"{name}: resumed run")
-    left.semilogy(history["epoch"], history[column], "x", color=color, label="until the target")
+    left.semilogy(
+        history["epoch"], history[column], "x", color=color, label=f"{name}: until the target"
+    )
 left.axvline(15, color="0.4", linestyle=":", label="power cut")
 left.set(title="Loss", xlabel="epoch", ylabel="mean log loss")
-left.legend()
+left.legend(fontsize="small", loc="upper right")
 left.grid(alpha=0.3)
 for layer, (norm, color) in enumerate(
     zip(np.transpose(norms.norms), ["#0072B2", "#E69F00", "#009E73"], strict=True), start=1

@@ -148,20 +148,21 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constraine
 z = np.linspace(-6, 6, 200)[:, np.newaxis]
 slope = np.ones_like(z)
 Squareplus().backward(slope, z, activated(z))
-left.plot(z, activated(z), label="f(z)")
-left.plot(z, slope, label="f'(z)")
+left.plot(z, activated(z), color="#0072B2", label="f(z)")
+left.plot(z, slope, "--", color="#D55E00", label="f'(z)")
 left.plot(z, np.maximum(z, 0), color="gray", linestyle=":", label="ReLU")
-left.set(title="Squareplus", xlabel="z")
+left.set(title="Squareplus", xlabel="z", ylabel="value")
 left.legend()
 
 axis = np.linspace(X.min(), X.max(), 200)[:, np.newaxis]
 right.scatter(X[:, 0], y, s=8, color="gray", alpha=0.5, label="patients")
-for share, model in models.items():
-    right.plot(axis, model.predict(axis), label=f"share {share}")
+LOOKS = [("#0072B2", "--"), ("#009E73", "-"), ("#D55E00", "-.")]
+for (share, model), (color, style) in zip(models.items(), LOOKS, strict=True):
+    right.plot(axis, model.predict(axis), style, color=color, label=f"share {share}")
 right.set(
     title="Expectiles of the disease's progress",
-    xlabel="body mass index",
-    ylabel="progress within a year",
+    xlabel="body mass index, kg/m²",
+    ylabel="progress within a year (the data's measure)",
 )
 right.legend()
 

@@ -36,6 +36,9 @@ for name in ("sgd", "adam"):
         (64,),
         activation="relu",
         init="he_normal",
+        bias_init="zeros",
+        learned_scales=False,
+        layerwise_rates=False,
         optimizer=name,
         l2=1e-4,
         dropout=0.0,
@@ -45,6 +48,9 @@ for name in ("sgd", "adam"):
         random_state=0,
         tol=0.0,
         n_iter_no_change=np.inf,
+        label_smoothing=0.0,
+        feature_scaling=None,
+        calibrate=False,
         early_stopping=False,
         dtype="float32",
     )
@@ -73,7 +79,7 @@ for name, model in models.items():
 # Above are the range tests: a dot for each step, smoothed into a line, which the explosion at the
 # end pulls up a little too early. Below is the loss of the training runs, epoch by epoch. The
 # suggestion is a careful one: here three times that rate trains even better, but thirty times it
-# not at all.
+# hardly at all.
 
 COLORS = {"a hundredth": "#0072B2", "suggestion": "#E69F00", "a hundredfold": "#CC79A7"}
 figure, panels = plt.subplots(2, 2, figsize=(11, 8), sharey="row", layout="constrained")

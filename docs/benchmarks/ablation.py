@@ -46,7 +46,6 @@ PARTS: dict[str, dict[str, Any]] = {
     DEFAULTS: {},
     "refit=False": {"refit": False},
     "lr_schedule='cosine'": {"lr_schedule": "cosine"},
-    "lr_schedule='one_cycle'": {"lr_schedule": "one_cycle"},
     "activation='relu'": {"activation": "relu"},
     "feature_scaling=None (behind a StandardScaler)": {"feature_scaling": None},
     "learned_scales=False": {"learned_scales": False},
@@ -55,9 +54,6 @@ PARTS: dict[str, dict[str, Any]] = {
     "these three": PLAIN_LAYERS,
     "optimizer=Adam(beta2=0.999)": {"optimizer": Adam(beta2=0.999)},
     "dropout=0.1": {"dropout": 0.1},
-    "scoring='loss'": {"scoring": "loss"},
-    "learning_rate, half of it": {"learning_rate": (0.002, 0.0035)},
-    "learning_rate, twice": {"learning_rate": (0.008, 0.014)},
     "numerical_embedding='periodic'": {"numerical_embedding": "periodic"},
     "numerical_embedding='piecewise_linear'": {"numerical_embedding": "piecewise_linear"},
 }
@@ -66,25 +62,18 @@ CLASSIFIER_PARTS: dict[str, dict[str, Any]] = {
     "calibrate=False": {"calibrate": False},
 }
 BUDGETS: dict[str, dict[str, Any]] = {
-    "max_iter=16": {"max_iter": 16},
     "max_iter=32": {"max_iter": 32},
     "max_iter=128": {"max_iter": 128},
     "64 units a layer": {"hidden_layer_sizes": (64, 64, 64)},
     "256 units a layer": {"hidden_layer_sizes": (256, 256, 256)},
-    "one layer of 128 units": {"hidden_layer_sizes": (128,)},
 }
 """What moves along the curve of accuracy over time."""
 AUTO_EPOCHS = 64
 
 
 def make(task: str, params: dict[str, Any], seed: int) -> Any:
-    """Return our estimator with some parameters changed; a pair is for the two tasks."""
-    index = TASKS.index(task)
-    chosen = {
-        name: value[index] if isinstance(value, tuple) and name == "learning_rate" else value
-        for name, value in params.items()
-    }
-    return CLASSES[task](random_state=seed, **chosen)
+    """Return our estimator with some parameters changed."""
+    return CLASSES[task](random_state=seed, **params)
 
 
 def variant(name: str, params: dict[str, Any]) -> System:

@@ -111,10 +111,9 @@ def draw_tradeoff(records: list[dict[str, Any]], path: Path) -> None:
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "skscratch", "font.size": 10})
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     curves = {
-        "max_iter": ("#0072B2", "o", ["max_iter=16", "max_iter=32", "", "max_iter=128"]),
+        "max_iter": ("#0072B2", "o", ["max_iter=32", "", "max_iter=128"]),
         "units a layer": ("#D55E00", "s", ["64 units a layer", "", "256 units a layer"]),
         "no refit": ("#009E73", "D", ["refit=False", ""]),
-        "one layer": ("#CC79A7", "v", ["one layer of 128 units", ""]),
     }
     for ax, task in zip(axes, quality.TASKS, strict=True):
         points = ablation.tradeoff(records, task)
