@@ -740,8 +740,9 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         streams = {**watcher.streams, "init": copy.deepcopy(watcher.streams["init"])}
         training, batches = self._begin_anew(data, first.network, settings, None, streams)
         with watcher.showing(first.best_epoch):
-            # The schedule is that of all epochs, so that the best one has its learning rate.
-            training.run(batches, watcher.n_epochs, report=watcher.until(first.best_epoch))
+            # The schedule ends with them: at a rate that is still high, weights are a matter of
+            # luck that nothing is left to judge.
+            training.run(batches, first.best_epoch, report=watcher.show)
         if training.outcome == "interrupted":
             return
         training.clock.samples += first.clock.samples

@@ -161,7 +161,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         None for R2. Greater is better.
     refit : bool or "auto", default="auto"
         Whether to train once more, from the same initial weights but on all rows, those held out
-        included, up to the epoch that was best when they were held out. ``history_`` and all
+        included, for as many epochs as the best one's number, ``best_epoch_``. ``history_`` and all
         scores in it stay those of the first training; an interrupt leaves the network of that, and
         where a callback ends it, nothing follows. True needs rows held out by ``early_stopping``,
         and does not go with ``warm_start``. ``"auto"`` refits where ``early_stopping="auto"`` holds

@@ -1,7 +1,7 @@
 """How training is told of while it goes on: to the user's callbacks, and to the user."""
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -85,15 +85,10 @@ class Watcher:
         finally:
             self._progress.close()
 
-    def until(self, epoch: int) -> Callable[[dict[str, Any]], bool]:
-        """Return a report that shows progress, calls no hooks, and ends training after an epoch."""
-
-        def report(row: dict[str, Any]) -> bool:
-            if self._progress is not None:
-                self._progress(row)
-            return row["epoch"] >= epoch
-
-        return report
+    def show(self, row: dict[str, Any]) -> None:
+        """Show an epoch, if the user wants to see it, and call no hooks."""
+        if self._progress is not None:
+            self._progress(row)
 
     def begin_epoch(self) -> None:
         """Call the hooks before an epoch."""
@@ -103,8 +98,7 @@ class Watcher:
 
     def end_epoch(self, row: dict[str, Any]) -> bool:
         """Call the hooks after an epoch, and return whether one of them wants to stop."""
-        if self._progress is not None:
-            self._progress(row)
+        self.show(row)
         return self._end(self._epoch_context)
 
     def end_fit(self) -> None:
