@@ -41,6 +41,8 @@ NEGLIGIBLE = 0.005
 """A fall of the loss, in relation to that of a constant, that is not worth any steps."""
 LARGE_RATE, SMALL_RATE = 10.0, 30.0
 """Factors between the learning rate and the range test's suggestion, which is rather low."""
+LARGE_RATE_TO_DIE = 3.0
+"""The former, where units died and nothing was learned."""
 PEAK = 2.0
 """Training loss, in relation to that at the start and that of a constant: above, it exploded."""
 RELAPSE = 0.1
@@ -424,7 +426,12 @@ def _large_rate(case: _Case) -> Iterator[Finding]:
     if isinstance(case.settings.optimizer, LBFGS) or any(_unscaled(case)):
         return
     suggestion = case.suggestion
-    too_large = suggestion is None or case.rate > LARGE_RATE * suggestion
+    died = case.gained < NOTHING and (
+        np.fmax.reduce(case.start_statistics["dead_share"], initial=0.0) <= IDLE
+        and np.fmax.reduce(case.statistics["dead_share"], initial=0.0) > IDLE
+    )
+    factor = LARGE_RATE_TO_DIE if died else LARGE_RATE
+    too_large = suggestion is None or case.rate > factor * suggestion
     evidence, threshold = "", f"{PEAK:g} times {case.reference_loss:.2g}, the loss at the start"
     if case.failure:
         evidence, threshold = "the loss did not stay finite", "it stays finite"
@@ -438,12 +445,15 @@ def _large_rate(case: _Case) -> Iterator[Finding]:
             evidence = f"the training loss fell to {case.losses.min():.2g} and rose again to "
             evidence += f"{case.losses[-1]:.2g}"
             threshold = f"a rise by {RELAPSE * case.reference_loss:.2g}"
+        elif died:
+            evidence = "most units of a layer died in training"
+            threshold = f"{IDLE:.0%} of them"
     if not evidence or not too_large:
         return
     remedy = f"lower learning_rate, which is {case.rate:g}"
     if suggestion is not None:
         evidence += f", and the range test suggests {suggestion:.2g}"
-        threshold += f"; {LARGE_RATE:g} times the suggestion"
+        threshold += f"; {factor:g} times the suggestion"
         remedy = f"set learning_rate={suggestion:.2g} in place of {case.rate:g}"
     yield Finding("learning rate too large", "error", evidence, threshold, remedy)
 

@@ -419,3 +419,20 @@ def test_what_is_refused():
         diagnose(plain(0), X, y, X_val=X)
     with pytest.raises(ValueError, match="Unknown activation"):
         diagnose(plain(0, activation="rleu"), X, y)
+
+
+@pytest.mark.parametrize("rate", [1.0, 3.0])
+def test_a_rate_that_killed_the_units_at_once(rate):
+    X, y = load_digits(return_X_y=True)
+    clf = ScratchMLPClassifier(
+        (64, 32),
+        activation="relu",
+        optimizer="momentum",
+        learning_rate=rate,
+        lr_schedule="constant",
+        max_iter=10,
+        random_state=0,
+    )
+    clf.fit(X[:600], y[:600])
+    names = [finding.name for finding in diagnose(clf, X[:600], y[:600]).findings]
+    assert "learning rate too large" in names
