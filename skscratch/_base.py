@@ -33,6 +33,9 @@ from .nn.schedules import Adaptive, Constant
 from .nn.stopping import Patience
 from .nn.training import Training, Validate
 
+PICKLE_FORMAT = 1
+"""Number of what a pickled estimator holds; a change that older versions cannot read raises it."""
+
 
 def is_stochastic(estimator: "BaseScratchMLP") -> bool:
     """Say whether the estimator's optimizer goes by batches, as `partial_fit` needs."""
@@ -55,6 +58,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     numerical_embedding: Any
     optimizer: Any
     random_state: Any
+    validation_fraction: Any
     warm_start: Any
 
     _refitted: bool
@@ -759,7 +763,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         )
         if len(rows) < 1 or len(held_out) < 2:
             raise ValueError(
-                f"validation_fraction={settings.validation_fraction} of n_samples={n_samples} "
+                f"validation_fraction={self.validation_fraction!r} of n_samples={n_samples} "
                 f"leaves {len(rows)} rows to train on and {len(held_out)} to validate on; at "
                 "least 1 and 2 are needed, and each class keeps a row to train on. Give more "
                 "data, another validation_fraction, X_val and y_val, or set early_stopping=False."
@@ -781,6 +785,39 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         return Validator(
             self, training, X, Y, y, sample_weight, None, settings.scoring, raw, prepare
         )
+
+    # Persistence ------------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**super().__getstate__(), "_format": PICKLE_FORMAT}
+        if self._is_fitted() and not (self.warm_start or self._training.series):
+            # Most files are for prediction, and the moments take twice as much as the parameters.
+            state["_training"] = self._training.without_moments()
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        found = state.pop("_format", 0)  # before 0.1.0 there was none
+        if found != PICKLE_FORMAT:
+            age = "a later" if found > PICKLE_FORMAT else "an earlier"
+            raise ValueError(
+                f"This {type(self).__name__} was saved by {age} version of skscratch, in format "
+                f"{found}, and this version reads format {PICKLE_FORMAT}. Load it with the version "
+                "that saved it, or train it again."
+            )
+        super().__setstate__(state)
+
+    # Copies, unlike pickles, keep everything.
+
+    def __copy__(self) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__)
+        return other
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        other = memo[id(self)] = object.__new__(type(self))
+        other.__dict__.update(copy.deepcopy(self.__dict__, memo))
+        return other
 
     # Prediction -------------------------------------------------------------------------------
 

@@ -520,11 +520,13 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             y = column_or_1d(y, warn=True)
         try:
             check_classification_targets(y)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
+            if y.dtype.kind not in "OS":
+                raise
             kinds = sorted({type(label).__name__ for label in y.ravel()})
-            raise TypeError(
-                f"y must hold labels of one type that can be sorted, got {', '.join(kinds)}: "
-                f"{error}"
+            raise type(error)(
+                f"y, of dtype {y.dtype}, holds values of the types {', '.join(kinds)}. Give labels "
+                f"of one type that can be sorted, such as y.astype(str): {error}"
             ) from error
         if type_of_target(y) == "multiclass-multioutput":
             raise ValueError(

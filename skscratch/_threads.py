@@ -53,25 +53,35 @@ class _OneThread:
 
     def __init__(self) -> None:
         self._lock, self._n_holders = Lock(), 0
-        self._limit: Any = None
+        self._before: list[int] = []
 
     def hold(self) -> None:
         with self._lock:
             if self._n_holders == 0:
-                self._limit = _controller().limit(limits=1, user_api="blas")
+                self._before = [library.num_threads for library in _blas()]
+                _set_threads([1] * len(self._before))
             self._n_holders += 1
 
     def release(self) -> None:
         with self._lock:
             self._n_holders -= 1
             if self._n_holders == 0:
-                self._limit.restore_original_limits()
+                _set_threads(self._before)
 
 
 _one_thread = _OneThread()
 
 
+def _set_threads(numbers: list[int]) -> None:
+    for library, number in zip(_blas(), numbers, strict=True):
+        library.set_num_threads(number)
+        # Later versions of threadpoolctl let no other thread change what one has set before that
+        # one has said that it is done. Here the last to leave need not be the first to come.
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread()
+
+
 @cache
-def _controller() -> ThreadpoolController:
+def _blas() -> list[Any]:
     # Looking for the libraries takes milliseconds, setting their threads microseconds.
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas").lib_controllers

@@ -45,6 +45,14 @@ class State:
     scratch: tuple[np.ndarray, ...]
     t: int = 0
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Of scratch only the size matters.
+        return {**self.__dict__, "scratch": [(room.shape, room.dtype.str) for room in self.scratch]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.scratch = tuple(np.empty(shape, dtype) for shape, dtype in state["scratch"])
+
 
 class Optimizer(Options):
     """Base of the optimizers.
@@ -72,7 +80,8 @@ class Optimizer(Options):
 
     def _make_state(self, w: np.ndarray, n_moments: int) -> State:
         return self.state_type(
-            moments=tuple(np.zeros_like(w) for _ in range(n_moments)),
+            # Unlike np.zeros_like, this takes no memory until it is written to.
+            moments=tuple(np.zeros(w.shape, w.dtype) for _ in range(n_moments)),
             scratch=tuple(np.empty_like(w[..., :BLOCK]) for _ in range(self.n_scratch)),
         )
 

@@ -43,7 +43,7 @@ class Parameters:
     Parameters
     ----------
     shapes : list of Shape
-        One for each array, in the order of `views`.
+        One for each array, in the order of ``views``.
     stack : tuple of int
         The leading axes: ``()`` for one network, ``(K,)`` for K of them side by side.
     dtype : numpy.dtype
@@ -99,4 +99,6 @@ class Parameters:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        # joblib can hand over a memory map. An array of its memory is the same, but faster.
+        self.vector = np.asarray(self.vector)
         self._make_views()

@@ -6,7 +6,8 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 
@@ -142,7 +143,8 @@ class Training:
     stalled : bool
         Whether patience is spent for good.
     best : tuple of ndarray or None
-        `Network.snapshot` after the epoch with the best validation score.
+        `Network.snapshot` after the epoch with the best validation score, until `run` restores it
+        at the end of a run.
     best_epoch : int or None
         That epoch's number in the history.
     """
@@ -157,7 +159,6 @@ class Training:
     mean_weight: float = 1.0
     dropout_streams: tuple[np.random.Generator, ...] = ()
     rate: float = field(init=False)
-    rates: np.ndarray | None = field(init=False)
     optimizer_state: State = field(init=False)
     clock: Clock = field(default_factory=Clock)
     history: dict[str, list] = field(default_factory=lambda: {name: [] for name in HISTORY})
@@ -171,8 +172,30 @@ class Training:
     best_epoch: int | None = None
 
     def __post_init__(self) -> None:
-        self.rate, self.rates = self.learning_rate, self.network.parameters.rates()
+        self.rate = self.learning_rate
         self.optimizer_state = self.optimizer.init(self.network.parameters.vector)
+
+    @cached_property
+    def rates(self) -> np.ndarray | None:
+        return self.network.parameters.rates()
+
+    def without_moments(self) -> Self:
+        """Return a copy to be pickled for prediction; with what comes back, moments start at 0.
+
+        It shares everything with this training, and is of no other use.
+        """
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__getstate__(), optimizer_state=None)
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        # The rates follow from the network.
+        return {name: value for name, value in self.__dict__.items() if name != "rates"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.optimizer_state is None:
+            self.optimizer_state = self.optimizer.init(self.network.parameters.vector)
 
     def penalize(self, gradient: Parameters, n_rows: int, scratch: np.ndarray) -> Any:
         """Add the gradient of the L2 penalty to ``gradient`` and return the penalty."""
@@ -304,6 +327,8 @@ class Training:
             outcome = "interrupted"
         if self.best is not None and (self.stalled or not series):
             self.network.restore(self.best)
+            if not series:
+                self.best = None  # the parameters are the same now
         elif outcome == "interrupted":
             self._check_finite()
         self.outcome = "stalled" if self.stalled else outcome

@@ -1,0 +1,428 @@
+"""Export to ONNX: a fitted estimator as a graph of standard nodes.
+
+skl2onnx converts scikit-learn's estimators, pipelines among them, and asks for a converter of what
+it does not know. Here it is. The graph computes what prediction does:
+
+- scaling of the features and their embedding are nodes;
+- the hidden layers are computed in the network's precision, or in float32 where X is float32;
+- a learned scale of the features is part of the first layer's weights; temperature, mean and scale
+  of the targets, and the second logit of two classes are part of the last one's;
+- dropout is not there, as in prediction.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.utils.validation import check_is_fitted
+
+from ._classifier import ScratchMLPClassifier
+from ._regressor import ScratchMLPRegressor
+from ._scaling import BOUND, RobustSmoothClip
+from .nn.activations import (
+    ELU,
+    GELU,
+    SELU,
+    Activation,
+    Identity,
+    LeakyReLU,
+    Logistic,
+    Mish,
+    ReLU,
+    SiLU,
+    Softplus,
+    Tanh,
+)
+from .nn.embeddings import EmbeddingLayer, PeriodicEmbedding, PiecewiseLinearEmbedding
+from .nn.layers import Activate, BatchNorm, Dense, Dropout, Layer, LayerNorm
+
+LINKS = {"softmax": "Softmax", "logistic": "Sigmoid", "exp": "Exp", "identity": "Identity"}
+FIRST_OPSET = 13
+FIRST_OPSET_OF_LAYER_NORM = 17
+FAR = 1e9
+"""From here on the smooth clip rounds to its bound."""
+
+
+def register_onnx() -> None:
+    """Teach skl2onnx to convert `ScratchMLPClassifier` and `ScratchMLPRegressor`.
+
+    Call it once, before ``skl2onnx.to_onnx(model, X[:1])``, where the model is one of the two or
+    contains it: a pipeline, a column transformer, a search. Outputs are those of scikit-learn's
+    MLP: the labels and the probabilities of each class, or the predicted targets. They have X's
+    precision, but for the dictionaries of probabilities that ``zipmap=True`` makes, which are
+    float32. skl2onnx's options for classifiers are known: ``zipmap``, ``output_class_labels``,
+    ``nocl``, and ``raw_scores`` for the logits in place of the probabilities.
+
+    Raises
+    ------
+    ImportError
+        If skl2onnx is not installed.
+
+    Notes
+    -----
+    Conversion itself raises a ``ValueError`` for an activation or a link of your own, which have no
+    ONNX form here, and for a ``target_opset`` that is too low for the nodes needed: 13, and with
+    ``normalization="layer"`` 17.
+
+    Examples
+    --------
+    >>> import onnxruntime  # doctest: +SKIP
+    >>> import skl2onnx  # doctest: +SKIP
+    >>> from skscratch import register_onnx
+    >>> register_onnx()  # doctest: +SKIP
+    >>> graph = skl2onnx.to_onnx(model, X[:1], options={"zipmap": False})  # doctest: +SKIP
+    >>> session = onnxruntime.InferenceSession(graph.SerializeToString())  # doctest: +SKIP
+    >>> labels, probabilities = session.run(None, {"X": X})  # doctest: +SKIP
+    """
+    try:
+        from skl2onnx import update_registered_converter
+    except ImportError as error:
+        raise ImportError('ONNX export needs skl2onnx: pip install "skscratch[onnx]".') from error
+    update_registered_converter(
+        ScratchMLPClassifier,
+        "SkscratchScratchMLPClassifier",
+        _classifier_shapes,
+        _convert,
+        options={
+            "zipmap": [True, False, "columns"],
+            "output_class_labels": [False, True],
+            "nocl": [True, False],
+            "raw_scores": [True, False],
+        },
+    )
+    update_registered_converter(
+        ScratchMLPRegressor, "SkscratchScratchMLPRegressor", _regressor_shapes, _convert
+    )
+
+
+# What skl2onnx calls -----------------------------------------------------------------------------
+
+
+def _classifier_shapes(operator: Any) -> None:
+    """Declare the outputs: labels, probabilities."""
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+
+    n_rows = _check_input(operator)
+    estimator = operator.raw_operator
+    labels, probabilities = operator.outputs
+    classes = _classes(operator.scope_inst, estimator)
+    kind = Int64TensorType if classes.dtype == np.int64 else StringTensorType
+    # The node that makes dictionaries of probabilities takes no other.
+    number = FloatTensorType if _meets_zipmap(operator) else _float_type(operator)
+    labels.set_type(kind([n_rows, len(classes)] if estimator._multilabel else [n_rows]))
+    probabilities.set_type(number([n_rows, len(classes)]))
+
+
+def _meets_zipmap(operator: Any) -> bool:
+    followers = operator.scope_inst.operators.values()
+    probabilities = operator.outputs[1]
+    return any(
+        follower.type == "SklearnZipMap" and any(item is probabilities for item in follower.inputs)
+        for follower in followers
+    )
+
+
+def _regressor_shapes(operator: Any) -> None:
+    """Declare the output: the targets."""
+    n_rows = _check_input(operator)
+    shape = [n_rows, operator.raw_operator.n_outputs_]
+    operator.outputs[0].set_type(_float_type(operator)(shape))
+
+
+def _check_input(operator: Any) -> Any:
+    """Check what the estimator gets in the graph, and return its number of rows, if known."""
+    from skl2onnx.common.data_types import (
+        BooleanTensorType,
+        DoubleTensorType,
+        FloatTensorType,
+        Int64TensorType,
+    )
+    from skl2onnx.common.utils import check_input_and_output_numbers, check_input_and_output_types
+
+    estimator = operator.raw_operator
+    check_is_fitted(estimator, "network_")
+    check_input_and_output_numbers(
+        operator, input_count_range=1, output_count_range=2 if is_classifier(estimator) else 1
+    )
+    types = [BooleanTensorType, DoubleTensorType, FloatTensorType, Int64TensorType]
+    check_input_and_output_types(operator, good_input_types=types)
+    return operator.inputs[0].get_first_dimension()
+
+
+def _float_type(operator: Any) -> Any:
+    """Return the type of all outputs but labels: double if the input is."""
+    from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType
+
+    is_double = isinstance(operator.inputs[0].type, DoubleTensorType)
+    return DoubleTensorType if is_double else FloatTensorType
+
+
+def _convert(scope: Any, operator: Any, container: Any) -> None:
+    """Add an estimator's nodes to the graph."""
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    estimator = operator.raw_operator
+    network = estimator.network_
+    opset = container.target_opset_any_domain("")
+    needed = FIRST_OPSET_OF_LAYER_NORM if network.normalization == "layer" else FIRST_OPSET
+    if opset < needed:
+        raise ValueError(
+            f"target_opset={opset} is too low for this {type(estimator).__name__}, which needs "
+            f"{needed} or higher."
+        )
+    is_double = _float_type(operator) is DoubleTensorType
+    out_dtype = np.dtype(np.float64 if is_double else np.float32)
+    graph = _Graph(scope, container, network.dtype if is_double else out_dtype)
+    X = operator.inputs[0].full_name
+    if estimator.feature_scaler_ is None:
+        X = graph.cast(X, graph.dtype)
+    else:
+        X = _scale(graph, estimator.feature_scaler_, X)
+    for layer in network.layers[:-1]:
+        X = _pass(graph, layer, X)
+    if graph.dtype != out_dtype:
+        graph.dtype, X = out_dtype, graph.cast(X, out_dtype)
+    add_outputs = _add_labels if is_classifier(estimator) else _add_targets
+    add_outputs(graph, estimator, X, operator.outputs)
+
+
+class _Graph:
+    """The graph under construction: calling it adds a node.
+
+    Parameters
+    ----------
+    scope, container : object
+        skl2onnx's, which invent names and collect nodes.
+    dtype : numpy.dtype
+        The type of real constants.
+    """
+
+    def __init__(self, scope: Any, container: Any, dtype: np.dtype):
+        self.scope, self._container, self.dtype = scope, container, dtype
+
+    def __call__(
+        self, kind: str, *inputs: Any, output: str | None = None, **attributes: Any
+    ) -> str:
+        """Add a node and return its output's name; inputs are names, or constants to be added."""
+        names = [item if isinstance(item, str) else self._constant(item) for item in inputs]
+        if output is None:
+            output = self.scope.get_unique_variable_name(kind.lower())
+        name = self.scope.get_unique_operator_name(kind)
+        self._container.add_node(kind, names, [output], name=name, **attributes)
+        return output
+
+    def cast(self, X: str, dtype: np.dtype, output: str | None = None) -> str:
+        """Add a node that casts to ``dtype``."""
+        from onnx.helper import np_dtype_to_tensor_dtype
+
+        return self("Cast", X, output=output, to=np_dtype_to_tensor_dtype(np.dtype(dtype)))
+
+    def _constant(self, value: Any) -> str:
+        from onnx import TensorProto
+        from onnx.numpy_helper import from_array
+
+        value = np.asarray(value)
+        name = self.scope.get_unique_variable_name("constant")
+        if value.dtype.kind == "U":
+            encoded = [text.encode() for text in value.tolist()]
+            self._container.add_initializer(name, TensorProto.STRING, value.shape, encoded)
+            return name
+        if value.dtype.kind == "f":
+            value = value.astype(self.dtype)
+        self._container.add_initializer(name, None, None, from_array(np.ascontiguousarray(value)))
+        return name
+
+
+# From the inputs to the last hidden layer ---------------------------------------------------------
+
+
+def _scale(graph: _Graph, scaler: RobustSmoothClip, X: str) -> str:
+    # As in RobustSmoothClip, distances are rounded to float32 and not the values themselves.
+    dtype, graph.dtype = graph.dtype, np.dtype(np.float64)
+    X = graph("Sub", graph.cast(X, graph.dtype), scaler.center_)
+    X = graph("Clip", graph("Mul", X, scaler.scale_), -FAR, FAR)
+    X, graph.dtype = graph.cast(X, dtype), dtype
+    share = graph("Mul", X, 1 / BOUND)
+    root = graph("Sqrt", graph("Add", graph("Mul", share, share), 1.0))
+    return graph("Div", X, root)
+
+
+def _pass(graph: _Graph, layer: Layer, X: str) -> str:
+    """Add the nodes of a hidden layer or of an embedding."""
+    if isinstance(layer, Dense):
+        return graph("Gemm", X, layer.coefficients, layer.b[0])
+    if isinstance(layer, BatchNorm):
+        arrays = (layer.gamma, layer.beta, layer.mean, layer.variance)
+        rows = [array[0] for array in arrays]
+        return graph("BatchNormalization", X, *rows, epsilon=layer.epsilon)
+    if isinstance(layer, LayerNorm):
+        rows = [layer.gamma[0], layer.beta[0]]
+        return graph("LayerNormalization", X, *rows, epsilon=layer.epsilon)
+    if isinstance(layer, Activate):
+        return _activate(graph, layer.activation, X)
+    if isinstance(layer, EmbeddingLayer):
+        return _embed(graph, layer, X)
+    assert isinstance(layer, Dropout)
+    return X
+
+
+def _embed(graph: _Graph, layer: EmbeddingLayer, X: str) -> str:
+    n_features, n_functions, n_outputs = len(layer.embedded), layer.n_functions, layer.n_outputs
+    if n_features == 0:
+        return X
+    x = graph("Gather", X, layer.embedded.astype(np.int64), axis=1)
+    # From here on the axes are features, batch, functions.
+    x = graph("Unsqueeze", graph("Transpose", x, perm=[1, 0]), np.array([2]))
+    if isinstance(layer, PeriodicEmbedding):
+        P = graph("Mul", x, 2 * math.pi * layer.w[:, np.newaxis])
+        # Not every ONNX Runtime has a cosine in double precision, but all have a sine.
+        H = graph("Sin", graph("Add", P, layer.b[:, np.newaxis] + math.pi / 2))
+    else:
+        assert isinstance(layer, PiecewiseLinearEmbedding)
+        ramps = graph("Mul", graph("Sub", x, layer.middle.mT), layer.slope.mT)
+        H = graph("Clip", ramps, -0.5, 0.5)
+    E = graph("MatMul", H, layer.a.reshape(n_features, n_functions, n_outputs))
+    E = graph("Transpose", E, perm=[1, 0, 2])
+    E = graph("Reshape", E, np.array([0, n_features * n_outputs]))  # 0 keeps the number of rows
+    return graph("Concat", X, E, axis=1)
+
+
+# Activations --------------------------------------------------------------------------------------
+
+
+def _activate(graph: _Graph, activation: Activation, Z: str) -> str:
+    if type(activation) not in ACTIVATIONS:
+        known = ", ".join(sorted(item.__name__ for item in ACTIVATIONS))
+        raise ValueError(
+            f"The activation {activation!r} has no ONNX form here. Those that have one are {known}."
+        )
+    return ACTIVATIONS[type(activation)](graph, Z, activation)
+
+
+# ONNX Runtime has no double-precision kernels of Selu (nor of Elu, which is the same with another
+# scale) and Softplus; older ones fuse z s(z) to a node that they have none of either. Mish and Gelu
+# came late to ONNX.
+
+
+def _exponential_unit(graph: _Graph, Z: str, activation: Any) -> str:
+    alpha, scale = activation.alpha, activation.scale
+    if graph.dtype == np.float32:
+        return graph("Selu", Z, alpha=alpha, gamma=scale)
+    negative = graph("Sub", graph("Exp", graph("Min", Z, 0.0)), 1.0)
+    positive = graph("Max", Z, 0.0)
+    return graph("Mul", graph("Add", positive, graph("Mul", negative, alpha)), scale)
+
+
+def _softplus(graph: _Graph, Z: str, activation: Any) -> str:
+    if graph.dtype == np.float32:
+        return graph("Softplus", Z)
+    # log(1 + exp(z)) = max(z, 0) + log(1 + exp(-|z|))
+    rest = graph("Log", graph("Add", graph("Exp", graph("Neg", graph("Abs", Z))), 1.0))
+    return graph("Add", graph("Max", Z, 0.0), rest)
+
+
+def _mish(graph: _Graph, Z: str, activation: Any) -> str:
+    return graph("Mul", Z, graph("Tanh", _softplus(graph, Z, activation)))
+
+
+def _silu(graph: _Graph, Z: str, activation: Any) -> str:
+    if graph.dtype == np.float32:
+        return graph("Mul", Z, graph("Sigmoid", Z))
+    return graph("Div", Z, graph("Add", graph("Exp", graph("Neg", Z)), 1.0))
+
+
+def _leaky_relu(graph: _Graph, Z: str, activation: Any) -> str:
+    lowered = graph("Mul", graph("Min", Z, 0.0), activation.slope - 1)
+    return graph("Add", Z, lowered)
+
+
+def _gelu(graph: _Graph, Z: str, activation: Any) -> str:
+    square = graph("Mul", Z, Z)
+    factor = graph("Add", graph("Mul", square, activation._c * activation._cubic), activation._c)
+    T = graph("Tanh", graph("Mul", factor, Z))
+    return graph("Mul", graph("Mul", graph("Add", T, 1.0), Z), 0.5)
+
+
+ACTIVATIONS: dict[type[Activation], Callable[[_Graph, str, Any], str]] = {
+    Identity: lambda graph, Z, activation: Z,
+    Logistic: lambda graph, Z, activation: graph("Sigmoid", Z),
+    Tanh: lambda graph, Z, activation: graph("Tanh", Z),
+    ReLU: lambda graph, Z, activation: graph("Relu", Z),
+    LeakyReLU: _leaky_relu,
+    ELU: _exponential_unit,
+    SELU: _exponential_unit,
+    GELU: _gelu,
+    SiLU: _silu,
+    Mish: _mish,
+    Softplus: _softplus,
+}
+
+
+# Outputs ------------------------------------------------------------------------------------------
+
+
+def _add_targets(graph: _Graph, estimator: Any, X: str, outputs: list[Any]) -> None:
+    W, b = _last_layer(estimator)
+    scaler = estimator._target_scaler
+    if scaler is not None:
+        W, b = W * scaler.scale_, b * scaler.scale_ + scaler.mean_
+    _link(graph, _link_of(estimator), graph("Gemm", X, W, b), outputs[0])
+
+
+def _add_labels(graph: _Graph, estimator: Any, X: str, outputs: list[Any]) -> None:
+    labels, probabilities = outputs
+    W, b = (array / estimator.temperature_ for array in _last_layer(estimator))
+    if estimator._is_binary():
+        W, b = np.hstack([-W, W]), np.hstack([-b, b])
+    Z = graph("Gemm", X, W, b)
+    # What calls decision_function, as CalibratedClassifierCV does, has its converter ask for this.
+    raw = graph.scope.get_options(estimator, {"raw_scores": False})["raw_scores"]
+    _link(graph, "identity" if raw else _link_of(estimator), Z, probabilities)
+    if estimator._multilabel:
+        graph.cast(graph("Greater", Z, 0.0), np.dtype(np.int64), output=labels.full_name)
+        return
+    best = graph("ArgMax", Z, axis=1, keepdims=0)
+    graph("Gather", _classes(graph.scope, estimator), best, output=labels.full_name)
+
+
+def _last_layer(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
+    layer = estimator.network_.dense[-1]
+    return layer.coefficients.astype(np.float64), layer.b[0].astype(np.float64)
+
+
+def _link_of(estimator: Any) -> str:
+    link = estimator.out_activation_
+    if link not in LINKS:
+        raise ValueError(
+            f"The output activation {link!r} of loss={estimator.loss!r} has no ONNX form here. "
+            f"Those that have one are {', '.join(LINKS)}."
+        )
+    return link
+
+
+def _link(graph: _Graph, link: str, Z: str, output: Any) -> None:
+    from skl2onnx.common.data_types import FloatTensorType
+
+    if graph.dtype == np.float64 and isinstance(output.type, FloatTensorType):
+        graph.cast(graph(LINKS[link], Z), np.dtype(np.float32), output=output.full_name)
+    else:
+        graph(LINKS[link], Z, output=output.full_name)
+
+
+def _classes(scope: Any, estimator: Any) -> np.ndarray:
+    """Return the classes as ONNX has them, integers or strings."""
+    from skl2onnx.common.utils_classifier import get_label_classes
+
+    classes = np.asarray(get_label_classes(scope, estimator))  # with the option nocl their numbers
+    if classes.dtype.kind in "biuf":
+        integers = classes.astype(np.int64)
+        if np.array_equal(integers, classes):
+            return integers
+    elif all(isinstance(label, str) for label in classes):
+        return classes.astype(str)
+    raise ValueError(
+        f"classes_ must be integers or strings for ONNX, got {classes.tolist()} of dtype "
+        f"{classes.dtype}."
+    )
