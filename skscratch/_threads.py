@@ -8,7 +8,7 @@ products was seen to take ten times as long on a busy machine with two threads a
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 from threadpoolctl import ThreadpoolController
@@ -41,32 +41,37 @@ def few_threads(network: Network, n_rows: int) -> Iterator[None]:
     if largest >= SMALL_PRODUCT:
         yield
         return
-    _one_thread.hold()
+    holder = object()
     try:
+        _one_thread.hold(holder)
         yield
     finally:
-        _one_thread.release()
+        _one_thread.release(holder)
 
 
 class _OneThread:
-    """Holds the BLAS to one thread as long as anybody wants it."""
+    """Holds the BLAS to one thread as long as anybody wants it.
+
+    An interrupt may come between any two lines: what it leaves undone, the next one to leave does.
+    """
 
     def __init__(self) -> None:
-        self._lock, self._n_holders = Lock(), 0
-        self._before: list[int] = []
+        self._lock, self._holders = RLock(), set[object]()
+        self._before: list[int] | None = None
 
-    def hold(self) -> None:
+    def hold(self, holder: object) -> None:
         with self._lock:
-            if self._n_holders == 0:
+            self._holders.add(holder)
+            if self._before is None:
                 self._before = [library.num_threads for library in _blas()]
                 _set_threads([1] * len(self._before))
-            self._n_holders += 1
 
-    def release(self) -> None:
+    def release(self, holder: object) -> None:
         with self._lock:
-            self._n_holders -= 1
-            if self._n_holders == 0:
+            self._holders.discard(holder)
+            if not self._holders and self._before is not None:
                 _set_threads(self._before)
+                self._before = None
 
 
 _one_thread = _OneThread()

@@ -25,6 +25,7 @@ from skscratch import (
     Normal,
     OneCycle,
     Orthogonal,
+    Periodic,
     Pinball,
     RMSprop,
     StepDecay,
@@ -155,7 +156,22 @@ BAD_PARAMETERS = [
     ({"max_iter": None}, TypeError, "max_iter", "integer >= 1", "got None"),
     ({"shuffle": "no"}, ValueError, "shuffle", "True or False", "got 'no'"),
     ({"shuffle": 1}, ValueError, "shuffle", "True or False", "got 1"),
-    ({"random_state": "seed"}, ValueError, "'seed' cannot be used to seed"),
+    ({"random_state": "seed"}, ValueError, "random_state must be None", "RandomState", "'seed'"),
+    ({"random_state": -1}, ValueError, "random_state must be None", "got -1"),
+    ({"random_state": 2**32}, ValueError, "random_state must be None", "got 4294967296"),
+    ({"random_state": np.random.default_rng(0)}, ValueError, "random_state", r"Generator\(PCG64"),
+    ({"feature_scaling": "standard"}, ValueError, "feature_scaling", "'robust'", "got 'standard'"),
+    ({"feature_scaling": True}, ValueError, "feature_scaling", "'robust'", "got True"),
+    ({"numerical_embedding": "ple"}, ValueError, "numerical_embedding 'ple'", "'periodic'"),
+    ({"numerical_embedding": Periodic}, TypeError, "numerical_embedding", "call it"),
+    ({"numerical_embedding": Periodic(scale=0)}, ValueError, r"Periodic\(scale", "got 0"),
+    ({"scoring": "acuracy"}, ValueError, "scoring 'acuracy'", "Did you mean 'accuracy'"),
+    ({"scoring": 3}, TypeError, "scoring must be None, 'loss'", "got 3"),
+    ({"refit": "yes"}, ValueError, "refit must be True or False or 'auto'", "got 'yes'"),
+    ({"refit": True}, ValueError, "refit=True trains again on all rows", "early_stopping=True"),
+    ({"refit": True, "warm_start": True}, ValueError, "refit=True", "warm_start=True"),
+    ({"train_score": "yes"}, ValueError, "train_score", "True or False", "got 'yes'"),
+    ({"train_score": 0}, ValueError, "train_score", "True or False", "got 0"),
     ({"tol": -1e-4}, ValueError, "tol", r"\[0, inf\)", "got -0.0001"),
     ({"tol": None}, TypeError, "tol", "number", "got None"),
     ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change", "integer >= 1", "got 0"),
@@ -273,6 +289,18 @@ BAD_DATA = {
         "sample_weight must have one value per row",
     ),
     "weights of words": (lambda X, y: (X, y, ["word"] * len(y)), "could not convert string"),
+    "weights too large": (
+        lambda X, y: (X, y, np.full(len(y), 1e308)),
+        r"sample_weight must have a finite sum, got a largest weight of 1e\+308",
+    ),
+    "complex weights": (lambda X, y: (X, y, np.full(len(y), 1j)), "Complex data not supported"),
+    "dates in X": (
+        lambda X, y: (X.astype(int).astype("M8[D]"), y),
+        r"takes numbers only.*columns 0 \(such as datetime",
+    ),
+    "X missing": (lambda X, y: (None, y), "Expected 2D array, got scalar array"),
+    "rows of several lengths": (lambda X, y: ([[1.0], *X.tolist()[1:]], y), "inhomogeneous shape"),
+    "y without columns": (lambda X, y: (X, np.zeros((len(y), 0))), r"0 feature\(s\)"),
 }
 BAD_CLASSES = {
     "continuous": (lambda X, y: (X, y + 0.5), "Unknown label type: continuous"),
@@ -291,6 +319,10 @@ BAD_CLASSES = {
     ),
 }
 BAD_NUMBERS = {
+    "y beyond float64's squares": (
+        lambda X, y: (X, y * 1e200),
+        r"standard deviation of y, whose largest.*3\.4e\+202, is beyond.*standardize_target=False",
+    ),
     "y of words": (lambda X, y: (X, np.full(len(y), "word")), "could not convert|not compatible"),
     "y of three axes": (lambda X, y: (X, np.zeros((len(y), 2, 2))), "array with dim 3"),
 }
@@ -366,6 +398,38 @@ def test_bad_parameter(make, data, params, error, patterns, fitted):
         estimator.fit(X, y)
     estimator.set_params(**params)
     assert_fails_without_trace(estimator, X, lambda est: est.fit(X, y), error, patterns)
+
+
+# (labels of three classes, error, the types that the message has to name)
+BAD_LABELS = [
+    ([None, "a", "b"], ValueError, "NoneType, str"),
+    (["a", None, "b"], TypeError, "NoneType, str"),
+    ([1, "a", "b"], ValueError, "int, str"),
+    ([1, 2, 3], ValueError, "int"),
+    ([b"a", b"b", b"c"], TypeError, "bytes_"),
+]
+
+
+@pytest.mark.parametrize(("labels", "error", "types"), BAD_LABELS, ids=repr)
+def test_labels_that_are_no_classes(labels, error, types):
+    X, y = iris()
+    bad = np.array(labels, None if isinstance(labels[0], bytes) else object)[y]
+    patterns = [rf"y, of dtype \S+, holds values of the types {types}. Give labels of one type"]
+    estimator = classifier(max_iter=1)
+    assert_fails_without_trace(estimator, X, lambda est: est.fit(X, bad), error, patterns)
+
+
+def test_dates_are_no_targets_of_a_regressor():
+    X, y = diabetes()
+    dates = y.astype(int).astype("M8[D]")
+    estimator = regressor(max_iter=1)
+    patterns = [r"y must hold numbers, got the dtype datetime64\[D\]"]
+    assert_fails_without_trace(estimator, X, lambda est: est.fit(X, dates), TypeError, patterns)
+
+
+def test_there_are_many_of_them():
+    assert len(list(bad_parameters())) > 300
+    assert len(list(bad_data())) > 60
 
 
 @pytest.mark.parametrize(("make", "data", "change", "pattern"), bad_data())
