@@ -96,7 +96,9 @@ def test_no_random_state_draws_from_numpys_own(make, data):
 
 @both
 @pytest.mark.parametrize(
-    "seed", [np.random.default_rng(0), np.random.SeedSequence(0), -1, 2**32, 0.5, "0"], ids=repr
+    "seed",
+    [np.random.default_rng(0), np.random.SeedSequence(0), -1, 2**32, 0.5, "0"],
+    ids=lambda seed: type(seed).__name__,
 )
 def test_what_scikit_learn_does_not_take_for_a_random_state(make, data, seed):
     estimator = make(random_state=seed)
