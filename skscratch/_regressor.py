@@ -138,7 +138,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         Whether each epoch takes the rows in a new random order.
     random_state : int, RandomState instance or None, default=None
         Source of the random numbers for initial weights, order of rows, dropout and validation
-        split, each of which has a stream of its own. Pass an int for reproducible results.
+        split, each of which has a stream of its own. Pass an int for reproducible results. A
+        ``numpy.random.Generator`` is refused, as scikit-learn does.
     tol : float, default=1e-4
         Least improvement of the training loss, or with early stopping of the validation score,
         that counts as one, >= 0. With ``"lbfgs"`` the largest gradient component at convergence,
