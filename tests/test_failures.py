@@ -314,8 +314,13 @@ class InterruptAt(Callback):
 def test_a_real_interrupt_keeps_the_epochs_made(make, data):
     X, y = data()
     estimator = make(max_iter=50).set_callbacks(InterruptAt(3))
-    with pytest.warns(UserWarning, match="interrupted after 3 epochs"):
-        estimator.fit(X, y)
+    # A shell starts background jobs with interrupts ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.warns(UserWarning, match="interrupted after 3 epochs"):
+            estimator.fit(X, y)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert estimator.n_iter_ == len(estimator.history_["epoch"]) == 3
     np.testing.assert_array_equal(estimator.predict(X), make(max_iter=3).fit(X, y).predict(X))
 
