@@ -31,7 +31,7 @@ from .nn.losses import Loss
 from .nn.network import Network, cast
 from .nn.schedules import Adaptive, Constant
 from .nn.stopping import Patience
-from .nn.training import Training, Validate
+from .nn.training import DivergenceError, Training, Validate
 
 PICKLE_FORMAT = 1
 """Number of what a pickled estimator holds; a change that older versions cannot read raises it."""
@@ -292,7 +292,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
 
     @property
     def best_validation_score_(self) -> float | None:
-        """Validation score of the weights kept, in the last run; None without early stopping."""
+        """Best validation score of the last run; None without early stopping."""
         if not self._stops_early:
             return None
         patience = self._training.patience
@@ -722,7 +722,8 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         """Say whether fit ends with `_refit`."""
         if settings.refit == "auto":
             few = n_samples <= AUTO_REFIT_TO
-            return few and splits and settings.early_stopping == "auto" and not settings.warm_start
+            waits = settings.warm_start or isinstance(settings.schedule, Adaptive)
+            return few and splits and settings.early_stopping == "auto" and not waits
         if not settings.refit or incremental:
             return False
         if not splits:
@@ -736,17 +737,22 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         """Train another network on all rows, for as many epochs as were best on a part of them.
 
         The history stays that of the training on a part, since nothing validates this one. An
-        interrupt leaves the network of that training.
+        interrupt leaves the network of that training, and so does a divergence.
         """
         first = watcher.training
         if first.best_epoch is None:
             return
         streams = {**watcher.streams, "init": copy.deepcopy(watcher.streams["init"])}
-        training, batches = self._begin_anew(data, first.network, settings, None, streams)
-        with watcher.showing(first.best_epoch):
-            # The schedule ends with them: at a rate that is still high, weights are a matter of
-            # luck that nothing is left to judge.
-            training.run(batches, first.best_epoch, report=watcher.show)
+        kept = "the estimator keeps the network that it trained on a part of the rows before"
+        try:
+            training, batches = self._begin_anew(data, first.network, settings, None, streams)
+            with watcher.showing(first.best_epoch):
+                # The schedule ends with them: at a rate that is still high, weights are a matter of
+                # luck that nothing is left to judge.
+                training.run(batches, first.best_epoch, report=watcher.show, kept=kept)
+        except DivergenceError as error:
+            warnings.warn(f"The refit failed, and {kept}: {error}", UserWarning, stacklevel=5)
+            return
         if training.outcome == "interrupted":
             return
         training.clock.samples += first.clock.samples

@@ -1,6 +1,6 @@
 """Validation of input: X and y as numbers, and sample weights."""
 
-from datetime import date
+from datetime import date, timedelta
 from numbers import Number
 from typing import Any
 
@@ -86,7 +86,7 @@ def _columns_of_others(X: Any) -> list[tuple[Any, Any]]:
 
 
 def _is_no_number(value: Any) -> bool:
-    if isinstance(value, date | np.datetime64 | np.timedelta64):
+    if isinstance(value, date | timedelta | np.datetime64 | np.timedelta64):
         return True
     if not isinstance(value, str | bytes):
         return False

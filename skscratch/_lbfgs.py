@@ -90,6 +90,7 @@ class LBFGS(Optimizer):
         workspace = Workspace(training.network, batches.batch_size, training=True)
         gradient = workspace.gradient.vector
         settled, epochs_before = vector.copy(), len(training.history["epoch"])
+        training.outcome = "exhausted"
         clock, started = training.clock, time.perf_counter()
 
         def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
@@ -127,6 +128,7 @@ class LBFGS(Optimizer):
             if watcher is not None:
                 watcher.begin_epoch()  # SciPy tells of an iteration's end only
                 if watcher.end_epoch(row):
+                    training.outcome = "stopped"
                     raise StopIteration
 
         try:
@@ -157,6 +159,7 @@ class LBFGS(Optimizer):
                 stacklevel=2,
             )
             vector[...] = settled
+            training.outcome = "interrupted"
             return
         vector[...] = result.x
         if not result.success and result.status != 99:  # 99: a callback ended it

@@ -149,10 +149,10 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         it goes on for ``max_iter`` epochs.
     early_stopping : bool or "auto", default="auto"
         Whether to hold a part of the rows out and to return, in the end, to the weights with the
-        best score on it (R2; the first of equals). True also ends training when the score
-        does not improve any more. ``"auto"`` holds rows out from 300 on, where that was measured
-        to be worth the loss of them; it lets a schedule that has an end come to it, and takes the
-        last of equal scores.
+        best score on it (R2; the first of equals), or to ``refit`` then. True also ends training
+        when the score does not improve any more. ``"auto"`` holds rows out from 300 on, where that
+        was measured to be worth the loss of them; it lets a schedule that has an end come to it,
+        and takes the last of equal scores.
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out, in (0, 1), but at least 2 rows. Groups and time order are
         not looked at. ``"auto"`` is a fifth, but at most 10,000 rows.
@@ -162,13 +162,15 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         None for R2. Greater is better.
     refit : bool or "auto", default="auto"
         Whether to train once more, from the same initial weights but on all rows, those held out
-        included, for as many epochs as the best one's number, ``best_epoch_``. ``history_`` and all
-        scores in it stay those of the first training; an interrupt leaves the network of that, and
-        where a callback ends it, nothing follows. True needs rows held out by ``early_stopping``,
-        and does not go with ``warm_start``. ``"auto"`` refits where ``early_stopping="auto"`` holds
-        out a fifth of the rows, from 300 to 50,000, unless ``warm_start`` is set. On 11 data sets
-        of 576 to 10,000 training rows, three seeds each, it made 1 - R2 on test rows 2 % smaller,
-        and the fit 45 % longer. It has no part in `partial_fit`.
+        included, for as many epochs as the best one's number, ``best_epoch_``, the schedule ending
+        with them. ``history_``, ``n_iter_`` and all scores stay those of the first training; ``t_``
+        counts the rows of both. An interrupt or a divergence leaves the network of the first, and
+        where a callback ends that, nothing follows. True needs rows held out by ``early_stopping``,
+        and does not go with ``warm_start`` or an adaptive ``lr_schedule``. ``"auto"`` refits where
+        ``early_stopping="auto"`` holds out a fifth of the rows, from 300 to 50,000, unless
+        ``warm_start`` is set. On 11 data sets of 576 to 10,000 training rows, three seeds each, it
+        made 1 - R2 on test rows 2 % smaller, and the fit 45 to 55 % longer. It has no part in
+        `partial_fit`.
     train_score : bool, default=False
         Whether to score the training rows too after each epoch, as ``scoring`` says, into
         ``history_["train_score"]``.

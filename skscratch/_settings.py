@@ -34,7 +34,7 @@ from .nn.options import (
     check_real,
     lookup,
 )
-from .nn.schedules import SCHEDULES, Constant, CosineLog, Schedule
+from .nn.schedules import SCHEDULES, Adaptive, Constant, CosineLog, Schedule
 
 ALL_OPTIMIZERS = {"auto": partial(Adam, beta2=0.95), **OPTIMIZERS, "lbfgs": LBFGS}
 CLASSIFIER_LOSSES = {name: LOSSES[name] for name in ("log_loss", "focal")}
@@ -261,6 +261,12 @@ def resolve(params: dict[str, Any]) -> Settings:
             "refit=True starts anew on all rows, and warm_start=True goes on from where the last "
             "call ended. Set one of them to False."
         )
+    if settings.refit is True and isinstance(settings.schedule, Adaptive):
+        raise ValueError(
+            f"refit=True does not go with lr_schedule={params['lr_schedule']!r}, which waits for a "
+            "validation score that a training on all rows does not have. Take another schedule, or "
+            "refit='auto'."
+        )
     return settings
 
 
@@ -388,6 +394,7 @@ def _check_lbfgs(settings: Settings) -> None:
         "clip_norm": settings.clip_norm is not None,
         "lr_schedule": not isinstance(settings.schedule, Constant),
         "early_stopping": settings.early_stopping is True,
+        "refit": settings.refit is True,
     }
     for name, is_set in refused.items():
         if is_set:

@@ -76,7 +76,9 @@ class TimeBudget(_OfOneNetwork):
     Parameters
     ----------
     seconds : float
-        The budget, > 0, counted from the start of fit; a resumed fit has all of it again.
+        The budget, > 0, counted from the start of fit; a resumed fit has all of it again. Where it
+        is not spent by the last epoch, ``refit`` and the cross-fitting of ``calibrate`` come on
+        top.
 
     Examples
     --------
@@ -111,7 +113,8 @@ class TimeBudget(_OfOneNetwork):
 class StopOnPlateau(_OfOneNetwork):
     """End training when a column of the history no longer improves.
 
-    Unlike ``early_stopping`` it keeps the last weights, and it can watch any column.
+    Unlike ``early_stopping`` it keeps the last weights, if that is False, and it can watch any
+    column.
 
     Parameters
     ----------

@@ -391,8 +391,17 @@ def test_a_fit_that_ended_before_its_time_is_not_cross_fitted():
     clf.set_callbacks(Interrupt())
     with pytest.warns(UserWarning, match="interrupted after 3 epochs"):
         assert clf.fit(X, y).temperature_ == 1
-    clf.set_callbacks(TimeBudget(1e-9))
-    assert clf.fit(X, y).temperature_ == 1
+    for optimizer in ("adam", "lbfgs"):
+        clf.set_params(optimizer=optimizer).set_callbacks(TimeBudget(1e-9))
+        assert clf.fit(X, y).temperature_ == 1
+
+
+def test_a_resumed_fit_that_a_callback_had_ended_is_not_cross_fitted(tmp_path):
+    X, y = iris()
+    path = tmp_path / "run.ckpt"
+    first = classifier(calibrate=True).set_callbacks(Checkpoint(path), TimeBudget(1e-9)).fit(X, y)
+    again = classifier(calibrate=True).set_callbacks(Checkpoint(path, resume=True)).fit(X, y)
+    assert first.temperature_ == again.temperature_ == 1
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])

@@ -22,6 +22,10 @@ y = [0, 1, 0, 1]
         (pd.DataFrame({"age": AGE, 3: WORK}).rename(columns=str), ["'3' (such as 'private')"]),
         (pl.DataFrame({"age": AGE, "work": WORK}), ["'work' (such as 'private')"]),
         (pd.DataFrame({"day": pd.date_range("2020", periods=4)}), ["'day' (such as Timestamp"]),
+        (
+            pd.DataFrame({"age": AGE, "took": pd.to_timedelta([1, 2, 3, 4], unit="D")}),
+            ["'took' (such as Timedelta"],
+        ),
         (np.array([AGE, WORK], object).T, ["column 1 (such as 'private')"]),
         ([list(row) for row in zip(AGE, WORK, strict=True)], ["column 1 (such as 'private')"]),
         (np.array([WORK, WORK]).T, ["columns 0 (such as", "1 (such as"]),

@@ -7,6 +7,7 @@ from sklearn.datasets import load_digits
 
 from skscratch import Normal, ScratchMLPClassifier, ScratchMLPRegressor
 from skscratch.callbacks import Callback, Checkpoint, TimeBudget
+from skscratch.nn import DivergenceError, Training
 
 from .conftest import classifier, diabetes, iris, regressor, state
 
@@ -101,6 +102,7 @@ def test_automatic_choice(make, at_least, monkeypatch):
     assert not refits(refit=False)
     assert not refits(early_stopping=True)
     assert not refits(warm_start=True)
+    assert not refits(optimizer="sgd", lr_schedule="adaptive", early_stopping="auto")
     monkeypatch.setattr("skscratch._base.AUTO_REFIT_TO", 999)
     assert not refits()
 
@@ -124,6 +126,8 @@ def test_improves_the_defaults_on_held_out_rows():
     [
         ({"early_stopping": False}, "refit=True trains again on all rows, and none are held out"),
         ({"warm_start": True}, "refit=True starts anew on all rows, and warm_start=True goes on"),
+        ({"lr_schedule": "adaptive"}, "refit=True does not go with lr_schedule='adaptive'"),
+        ({"optimizer": "lbfgs", "early_stopping": "auto"}, "refit does not go with optimizer='lbf"),
         ({"refit": 1}, "refit must be True or False or 'auto', got 1"),
     ],
 )
@@ -165,27 +169,46 @@ def test_partial_fit_goes_on_from_the_refitted_network():
     assert len(clf.history_["loss"]) == clf.n_iter_ + 5
 
 
-class InterruptRefit(Callback):
-    """Interrupts the second training, which calls no hooks."""
+class FailRefit(Callback):
+    """Ends the second training, which calls no hooks, by an error."""
+
+    error: BaseException = DivergenceError("on purpose")
 
     def __init__(self, monkeypatch):
         self.patch = monkeypatch
 
     def on_fit_task_end(self, estimator, context):
-        from skscratch.nn.training import Training
-
-        def interrupt(*args):
-            raise KeyboardInterrupt
+        def fail(*args):
+            raise self.error
 
         if context.task_name == "epoch" and context.task_id == 4:
-            self.patch.setattr(Training, "_epoch", interrupt)
+            self.patch.setattr(Training, "_epoch", fail)
+
+
+class InterruptRefit(FailRefit):
+    """Interrupts it."""
+
+    error = KeyboardInterrupt()
 
 
 def test_an_interrupted_one_leaves_the_first_network(monkeypatch):
     X, y = iris()
     once = classifier(**(HELD_OUT | {"refit": False})).fit(X, y)
     clf = classifier(**HELD_OUT).set_callbacks(InterruptRefit(monkeypatch))
-    with pytest.warns(UserWarning, match="interrupted"):
+    with pytest.warns(
+        UserWarning, match="interrupted .* keeps the network that it trained on a part"
+    ):
+        clf.fit(X, y)
+    assert_array_equal(clf.coefs_[0], once.coefs_[0])
+
+
+def test_one_that_diverges_leaves_the_first_network(monkeypatch):
+    X, y = iris()
+    once = classifier(**(HELD_OUT | {"refit": False})).fit(X, y)
+    clf = classifier(**HELD_OUT).set_callbacks(FailRefit(monkeypatch))
+    with pytest.warns(
+        UserWarning, match="The refit failed, and the estimator keeps .*: on purpose"
+    ):
         clf.fit(X, y)
     assert_array_equal(clf.coefs_[0], once.coefs_[0])
 
@@ -201,9 +224,10 @@ def test_a_resumed_fit_ends_with_the_same_weights(tmp_path):
     settings = HELD_OUT | {"dropout": 0.2, "calibrate": True}
     whole = classifier(**settings).fit(X, y)
     path = tmp_path / "run.ckpt"
-    classifier(**settings).set_callbacks(Checkpoint(path), EndAfter(3)).fit(X, y)
+    stopped = classifier(**settings).set_callbacks(Checkpoint(path), EndAfter(3)).fit(X, y)
     resumed = classifier(**settings).set_callbacks(Checkpoint(path, resume=True)).fit(X, y)
-    assert resumed.n_iter_ == 3  # a callback ended that run
+    assert resumed.n_iter_ == 3  # a callback ended that run, and nothing follows
+    assert_array_equal(resumed.coefs_[0], stopped.coefs_[0])
     killed = tmp_path / "killed.ckpt"
     with pytest.raises(RuntimeError):
         classifier(**settings).set_callbacks(Checkpoint(killed), Kill(5)).fit(X, y)

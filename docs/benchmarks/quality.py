@@ -747,6 +747,11 @@ def summarize(saved: dict[str, Any]) -> str:
             for r in failed
         ]
         parts.append("Fits that failed, and are not in the tables:\n\n" + "\n".join(lines))
+    for system in runs.systems:
+        seeds = sorted({r["seed"] for r in runs.records if r["system"] == system})
+        if seeds != runs.seeds:
+            name = SYSTEMS[system].name
+            parts.append(f"Note: {name} ran with the seeds {', '.join(map(str, seeds))} only.")
     most = max((record["jobs"] for record in saved["records"]), default=1)
     if most > 1:
         parts.append(f"Note: up to {most} runs were measured at a time, so that times are noisy.")

@@ -27,8 +27,8 @@ _DEFAULT = ("loss", "score", "learning_rate")
 class TrainingCurveDisplay:
     """How training went: loss, score and learning rate over the epochs, each in its own panel.
 
-    A circle marks the epoch whose weights early stopping went back to. It is advised to use
-    `from_estimator`.
+    A circle marks the epoch whose weights early stopping went back to, or as many epochs as a refit
+    made. It is advised to use `from_estimator`.
 
     Parameters
     ----------

@@ -249,6 +249,7 @@ class Training:
         begin: Callable[[], None] | None = None,
         report: Callable[[dict[str, Any]], Any] | None = None,
         score_training: Validate | None = None,
+        kept: str = "the estimator keeps what it learned so far",
     ) -> str:
         """Train for a number of epochs, or until patience is spent.
 
@@ -278,6 +279,8 @@ class Training:
             Called after each epoch with its row of the history; a true answer ends training.
         score_training : callable, optional
             Gives the loss and the score on the training data, for the history.
+        kept : str, default="the estimator keeps what it learned so far"
+            What the warning says about an interrupt.
 
         Returns
         -------
@@ -299,7 +302,7 @@ class Training:
             self.patience, self.stalled, self.epochs_made = None, False, 0
             self.best = self.best_epoch = None
         self.patience = self.patience or patience
-        self.resumed, self.series = False, series
+        was_resumed, self.resumed, self.series = self.resumed, False, series
         seen = self.patience is not None and self.patience.best > -math.inf
         if seen and self.best is None and watched == "validation_score":
             self.best = self.network.snapshot()  # patience has seen it, in a run before this one
@@ -308,6 +311,7 @@ class Training:
             self.network, batches.largest, training=True, streams=self.dropout_streams
         )
         outcome, epochs_before = "exhausted", len(self.history["epoch"]) - self.epochs_made
+        stopped_before = was_resumed and self.outcome == "stopped"
         try:
             while self.epochs_made < epochs and not self.stalled and outcome == "exhausted":
                 if begin:
@@ -320,8 +324,7 @@ class Training:
         except KeyboardInterrupt:
             self.settle(epochs_before)
             warnings.warn(
-                f"Training was interrupted after {len(self.history['epoch'])} epochs; "
-                "the estimator keeps what it learned so far.",
+                f"Training was interrupted after {len(self.history['epoch'])} epochs; {kept}.",
                 stacklevel=2,
             )
             outcome = "interrupted"
@@ -332,6 +335,8 @@ class Training:
         elif outcome == "interrupted":
             self._check_finite()
         self.outcome = "stalled" if self.stalled else outcome
+        if stopped_before:
+            self.outcome = "stopped"
         return self.outcome
 
     def _judge(self, row: dict[str, Any], watched: str | None) -> bool:
@@ -367,6 +372,7 @@ class Training:
         self.follow(interrupted, same_run=True)
         self.network.restore(interrupted.network.snapshot())
         self.epochs_made, self.resumed = interrupted.epochs_made, True
+        self.outcome = interrupted.outcome
 
     def follow(self, previous: "Training", same_run: bool) -> None:
         """Go on where another training ended.
