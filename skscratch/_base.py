@@ -21,7 +21,7 @@ from ._input import check_sample_weight, is_memory_mapped, validate_numbers
 from ._lbfgs import LBFGS
 from ._repr_html import NotebookReprMixin
 from ._scaling import RobustSmoothClip, find_bins
-from ._settings import AUTO_REFIT_TO, OPTION_TABLES, Settings, resolve
+from ._settings import AUTO_FROM, AUTO_REFIT_TO, OPTION_TABLES, Settings, resolve
 from ._split import split_rows
 from ._threads import few_threads
 from ._validation import Validator
@@ -721,7 +721,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     def _refits(self, settings: Settings, n_samples: int, splits: bool, incremental: bool) -> bool:
         """Say whether fit ends with `_refit`."""
         if settings.refit == "auto":
-            few = n_samples <= AUTO_REFIT_TO
+            few = AUTO_FROM <= n_samples <= AUTO_REFIT_TO
             waits = settings.warm_start or isinstance(settings.schedule, Adaptive)
             return few and splits and settings.early_stopping == "auto" and not waits
         if not settings.refit or incremental:

@@ -489,8 +489,7 @@ def _gradients(case: _Case) -> Iterator[Finding]:
                 f"the mean |gradient| {when} is {min(means):.1e} in one layer, {max(means):.1e} in "
                 "another",
                 f"{VANISHING:g}, and {UNEVEN:g} of the other layer's",
-                "take fewer layers, activation='selu' or 'relu' with init='auto', or "
-                "normalization='batch'",
+                "take fewer layers, activation='selu' with init='auto', or normalization='batch'",
                 _layer_list(low),
             )
         high = [not m <= EXPLODING for m in largest]
@@ -516,8 +515,7 @@ def _idle_units(case: _Case) -> Iterator[Finding]:
             "warning",
             f"up to {most:.0%} of a layer's units are flat on all rows and do not learn",
             f"{IDLE:.0%}",
-            "lower learning_rate, scale the data, or take activation='leaky_relu' or 'elu', with "
-            "init='auto'",
+            "lower learning_rate, scale the data, or take activation='leaky_relu' with init='auto'",
             _layer_list([share > IDLE for share in dead]),
         )
     for when, statistics in (

@@ -188,4 +188,5 @@ def _draw_band(ax: Any, low: float, high: float, text: str, va: str) -> None:
 def _write(ax: Any, y: float, text: str, va: str, x: float = 0.98) -> None:
     place = ax.get_yaxis_transform()  # x in shares of the width, y in data
     side = "right" if x > 0.5 else "left"
-    ax.text(x, y, text, transform=place, ha=side, va=va, color="0.35", fontsize="small")
+    box = {"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1}
+    ax.text(x, y, text, transform=place, ha=side, va=va, color="0.35", fontsize="small", bbox=box)

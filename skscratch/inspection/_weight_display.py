@@ -125,9 +125,12 @@ class WeightDisplay:
         Raises
         ------
         ValueError
-            If ``kind`` is unknown, or the features make no image of that shape.
+            If ``kind`` is unknown, or the features make no image of that shape, or a shape is given
+            for distributions.
         """
         if kind == "distribution":
+            if image_shape is not None:
+                raise ValueError(f"image_shape={image_shape} goes with kind='images' only.")
             self._plot_distributions(ax)
         elif kind == "images":
             self._plot_images(image_shape, check_integer("n_units", n_units, 1), ax)
