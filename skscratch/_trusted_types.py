@@ -18,9 +18,10 @@ from .nn.training import Training
 def trusted_types() -> list[str]:
     """List the types of skscratch that a fitted estimator consists of.
 
-    It is what ``skops.io.load`` wants to be told: a file without pickle is loaded only if each of its
-    types is trusted, and none of these runs anything but arithmetic when it is loaded. Callbacks
-    are not among them, nor are losses and activations of your own: add those that you trust.
+    It is what ``skops.io.load`` wants to be told: a file without pickle is loaded only if each of
+    its types is trusted, and none of these runs anything but arithmetic when it is loaded.
+    Callbacks are not among them, nor are losses and activations of your own: add those that you
+    trust.
 
     Returns
     -------
