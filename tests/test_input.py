@@ -13,6 +13,8 @@ WORK = ["private", "self", "state", "private"]
 y = [0, 1, 0, 1]
 
 
+# scikit-learn 1.6 takes no feature names from polars.
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names:UserWarning")
 @pytest.mark.parametrize(
     ("X", "columns"),
     [
