@@ -68,13 +68,20 @@ def register_onnx() -> None:
 
     Examples
     --------
-    >>> import onnxruntime  # doctest: +SKIP
-    >>> import skl2onnx  # doctest: +SKIP
-    >>> from skscratch import register_onnx
-    >>> register_onnx()  # doctest: +SKIP
-    >>> graph = skl2onnx.to_onnx(model, X[:1], options={"zipmap": False})  # doctest: +SKIP
-    >>> session = onnxruntime.InferenceSession(graph.SerializeToString())  # doctest: +SKIP
-    >>> labels, probabilities = session.run(None, {"X": X})  # doctest: +SKIP
+    >>> import numpy as np
+    >>> import onnxruntime
+    >>> import skl2onnx
+    >>> from sklearn.datasets import load_iris
+    >>> from skscratch import ScratchMLPClassifier, register_onnx
+    >>> X, y = load_iris(return_X_y=True)
+    >>> X = X.astype(np.float32)
+    >>> clf = ScratchMLPClassifier((8,), random_state=0).fit(X, y)
+    >>> register_onnx()
+    >>> graph = skl2onnx.to_onnx(clf, X[:1], options={"zipmap": False})
+    >>> session = onnxruntime.InferenceSession(graph.SerializeToString())
+    >>> labels, probabilities = session.run(None, {"X": X})
+    >>> bool(np.allclose(probabilities, clf.predict_proba(X), atol=1e-5))
+    True
     """
     try:
         from skl2onnx import update_registered_converter
