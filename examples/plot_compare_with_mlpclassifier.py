@@ -9,7 +9,7 @@ How do `ScratchMLPClassifier` and `ScratchMLPRegressor` compare with `MLPClassif
 `skscratch.compare` answers that for any data in a line, ``print(compare(X, y))``. Here it is asked
 for four data sets, and for each of them twice: with the estimators as their constructors leave
 them, and after a grid search with the same number of candidates on both sides. All of it takes
-two to three minutes on two cores.
+one to two minutes on two cores.
 """
 
 # %%
