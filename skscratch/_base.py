@@ -634,8 +634,9 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         watching = training.patience
         if stops_early and decided and watching is not None and watching.best == -inf:
             raise ValueError(
-                f"scoring={settings.scoring!r} gave NaN on the validation rows in every epoch, so "
-                "that early stopping had nothing to go by. Give more rows, or another scoring."
+                f"scoring={settings.scoring!r} gave NaN or -inf on the validation rows in every "
+                "epoch, so that early stopping had nothing to go by. Give more rows, or another "
+                "scoring."
             )
 
     def _warn_unless_planned(self, settings: Settings, n_epochs: int) -> None:
@@ -740,8 +741,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         interrupt leaves the network of that training, and so does a divergence.
         """
         first = watcher.training
-        if first.best_epoch is None:
-            return
+        assert first.best_epoch is not None  # early stopping raises where there is none
         streams = {**watcher.streams, "init": copy.deepcopy(watcher.streams["init"])}
         kept = "the estimator keeps the network that it trained on a part of the rows before"
         try:

@@ -25,6 +25,9 @@ import joblib  # type: ignore[import-untyped,unused-ignore]
 from .nn.options import NON_NEGATIVE, POSITIVE, check_integer, check_real
 from .nn.stopping import Patience
 
+CHECKPOINT_FORMAT = 1
+"""Number of what a checkpoint holds; a change that older versions cannot go on from raises it."""
+
 
 class Callback:
     """Base of the callbacks, in which nothing happens.
@@ -227,7 +230,8 @@ class Checkpoint(_OfOneNetwork):
     ------
     ValueError
         By fit, if the file to resume from was written with other data (validation data included)
-        or parameters, or by an earlier call of a warm start or of `partial_fit`.
+        or parameters, by an earlier call of a warm start or of `partial_fit`, or by a version of
+        skscratch whose checkpoints this one cannot go on from.
 
     Notes
     -----
@@ -270,9 +274,18 @@ class Checkpoint(_OfOneNetwork):
             return
         try:
             saved = pickle.loads(self.path.read_bytes())
-            known = saved["fingerprint"]
+            written_in, known = saved["format"], saved["fingerprint"]
         except Exception as error:
-            raise ValueError(f"{self.path} is no checkpoint, or a damaged one.") from error
+            raise ValueError(
+                f"{self.path} is no checkpoint, a damaged one, or one of another version of "
+                "skscratch. Remove it, or give this fit a file of its own."
+            ) from error
+        if written_in != CHECKPOINT_FORMAT:
+            raise ValueError(
+                f"{self.path} is a checkpoint of another version of skscratch: its format is "
+                f"{written_in!r}, and this version reads {CHECKPOINT_FORMAT}. End that fit with the "
+                "version that it began with, or remove the file."
+            )
         if known != fingerprint:
             raise ValueError(
                 f"{self.path} was written by a fit with other data or parameters, or by an earlier "
@@ -293,6 +306,7 @@ class Checkpoint(_OfOneNetwork):
         elif training.epochs_made % self.every and not training.stalled:
             return
         state = {
+            "format": CHECKPOINT_FORMAT,
             "fingerprint": self._fingerprints[_run_of(context)],
             "training": training,
             "streams": fitted_estimator._streams,

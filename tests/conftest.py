@@ -1,6 +1,10 @@
 """What several test modules share: estimators with every setting explicit, and small data."""
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import joblib
+import numpy as np
 import pytest
 from sklearn.datasets import (
     load_breast_cancer,
@@ -12,6 +16,7 @@ from sklearn.preprocessing import scale
 from threadpoolctl import threadpool_limits
 
 from skscratch import ScratchMLPClassifier, ScratchMLPRegressor
+from skscratch.nn import Loss
 
 # The workers of pytest-xdist have a core each; BLAS threads besides would fight over it.
 threadpool_limits(limits=1, user_api="blas")
@@ -74,6 +79,21 @@ def diabetes():
 def multilabel():
     X, Y = make_multilabel_classification(120, 5, n_classes=3, random_state=0)
     return scale(X), Y
+
+
+@dataclass
+class Cauchit(Loss):
+    """The log loss of another link."""
+
+    out_activation: ClassVar[str] = "cauchit"
+
+    def inverse_link(self, Z):
+        return np.arctan(Z) / np.pi + 0.5
+
+    def row_losses(self, Z, Y, gradient_out):
+        P = self.inverse_link(Z)
+        gradient_out[...] = (P - Y) / (P * (1 - P)) / (np.pi * (1 + Z**2))
+        return -np.sum(Y * np.log(P) + (1 - Y) * np.log(1 - P), axis=-1)
 
 
 BOTH = [

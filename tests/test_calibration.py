@@ -3,8 +3,6 @@
 import copy
 import math
 import pickle
-from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -20,10 +18,10 @@ from skscratch import Focal, Normal, ScratchMLPClassifier, ScratchMLPRegressor
 from skscratch._calibration import HIGHEST, PRIOR_ROWS, find_temperature
 from skscratch._split import split_rows
 from skscratch.callbacks import Callback, Checkpoint, TimeBudget
-from skscratch.nn import Loss
+from skscratch.nn import Training
 from skscratch.nn.losses import LogisticLogLoss, SoftmaxLogLoss
 
-from .conftest import cancer, classifier, iris, multilabel
+from .conftest import Cauchit, cancer, classifier, iris, multilabel
 
 DATA = {"binary": cancer, "multiclass": iris, "multilabel": multilabel}
 each_target = pytest.mark.parametrize("target", DATA)
@@ -197,21 +195,6 @@ def test_any_loss_with_their_link_is_calibrated_by_the_log_loss():
     Z = clf.decision_function(X_val) * clf.temperature_
     expected = find_temperature(Z, np.eye(10)[y_val], None, SoftmaxLogLoss())
     assert clf.temperature_ == pytest.approx(expected, rel=1e-8)
-
-
-@dataclass
-class Cauchit(Loss):
-    """The log loss of another link."""
-
-    out_activation: ClassVar[str] = "cauchit"
-
-    def inverse_link(self, Z):
-        return np.arctan(Z) / np.pi + 0.5
-
-    def row_losses(self, Z, Y, gradient_out):
-        P = self.inverse_link(Z)
-        gradient_out[...] = (P - Y) / (P * (1 - P)) / (np.pi * (1 + Z**2))
-        return -np.sum(Y * np.log(P) + (1 - Y) * np.log(1 - P), axis=-1)
 
 
 def test_another_link():
@@ -394,6 +377,25 @@ def test_a_fit_that_ended_before_its_time_is_not_cross_fitted():
     for optimizer in ("adam", "lbfgs"):
         clf.set_params(optimizer=optimizer).set_callbacks(TimeBudget(1e-9))
         assert clf.fit(X, y).temperature_ == 1
+
+
+def test_an_interrupted_cross_fit_leaves_the_probabilities_as_they_are(monkeypatch):
+    X, y = iris()
+    plain = classifier().fit(X, y)
+    begun = []
+    epoch = Training._epoch
+
+    def interrupt(training, *args):
+        begun.append(training)
+        if len(begun) > 5 + 2:
+            raise KeyboardInterrupt
+        return epoch(training, *args)
+
+    monkeypatch.setattr(Training, "_epoch", interrupt)
+    with pytest.warns(UserWarning, match="interrupted after 2 epochs"):
+        clf = classifier(calibrate=True).fit(X, y)
+    assert clf.temperature_ == 1
+    assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
 
 
 def test_a_resumed_fit_that_a_callback_had_ended_is_not_cross_fitted(tmp_path):

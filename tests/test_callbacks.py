@@ -1305,6 +1305,22 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
         classifier().set_callbacks(Checkpoint(path, resume=True)).fit(*iris())
 
 
+def test_a_checkpoint_of_another_version_is_named(tmp_path, monkeypatch):
+    path = tmp_path / "run.ckpt"
+    with monkeypatch.context() as patch:
+        patch.setattr("skscratch.callbacks.CHECKPOINT_FORMAT", 7)
+        classifier().set_callbacks(Checkpoint(path)).fit(*iris())
+    before = path.read_bytes()
+    clf = classifier().set_callbacks(Checkpoint(path, resume=True))
+    with pytest.raises(ValueError, match="another version of skscratch: its format is 7, and"):
+        clf.fit(*iris())
+    assert path.read_bytes() == before
+    assert not clf._is_fitted()
+    path.write_bytes(pickle.dumps({"fingerprint": "one of the time before there were formats"}))
+    with pytest.raises(ValueError, match="one of another version of skscratch"):
+        clf.fit(*iris())
+
+
 def test_verbose_is_not_part_of_the_fingerprint(tmp_path):
     path = tmp_path / "run.ckpt"
     classifier().set_callbacks(Checkpoint(path)).fit(*iris())

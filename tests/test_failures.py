@@ -261,16 +261,10 @@ def count_lines(estimator, X, y):
     return counter.n_lines
 
 
-@pytest.fixture
-def no_tracer():
-    if sys.gettrace() is not None:
-        pytest.skip("something else traces lines, as a measurement of coverage does")
-
-
 @both
 @pytest.mark.parametrize("params", INTERRUPTED, ids=str)
 @pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitted"])
-def test_an_interrupt_at_any_line(make, data, params, fitted, no_tracer):
+def test_an_interrupt_at_any_line(make, data, params, fitted):
     X, y = data()
     X, y = X[::3], y[::3]
     params = {"max_iter": 3, "batch_size": 20, **params}
@@ -290,7 +284,7 @@ def test_an_interrupt_at_any_line(make, data, params, fitted, no_tracer):
 @pytest.mark.slow
 @both
 @pytest.mark.parametrize("params", INTERRUPTED, ids=str)
-def test_an_interrupt_at_every_line(make, data, params, no_tracer):
+def test_an_interrupt_at_every_line(make, data, params):
     X, y = data()
     X, y = X[::6], y[::6]
     params = {"max_iter": 2, "batch_size": 20, **params}

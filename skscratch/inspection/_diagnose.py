@@ -371,9 +371,7 @@ def _test_range(
 
 def _unscaled(case: _Case) -> Iterator[Finding]:
     if case.start.feature_scaler_ is None:
-        inputs = case.start_passes.inputs
-        squares = inputs.multiply(inputs) if issparse(inputs) else np.square(inputs)
-        sizes = np.sqrt(np.asarray(squares.mean(axis=0)).ravel())
+        sizes = _root_mean_squares(case.start_passes.inputs)
         names = getattr(case.start, "feature_names_in_", [f"number {i}" for i in range(len(sizes))])
         yield from _scale_finding(
             case,
@@ -385,9 +383,17 @@ def _unscaled(case: _Case) -> Iterator[Finding]:
     start = case.start
     linear = start.out_activation_ == "identity"
     if linear and not is_classifier(start) and start._target_scaler is None:
-        sizes = np.sqrt(np.mean(np.square(case.start_passes.targets), axis=0))
+        sizes = _root_mean_squares(case.start_passes.targets)
         remedy = "set standardize_target=True"
         yield from _scale_finding(case, "unscaled targets", sizes, "the target", remedy)
+
+
+def _root_mean_squares(A: Any) -> np.ndarray:
+    """Return those of the columns of a dense or sparse A; the squares do not overflow."""
+    largest = float(abs(A).max()) or 1.0
+    A = A / largest
+    squares = A.multiply(A) if issparse(A) else np.square(A)
+    return largest * np.sqrt(np.asarray(squares.mean(axis=0)).ravel())
 
 
 def _scale_finding(

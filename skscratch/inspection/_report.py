@@ -71,8 +71,6 @@ def show(value: Any) -> str:
     """Write a table's cell: counts in full, other numbers in three digits, nothing for None."""
     if value is None:
         return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:.3g}" if isinstance(value, float) else str(value)

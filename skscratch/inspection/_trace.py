@@ -213,8 +213,8 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
 
 
 _EMBEDDINGS: dict[type, str] = {
-    PeriodicEmbedding: "cos(2 pi w x + b) a",
-    PiecewiseLinearEmbedding: "ramps(x) a",
+    PeriodicEmbedding: "cos(2 pi wE {x} + bE) aE",
+    PiecewiseLinearEmbedding: "ramps({x}) aE",
 }
 
 
@@ -252,7 +252,8 @@ def _forward_step(passes: Passes, i: int, symbol: str) -> TraceStep:
         output = f"A{k}"
         equation = f"f({symbol}), f = {layer.activation!r}{_formula(layer)}"
     else:
-        output, equation = "E", f"[{symbol}, {_EMBEDDINGS[type(layer)]}], feature by feature"
+        output, functions = "E", _EMBEDDINGS[type(layer)].format(x=symbol)
+        equation = f"[{symbol}, {functions}], feature by feature"
     results = {output: passes.outputs[i]}
     return TraceStep("forward", name, f"{output} = {equation}", results, given)
 
@@ -388,8 +389,8 @@ def _batch_statistics(passes: Passes, i: int, layer: BatchNorm) -> tuple[np.ndar
 
 
 def _number(name: str) -> str:
-    """Return the number in a layer's name; an embedding has none."""
-    return "".join(filter(str.isdigit, name))
+    """Return what a layer's symbols end in: the number in its name, or E for an embedding."""
+    return "".join(filter(str.isdigit, name)) or "E"
 
 
 def _formula(layer: Activate) -> str:

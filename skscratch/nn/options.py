@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar
 
 import numpy as np
 
-T = TypeVar("T")
+T = TypeVar("T", bound="Options")
 
 
 @dataclass(frozen=True)
@@ -216,9 +216,8 @@ def lookup(kind: str, value: Any, table: Mapping[str, Callable[[], T]], base: ty
             f"from {base.__name__}, got {value!r} of type {type(value).__name__}."
         )
     value = copy.deepcopy(value)
-    if isinstance(value, Options):
-        value.validate()
-        for name, item in value.get_params().items():
-            if isinstance(item, np.generic):
-                setattr(value, name, item.item())
+    value.validate()
+    for name, item in value.get_params().items():
+        if isinstance(item, np.generic):
+            setattr(value, name, item.item())
     return value

@@ -18,7 +18,7 @@ from sklearn.preprocessing import scale
 from skscratch import Normal, ScratchMLPClassifier, ScratchMLPRegressor, from_sklearn
 from skscratch.inspection import diagnose, gradient_check
 
-from ..conftest import classifier, diabetes, iris, multilabel, regressor, state
+from ..conftest import Cauchit, cancer, classifier, diabetes, iris, multilabel, regressor, state
 
 # Textbook networks: gradient descent on ReLU, without the defaults' helps.
 PLAIN = {
@@ -393,6 +393,32 @@ def test_what_needs_rows_held_out_is_no_hindrance():
     assert gradient_check(clf, X, y).passed
 
 
+def test_a_loss_that_is_not_finite_from_the_start():
+    X, y = diabetes()
+    reg = regressor(activation="relu", dtype="float64")
+    found = diagnose(reg, X * 1e200, y)
+    assert names(found)[:2] == ["unscaled inputs", "non-finite loss"]
+    assert found.findings[1].remedy == "scale the data, see above"
+    assert found.range_test is None
+    assert "the range of learning rates" in str(found)
+    reg.set_params(optimizer="lbfgs", hidden_layer_sizes=(4,))
+    assert "non-finite loss" in names(diagnose(reg, X * 1e200, y))
+
+
+def test_lbfgs_that_diverges_is_told_to_give_way():
+    X, y = diabetes()
+    reg = regressor(loss="poisson", optimizer="lbfgs", init=Normal(std=100.0), dtype="float64")
+    found = diagnose(reg, X, y)
+    finding = found.findings[names(found).index("non-finite loss")]
+    assert finding.remedy == "take another optimizer, or a larger l2"
+
+
+def test_a_loss_with_another_link_is_judged_by_its_start():
+    X, y = cancer()
+    found = diagnose(plain(0, loss=Cauchit(), max_iter=20), X, y)
+    assert "constant predictions" not in names(found)
+
+
 def test_networks_that_others_trained():
     X, y = iris()
     for params in ({}, {"solver": "lbfgs"}):
@@ -419,6 +445,24 @@ def test_what_is_refused():
         diagnose(plain(0), X, y, X_val=X)
     with pytest.raises(ValueError, match="Unknown activation"):
         diagnose(plain(0, activation="rleu"), X, y)
+
+
+def test_one_epoch_of_many_steps_is_enough():
+    X, y = load_digits(return_X_y=True)
+    clf = plain(0, max_iter=1, batch_size=8).fit(scale(X), y)
+    assert clf._training.optimizer_state.t == 225
+    assert "too few steps" not in names(diagnose(clf, scale(X), y, range_test=False))
+    clf = plain(0, max_iter=1, batch_size=20).fit(scale(X), y)
+    assert "too few steps" in names(diagnose(clf, scale(X), y, range_test=False))
+
+
+def test_units_that_died_in_training():
+    X, y = load_digits(return_X_y=True)
+    clf = plain(0, learning_rate=10, max_iter=10)
+    found = diagnose(clf, scale(X)[:600], y[:600])
+    finding = found.findings[names(found).index("learning rate too large")]
+    assert "most units of a layer died in training" in finding.evidence
+    assert "dead units" in names(found)
 
 
 @pytest.mark.parametrize("rate", [1.0, 3.0])

@@ -458,6 +458,7 @@ def test_distributions_hold_the_mean_and_the_deviation():
         ({"kind": "image"}, ValueError, "kind must be 'distribution' or 'images', got 'image'"),
         ({"kind": "images"}, ValueError, "10 inputs make no square"),
         ({"kind": "images", "image_shape": (3, 3)}, ValueError, "9 pixels, but .* has 10 inputs"),
+        ({"kind": "distribution", "image_shape": (2, 5)}, ValueError, "goes with kind='images'"),
         ({"kind": "images", "image_shape": 10}, ValueError, "image_shape must be .* got 10"),
         ({"kind": "images", "n_units": 0}, ValueError, "n_units .* got 0"),
     ],

@@ -1,10 +1,12 @@
 import pickle
+import sys
 
 import pandas as pd
 import pytest
 from sklearn.exceptions import NotFittedError
 
 from skscratch.inspection import summary
+from skscratch.inspection._report import show_bytes
 
 from ..conftest import BOTH, classifier, iris, state
 
@@ -61,3 +63,19 @@ def test_what_is_refused():
         summary(classifier())
     with pytest.raises(TypeError, match="must be a ScratchMLPClassifier"):
         summary("clf")
+
+
+@pytest.mark.parametrize(
+    ("n", "text"),
+    [(1023, "1023 B"), (1024, "1.0 KiB"), (2.5 * 2**20, "2.5 MiB"), (3 * 2**40, "3072.0 GiB")],
+)
+def test_sizes_in_memory_have_binary_units(n, text):
+    assert show_bytes(n) == text
+
+
+def test_a_frame_without_pandas_says_what_to_install(monkeypatch):
+    X, y = iris()
+    found = summary(classifier(max_iter=1).fit(X, y))
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ImportError, match=r'pip install "skscratch\[plots\]"'):
+        found.to_frame()

@@ -7,7 +7,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.metrics import log_loss
 from sklearn.neural_network import MLPRegressor
 
-from skscratch import ScratchMLPClassifier, from_sklearn
+from skscratch import Periodic, PiecewiseLinear, ScratchMLPClassifier, from_sklearn
 from skscratch.inspection import trace
 from skscratch.inspection._passes import run_passes
 from skscratch.inspection._trace import _LOSSES
@@ -141,6 +141,34 @@ def test_the_numbers_are_those_of_the_passes_and_the_estimator_stays(make, data)
     for symbol, output in zip(symbols, passes.outputs, strict=True):
         np.testing.assert_array_equal(t[symbol], output)
     assert t["L"] == passes.loss
+
+
+@pytest.mark.parametrize("embedding", [Periodic(n_frequencies=2, n_outputs=3), PiecewiseLinear()])
+def test_an_embedding_comes_first(embedding):
+    X, y = iris()
+    clf = classifier(**SMALL, **FULL, numerical_embedding=embedding).fit(X, y)
+    t = trace(clf, X[:5], y[:5])
+    assert t.steps[2].equation.startswith("E = [X0, ")
+    assert t["E"].shape == (5, 4 * 4)  # the features, and three functions of each
+    if isinstance(embedding, Periodic):
+        waves = np.cos(2 * np.pi * t["wE"] * t["X0"][:, :, None] + t["bE"])
+        functions = np.einsum("njk,jko->njo", waves, t["aE"].reshape(4, 2, 3))
+        together = np.hstack([t["X0"], functions.reshape(5, 12)])
+        np.testing.assert_allclose(t["E"], together, rtol=1e-12)
+    np.testing.assert_allclose(t["Z1"], (t["E"] * t["s1"].T) @ t["W1"] + t["b1"], rtol=1e-12)
+    np.testing.assert_allclose(t["dE"], t["dZ1"] @ (t["s1"] * t["W1"]).T, rtol=1e-12)
+    assert t["daE"].shape == t["aE"].shape
+    assert "daE = dL/daE" in t.steps[-1].equation
+
+
+def test_weights_of_each_label_are_averaged_for_the_statistics_of_a_batch():
+    X, Y = multilabel()
+    weights = [{0: 1, 1: 3}, {0: 2, 1: 1}, {0: 1, 1: 1}]
+    clf = classifier(**SMALL, normalization="batch", class_weight=weights).fit(X, Y)
+    t = trace(clf, X[:9], Y[:9])
+    w = np.where(Y[:9] == 1, [3, 1, 1], [1, 2, 1]).mean(axis=1)
+    np.testing.assert_allclose(t["mu1"].ravel(), np.average(t["Z1"], axis=0, weights=w))
+    assert next(step for step in t.steps if step.name == "targets").equation == "Y = y"
 
 
 def test_every_loss_of_the_table_has_its_equation():

@@ -429,6 +429,16 @@ def test_combined_ramps_are_any_function_that_bends_at_the_edges():
     np.testing.assert_allclose(found, np.interp(x[:, 0], edges, heights), atol=1e-12)
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+@pytest.mark.parametrize("offset", [-3.0, 0.0, 5.0])
+def test_edges_a_millionth_of_the_range_apart_are_one(scale, offset):
+    edges = np.array([1.0, 1 + 4e-7, 1.3, 1.3 + 2e-6, 1.6, 2.0])
+    layer = PiecewiseLinear().layer([scale * (edges - 1 + offset)])
+    np.testing.assert_allclose(1 / layer.slope.ravel() / scale, [0.3, 2e-6, 0.3, 0.4], rtol=1e-3)
+    middle = np.array([0.15, 0.300001, 0.45, 0.8]) + offset
+    np.testing.assert_allclose(layer.middle.ravel() / scale, middle, rtol=1e-5)
+
+
 def test_waves_learn_a_frequency():
     """One wave near the right frequency finds frequency, phase and height of a sine."""
     x = np.random.default_rng(16).uniform(-1, 1, (400, 1))

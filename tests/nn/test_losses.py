@@ -133,6 +133,24 @@ def test_equal_weights_of_outputs_are_weights_of_rows(loss):
     np.testing.assert_allclose(gradient[:5], expected, rtol=1e-13)
 
 
+@BOTH_DTYPES
+@pytest.mark.parametrize("n_outputs", [64, 65, 90])
+def test_many_classes_match_the_reference(n_outputs, dtype, rtol, atol):
+    rng = np.random.default_rng(3)
+    Z = (rng.standard_normal((2, 5, n_outputs)) * 300).astype(dtype)
+    Y = np.eye(n_outputs, dtype=dtype)[rng.integers(n_outputs, size=5)]
+    loss = SoftmaxLogLoss()
+    value, gradient = run(loss, Z, Y)
+    for member in range(2):
+        P, expected_value, expected_gradient = reference.loss(loss, Z[member], Y)
+        assert float(value[member]) == pytest.approx(expected_value, rel=rtol)
+        np.testing.assert_allclose(gradient[member], expected_gradient, rtol=rtol, atol=atol)
+        tiny = np.finfo(dtype).tiny
+        np.testing.assert_allclose(
+            loss.inverse_link(Z)[member], np.maximum(P, tiny), rtol=10 * rtol
+        )
+
+
 def test_stack_shares_targets_and_weights(loss):
     rng = np.random.default_rng(2)
     Z, Y = rng.standard_normal((2, 3, 5, 4)), targets(loss, rng, 5, 4)

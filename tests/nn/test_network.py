@@ -1,6 +1,7 @@
 import copy
 import math
 import pickle
+import re
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,6 +32,7 @@ from skscratch.nn import (
     loss_and_gradient,
 )
 from skscratch.nn.layers import ScaledDense
+from skscratch.nn.network import cast
 
 from . import reference
 from .checks import directional_error, mean_one_weights, randomized, targets, training_of
@@ -370,6 +372,17 @@ def test_prediction_of_other_arrays(kind, dtype):
     assert Z.dtype == np.float64
     np.testing.assert_allclose(Z, one_big_forward(network, kept.astype(dtype)), rtol=1e-5)
     np.testing.assert_array_equal(given, kept)
+
+
+def test_values_beyond_the_dtype_of_the_network_are_refused():
+    message = (
+        "There are values beyond the range of float32, which ends at 3.4e+38. "
+        "Scale the data, or train with dtype='float64'."
+    )
+    with pytest.raises(ValueError, match=re.escape(message)):
+        cast(np.array([[1.0, 1e39]]), np.dtype(np.float32))
+    X = np.ones((2, 3))
+    assert cast(X, X.dtype) is X
 
 
 def test_prediction_computes_in_the_dtype_of_the_network():

@@ -160,8 +160,9 @@ def test_moving_block_by_block_changes_nothing(optimizer, shape, monkeypatch):
 
 @pytest.mark.parametrize("optimizer", EVERY)
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
-def test_a_copied_state_goes_on_alike(optimizer, duplicate):
-    g, w = gradients(6, 5), np.ones(5)
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_copied_state_goes_on_alike(optimizer, duplicate, dtype):
+    g, w = gradients(6, 5).astype(dtype), np.ones(5, dtype)
     state = optimizer.init(w)
     for g_t in g[:3]:
         optimizer.step(w, g_t, 0.1, state)
@@ -169,6 +170,9 @@ def test_a_copied_state_goes_on_alike(optimizer, duplicate):
     for g_t in g[3:]:
         optimizer.step(w, g_t, 0.1, state)
     assert state_copy.t == 3
+    for name in ("moments", "scratch"):
+        for mine, its in zip(getattr(state_copy, name), getattr(state, name), strict=True):
+            assert (mine.shape, mine.dtype) == (its.shape, its.dtype)
     for g_t in g[3:]:
         optimizer.step(w_copy, g_t, 0.1, state_copy)
     np.testing.assert_array_equal(w_copy, w)

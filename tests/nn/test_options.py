@@ -2,7 +2,7 @@ import copy
 import math
 import pickle
 import re
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pytest
@@ -235,6 +235,53 @@ def test_lookup_of_a_misspelled_name_suggests_the_right_one_and_lists_all(kind, 
     assert before.startswith(f"Unknown {kind} {misspelled!r}. Did you mean ")
     assert repr(name) in before
     assert all(repr(known) in after for known in table)
+
+
+def test_messages_word_by_word():
+    table = {"relu": nn.ReLU, "elu": nn.ELU, "selu": nn.SELU, "gelu": nn.GELU, "celu": nn.ELU}
+    with pytest.raises(ValueError, match="Unknown") as caught:
+        lookup("activation", "elus", table, nn.Activation)
+    assert str(caught.value) == (
+        "Unknown activation 'elus'. Did you mean 'elu' or 'selu' or 'relu'? "
+        "Choose from 'celu', 'elu', 'gelu', 'relu', 'selu'."
+    )
+    with pytest.raises(ValueError, match="Unknown") as caught:
+        lookup("activation", "qqq", {"tanh": nn.Tanh}, nn.Activation)
+    assert str(caught.value) == "Unknown activation 'qqq'. Choose from 'tanh'."
+    with pytest.raises(TypeError, match="must be") as caught:
+        lookup("activation", 3, {"relu": nn.ReLU, "elu": nn.ELU}, nn.Activation)
+    assert str(caught.value) == (
+        "activation must be a name ('elu', 'relu') or an object derived from Activation, "
+        "got 3 of type int."
+    )
+    with pytest.raises(ValueError, match="no parameter") as caught:
+        nn.Adam().set_params(beta=1)
+    assert str(caught.value) == (
+        "Adam has no parameter 'beta'; it has beta1, beta2, epsilon, correct_epsilon."
+    )
+    with pytest.raises(ValueError, match="no parameter") as caught:
+        nn.Tanh().set_params(slope=1)
+    assert str(caught.value) == "Tanh has no parameter 'slope'; it has none."
+    with pytest.raises(TypeError, match="x must be") as caught:
+        check_real("x", "1", Interval(0, 2))
+    assert str(caught.value) == "x must be a number in [0, 2), got '1' of type str."
+    with pytest.raises(TypeError, match="x must be") as caught:
+        check_integer("x", 1.5, 0)
+    assert str(caught.value) == "x must be an integer >= 0, got 1.5 of type float."
+
+
+@dataclass
+class Tabulated(nn.Activation):
+    """An activation of one's own, with an array among its parameters."""
+
+    points: np.ndarray
+
+
+def test_lookup_of_an_object_copies_what_is_in_it():
+    option = Tabulated(np.arange(3.0))
+    found = lookup("activation", option, nn.ACTIVATIONS, nn.Activation)
+    option.points += 1
+    assert found.points.tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -142,6 +142,21 @@ def test_simulation_by_default_makes_an_epoch_of_each_step_and_1_of_the_base():
 def test_simulation_may_end_within_an_epoch():
     rates = StepDecay(drop=0.5, every=1).simulate(7, steps_per_epoch=3)
     assert rates.tolist() == [1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+    rates = Cosine().simulate(7, steps_per_epoch=3)  # three epochs, the last one cut short
+    np.testing.assert_allclose(rates, [1, 1, 1, 0.75, 0.75, 0.75, 0.25], rtol=1e-12)
+
+
+def test_one_cycle_stays_at_its_end_in_steps_beyond_it():
+    schedule = OneCycle(start=10.0, end=100.0)
+    rates = [schedule.rate(1.0, Clock(step=step, last_step=50)) for step in (49, 50, 70)]
+    np.testing.assert_allclose(rates, [1e-3] * 3, rtol=1e-12)
+
+
+def test_one_cycle_of_few_steps_ends_at_its_end():
+    # It rises in 1.5 steps, which leaves 2.5 for the way down.
+    assert OneCycle(start=10.0, end=100.0).simulate(5)[-1] == pytest.approx(1e-3)
+    # In a run of three steps the way down takes one, not the 1.1 that are left.
+    assert OneCycle(start=10.0, end=100.0).simulate(3)[-1] == pytest.approx(1e-3)
 
 
 @pytest.mark.parametrize("name", ["n_steps", "steps_per_epoch", "batch_size"])

@@ -71,6 +71,10 @@ def test_nan_is_never_best_and_always_stalled():
     assert (patience.best, patience.stalled) == (-5.0, 1)
 
 
+def test_the_first_epoch_may_be_the_first_that_stalls():
+    assert epochs_until_spent([math.nan] * 9, 0.0, 2) == 3
+
+
 def test_infinite_patience_is_never_spent():
     assert epochs_until_spent([0.0] * 1000, 1.0, math.inf) is None
 
