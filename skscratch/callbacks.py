@@ -283,8 +283,8 @@ class Checkpoint(_OfOneNetwork):
         if written_in != CHECKPOINT_FORMAT:
             raise ValueError(
                 f"{self.path} is a checkpoint of another version of skscratch: its format is "
-                f"{written_in!r}, and this version reads {CHECKPOINT_FORMAT}. End that fit with the "
-                "version that it began with, or remove the file."
+                f"{written_in!r}, and this version reads {CHECKPOINT_FORMAT}. End that fit with "
+                "the version that it began with, or remove the file."
             )
         if known != fingerprint:
             raise ValueError(
