@@ -107,6 +107,24 @@ def test_the_last_step_of_an_epoch_may_spoil_the_parameters():
         training.run(Batches(X, np.array([[1e30]])), epochs=3)
 
 
+def test_the_last_step_of_a_fit_may_make_the_outputs_overflow():
+    settings = HUGE | {"hidden_layer_sizes": (4,), "activation": "identity", "optimizer": "sgd"}
+    settings |= {"max_iter": 2, "l2": 0, "init": "auto", "standardize_target": False}
+    reg = regressor(**settings)
+    with pytest.raises(DivergenceError, match="first in the outputs of the output layer"):
+        reg.fit([[1.25730221e29]], [-0.13210486])
+    assert not reg._is_fitted()
+
+
+def test_large_parameters_alone_are_no_divergence():
+    network = Network([1, 1], [])
+    network.dense[0].W[...] = 1e100
+    training = Training(network, SquaredError(), SGD(), Constant(), 0.1)
+    X = np.array([[1e-100], [-2e-100], [3e-100]])
+    assert training.run(Batches(X, 2e100 * X), epochs=5) == "exhausted"
+    assert network.dense[0].W.item() == pytest.approx(1e100)
+
+
 def test_a_stack_stops_where_one_network_diverges():
     network = Network([1, 1], [], stack=(2,))
     network.parameters.vector[1] = 1e200

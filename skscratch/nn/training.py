@@ -24,6 +24,9 @@ from .stopping import Patience
 Validate = Callable[[Network], tuple[float, float]]
 """Returns the loss and the score of a network on data held out, the score greater-is-better."""
 
+SUSPICIOUS = 1e6
+"""Parameters of healthy networks are smaller; of others the outputs are looked at."""
+
 HISTORY = (
     "epoch",
     "loss",
@@ -433,6 +436,7 @@ class Training:
                 clock.step += 1
             loss = total_loss / n_rows
             self._check_finite(loss, "the sum of the losses")
+            self._check_outputs(X, workspace)
             if validate:
                 validation_loss, score = validate(self.network)
                 self._check_finite(validation_loss, "the validation loss")
@@ -484,6 +488,14 @@ class Training:
                 raise self._divergence(f"the parameters of {name}")
         is_loss = np.isfinite(extremes).all()
         raise self._divergence(name_of_loss if is_loss else "the running averages")
+
+    def _check_outputs(self, X: Any, workspace: Workspace) -> None:
+        # Finite parameters may be so large, after the last step, that the outputs overflow.
+        w = self.network.parameters.vector
+        if max(-w.min(initial=0), w.max(initial=0)) < SUSPICIOUS:
+            return
+        if not np.isfinite(self.network.predict(X)).all():
+            self.check_loss(math.nan, X, workspace.for_rows(X.shape[0]))
 
     def _layers(self) -> Iterator[tuple[str, Layer, list[np.ndarray]]]:
         """Yield each layer with its place in words, and its parameters."""
