@@ -7,31 +7,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from math import inf, nan
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, is_regressor
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import assert_all_finite, check_random_state
+from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callback_support import CallbackSupportMixin, with_callbacks
-from ._input import check_sample_weight, is_memory_mapped, validate_numbers
+from ._input import check_sample_weight, validate_numbers
 from ._lbfgs import LBFGS
 from ._repr_html import NotebookReprMixin
-from ._scaling import RobustSmoothClip, find_bins
-from ._settings import AUTO_FROM, AUTO_REFIT_TO, OPTION_TABLES, Settings, resolve
-from ._split import split_rows
-from ._threads import few_threads
+from ._run import Run
+from ._scaling import RobustSmoothClip
+from ._settings import OPTION_TABLES, Settings
 from ._validation import Validator
-from ._watcher import Watcher
-from .nn.batches import Batches
 from .nn.losses import Loss
-from .nn.network import Network, cast
-from .nn.schedules import Adaptive, Constant
-from .nn.stopping import Patience
-from .nn.training import DivergenceError, Training, Validate
+from .nn.network import Network
+from .nn.training import Training
 
 PICKLE_FORMAT = 1
 """Number of what a pickled estimator holds; a change that older versions cannot read raises it."""
@@ -338,31 +332,8 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         incremental: bool = False,
         classes: Any = None,
     ) -> None:
-        settings = resolve(self.__dict__)
-        continuing = self._is_fitted() and bool(incremental or settings.warm_start)
-        if (X_val is None) is not (y_val is None):
-            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
-            raise ValueError(f"{given} was given without {missing}.")
-        watcher = Watcher(self, X, y, sample_weight, settings.verbose)
-        X, y, sample_weight = self._validate(X, y, sample_weight, reset=not continuing)
-        n_samples = X.shape[0]
-        stops_early = settings.stops_early(n_samples, X_val is not None, incremental)
-        splits = stops_early and X_val is None
-        if splits and continuing and self._refitted:
-            if settings.early_stopping is True:
-                raise ValueError(
-                    "early_stopping=True has no rows to hold out: the fit that warm_start=True "
-                    "would go on from has ended on all of them. Set early_stopping=False, pass "
-                    "X_val and y_val, or start anew with refit=False."
-                )
-            splits = stops_early = False
-        refits = self._refits(settings, n_samples, splits, incremental)
-        n_training = n_samples - settings.n_validation(n_samples) if splits else n_samples
-        n_epochs = 1
-        if not incremental:
-            n_epochs = settings.n_epochs(n_samples, n_training)
-        in_series = continuing and incremental and self._training.series
-        if in_series and stops_early and self._training.stalled:
+        run = Run(self, X, y, sample_weight, X_val, y_val, incremental=incremental, classes=classes)
+        if run.has_stalled:
             warnings.warn(
                 "partial_fit made no update: the validation score has not improved for more than "
                 f"n_iter_no_change={self.n_iter_no_change} calls. Call fit to start anew.",
@@ -370,78 +341,9 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
                 stacklevel=5,
             )
             return
-        epochs_before = len(self._training.history["epoch"]) if continuing else 0
-        checkpoint = watcher.begin_fit(X_val, y_val, epochs_before, n_epochs)
-        if continuing:
-            streams = copy.deepcopy(self._streams)
-            network = self._copy_network(settings)
-        else:
-            streams = _spawn_streams(self.random_state)
-            self._learn_target(y, sample_weight, classes)
-            self.feature_scaler_ = None
-            if settings.feature_scaling is not None:
-                self.feature_scaler_ = RobustSmoothClip().fit(X, sample_weight)
-            # A copy of the stream: a refit starts from the same weights.
-            stream = copy.deepcopy(streams["init"])
-            network = self._make_network(X, y, sample_weight, settings, stream)
-        if checkpoint is not None:
-            streams = checkpoint["streams_at_start"]
-        watcher.streams_at_start, watcher.streams = copy.deepcopy(streams), streams
-        watcher.stops_early = stops_early
-        watcher.refitted = continuing and self._refitted
-        raw, Y = X, self._encode(y, network.dtype)
-        X, prepare = self._network_inputs(X, network.dtype)
-        rows = held_out = None
-        if splits:
-            # A copy of the stream: a warm start draws the same split again, so that no row is
-            # validated on that was trained on before.
-            rows, held_out = self._split(Y, settings, copy.deepcopy(streams["split"]))
-        sample_weight = self._weigh(Y, sample_weight, incremental)
-        data = _Data(X, Y, y, sample_weight, prepare)
-        mean_weight, weights = _normalize(sample_weight, rows, held_out, network.dtype)
-        training = self._make_training(network, settings, incremental)
-        training.mean_weight, training.dropout_streams = mean_weight, (streams["dropout"],)
-        watcher.training = training
-        if continuing:
-            training.follow(self._training, same_run=in_series)
-        else:
-            network.dense[-1].b[...] = training.loss.initial_bias(Y, sample_weight)
-        if checkpoint is not None:
-            training.resume(checkpoint["training"])
-            for name, stream in checkpoint["streams"].items():
-                streams[name].bit_generator.state = stream.bit_generator.state
-        batches = self._make_batches(data, settings, rows, weights, streams["shuffle"])
-        validate: Validator | None = None
-        if X_val is not None:
-            validate = self._validator(X_val, y_val, training, settings)
-        elif held_out is not None:
-            validate = Validator(
-                self, training, X, Y, y, sample_weight, held_out, settings.scoring, raw, prepare
-            )
-        if settings.train_score:
-            watcher.score_training = Validator(
-                self, training, X, Y, y, sample_weight, rows, settings.scoring, raw, prepare
-            )
-        del raw  # where validation made a copy of the caller's X, training needs it no more
-        n_held_out = 0 if validate is None else validate.n_rows
-        calibrates = not continuing and self._calibrates(
-            settings, n_samples, n_held_out, incremental
-        )
-        with few_threads(network, batches.largest):
-            with watcher.showing(n_epochs):
-                self._run(training, batches, settings, incremental, validate, stops_early, watcher)
-            to_the_end = training.outcome not in ("stopped", "interrupted")
-            if calibrates and validate is not None:
-                self._calibrate([(validate, network)])
-            elif calibrates and to_the_end:
-                self._calibrate(self._cross_fit(data, network, settings, streams["calibrate"]))
-            if refits and to_the_end:
-                self._refit(data, settings, watcher)
-        if training.outcome == "exhausted" and not incremental:
-            self._warn_unless_planned(settings, n_epochs)
-        for name, value in watcher.fitted().items():
-            setattr(self, name, value)
-        watcher.end_fit()
+        run.prepare()
+        run.train()
+        run.finish()
 
     def _validate(
         self, X: Any, y: Any, sample_weight: Any, reset: bool
@@ -458,339 +360,6 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         """Return what turns rows of X into the network's inputs, if they are not that already."""
         scaler = self.feature_scaler_
         return None if scaler is None else partial(scaler.transform, dtype=dtype)
-
-    def _network_inputs(self, X: Any, dtype: np.dtype) -> tuple[Any, Callable[..., Any] | None]:
-        """Turn X into the network's inputs, in the layout that batches are fastest to take from.
-
-        A memory map stays one, and what is yet to be done with the rows taken from it is returned
-        beside it.
-        """
-        prepare = self._preparation(dtype)
-        if is_memory_mapped(X):
-            return X, prepare
-        if prepare is not None:
-            return prepare(X), None
-        X = cast(X, dtype)
-        return X if issparse(X) else np.ascontiguousarray(X), None
-
-    def _make_network(
-        self,
-        X: Any,
-        y: np.ndarray,
-        sample_weight: np.ndarray | None,
-        settings: Settings,
-        stream: np.random.Generator,
-    ) -> Network:
-        n_samples, n_features = X.shape
-        shift = None
-        if self.feature_scaler_ is not None and np.any(self.feature_scaler_.shift_):
-            shift = self.feature_scaler_.shift_
-        embedding, edges = settings.numerical_embedding, []
-        if embedding is not None:
-            prepare = self._preparation(np.dtype(np.float64))
-            edges = find_bins(X, sample_weight, embedding.n_bins, prepare)
-        network = Network(
-            [n_features, *settings.hidden_layer_sizes, self._n_logits()],
-            settings.activations,
-            settings.dropout,
-            normalization=settings.normalization,
-            dtype=settings.float_type(n_samples, self._numbers(X, y)),
-            shift=shift,
-            learned_scales=settings.learned_scales,
-            layerwise_rates=settings.layerwise_rates,
-            embedding=embedding,
-            edges=edges,
-        )
-        network.initialize(settings.initializers, [stream], settings.bias_std)
-        return network
-
-    def _numbers(self, X: Any, y: np.ndarray) -> Iterator[Any]:
-        """Yield what the network computes with, as far as its scale is not known beforehand."""
-        if self.feature_scaler_ is None:
-            yield X
-        if is_regressor(self):
-            yield self._encode(y, np.dtype(np.float64))
-
-    def _make_training(self, network: Network, settings: Settings, incremental: bool) -> Training:
-        # A schedule that ends with the run has no meaning for single epochs.
-        constant = incremental and settings.schedule.finite_horizon
-        return Training(
-            network,
-            self._make_loss(),
-            settings.optimizer,
-            Constant() if constant else settings.schedule,
-            settings.learning_rate,
-            l2=settings.l2,
-            clip_norm=settings.clip_norm,
-        )
-
-    def _copy_network(self, settings: Settings) -> Network:
-        """Copy the network to go on with; activation and dropout may have been changed."""
-        old = self.network_
-        if settings.hidden_layer_sizes != old.sizes[1:-1]:
-            raise ValueError(
-                f"hidden_layer_sizes={self.hidden_layer_sizes!r} differs from the "
-                f"{old.sizes[1:-1]} of the network that training would continue. Set "
-                "warm_start=False and call fit to start anew."
-            )
-        if settings.dtype not in ("auto", old.dtype):
-            raise ValueError(
-                f"dtype={settings.dtype!r} differs from the {old.dtype} of the network that "
-                "training would continue. Set warm_start=False and call fit to start anew."
-            )
-        if settings.normalization != old.normalization:
-            raise ValueError(
-                f"normalization={settings.normalization!r} differs from the {old.normalization!r} "
-                "of the network that training would continue. Set warm_start=False and call fit to "
-                "start anew."
-            )
-        learned = None if self.feature_scaler_ is None else "robust"
-        if settings.feature_scaling != learned:
-            raise ValueError(
-                f"feature_scaling={settings.feature_scaling!r} differs from the {learned!r} of the "
-                "network that training would continue. Set warm_start=False and call fit to start "
-                "anew."
-            )
-        if settings.numerical_embedding != old.embedding:
-            raise ValueError(
-                f"numerical_embedding={settings.numerical_embedding!r} differs from the "
-                f"{old.embedding!r} of the network that training would continue. Set "
-                "warm_start=False and call fit to start anew."
-            )
-        if self.learned_scales not in ("auto", old.learned_scales):
-            raise ValueError(
-                f"learned_scales={self.learned_scales!r} differs from the {old.learned_scales} of "
-                "the network that training would continue. Set warm_start=False and call fit to "
-                "start anew."
-            )
-        link, old_link = self._make_loss().out_activation, self._training.loss.out_activation
-        if link != old_link:
-            raise ValueError(
-                f"loss={self.loss!r} goes with the output activation {link!r}, which differs from "
-                f"the {old_link!r} of the network that training would continue. Set "
-                "warm_start=False and call fit to start anew."
-            )
-        network = Network(
-            old.sizes,
-            settings.activations,
-            settings.dropout,
-            normalization=old.normalization,
-            dtype=old.dtype,
-            shift=old.shift,
-            learned_scales=old.learned_scales,
-            layerwise_rates=settings.layerwise_rates,
-            embedding=old.embedding,
-            edges=old.edges,
-        )
-        network.restore(old.snapshot())
-        return network
-
-    def _run(
-        self,
-        training: Training,
-        batches: Batches,
-        settings: Settings,
-        incremental: bool,
-        validate: Validate | None,
-        stops_early: bool,
-        watcher: Watcher,
-    ) -> None:
-        if isinstance(settings.optimizer, LBFGS):
-            settings.optimizer.minimize(
-                training,
-                batches,
-                watcher.n_epochs,
-                settings.tol,
-                validate,
-                watcher,
-                watcher.score_training,
-            )
-            return
-        to_the_end = settings.runs_to_the_end
-        patience = Patience(
-            settings.tol,
-            inf if to_the_end else settings.n_iter_no_change,
-            last_of_equals=to_the_end,
-        )
-        # In a series of partial_fit calls the caller decides when to stop, and patience with the
-        # training loss only lowers the rate of a schedule that waits for plateaus.
-        watches_loss = not stops_early and (
-            isinstance(settings.schedule, Adaptive) and not settings.early_stopping
-            if incremental
-            else not settings.ends_as_planned
-        )
-        outcome = training.run(
-            batches,
-            watcher.n_epochs,
-            patience=patience if stops_early or watches_loss else None,
-            validate=validate,
-            watch_validation=stops_early,
-            series=incremental,
-            begin=watcher.begin_epoch,
-            report=watcher.end_epoch,
-            score_training=watcher.score_training,
-        )
-        decided = outcome in ("exhausted", "stalled") and not incremental
-        watching = training.patience
-        if stops_early and decided and watching is not None and watching.best == -inf:
-            raise ValueError(
-                f"scoring={settings.scoring!r} gave NaN or -inf on the validation rows in every "
-                "epoch, so that early stopping had nothing to go by. Give more rows, or another "
-                "scoring."
-            )
-
-    def _warn_unless_planned(self, settings: Settings, n_epochs: int) -> None:
-        if isinstance(settings.optimizer, LBFGS) or settings.ends_as_planned:
-            return
-        warnings.warn(
-            f"Training reached max_iter={n_epochs} before it converged. Raise max_iter or the "
-            "learning rate, or scale the features.",
-            ConvergenceWarning,
-            stacklevel=5,
-        )
-
-    def _make_batches(
-        self,
-        data: "_Data",
-        settings: Settings,
-        rows: np.ndarray | None,
-        weights: np.ndarray | None,
-        stream: np.random.Generator,
-    ) -> Batches:
-        return Batches(
-            data.X,
-            self._soften(data.Y),
-            weights,
-            batch_size=settings.rows_per_batch(len(data.Y)),
-            rng=stream if settings.shuffle else None,
-            rows=rows,
-            join_single=settings.normalization == "batch",
-            prepare=data.prepare,
-        )
-
-    def _begin_anew(
-        self,
-        data: "_Data",
-        network: Network,
-        settings: Settings,
-        rows: np.ndarray | None,
-        streams: dict[str, np.random.Generator],
-    ) -> tuple[Training, Batches]:
-        """Make what trains another network of the same kind from its start."""
-        network = copy.deepcopy(network)
-        network.initialize(settings.initializers, [streams["init"]], settings.bias_std)
-        training = self._make_training(network, settings, incremental=False)
-        mean_weight, weights = _normalize(data.sample_weight, rows, None, network.dtype)
-        training.mean_weight, training.dropout_streams = mean_weight, (streams["dropout"],)
-        network.dense[-1].b[...] = training.loss.initial_bias(data.Y, data.sample_weight)
-        return training, self._make_batches(data, settings, rows, weights, streams["shuffle"])
-
-    def _cross_fit(
-        self, data: "_Data", network: Network, settings: Settings, stream: np.random.Generator
-    ) -> list[tuple[Validator, Network]]:
-        """Train a network on each half of the rows, and pair it with what judges the other half.
-
-        Rows of weight 0 are in neither half, and where a class is in one half alone, its rows judge
-        nothing. An interrupted training leaves no pairs, nor do so few rows that a half has none.
-        """
-        X, Y, y, sample_weight, prepare = data
-        counted = np.arange(len(Y))
-        if sample_weight is not None:
-            counted = np.flatnonzero(sample_weight.reshape(len(Y), -1).any(axis=1))
-        classes = self._strata(Y)
-        labels = None if classes is None else np.unique(classes[counted], return_inverse=True)[1]
-        halves = [
-            counted[part] for part in split_rows(len(counted), len(counted) // 2, stream, labels)
-        ]
-        if not all(map(len, halves)):
-            return []
-        streams = dict.fromkeys(("init", "shuffle", "dropout"), stream)
-        judged = []
-        for rows, others in (halves, halves[::-1]):
-            training, batches = self._begin_anew(data, network, settings, rows, streams)
-            watcher = Watcher(self, None, None, None, verbose=False)
-            watcher.n_epochs = settings.n_epochs(len(Y), len(rows))
-            self._run(training, batches, settings, False, None, False, watcher)
-            if training.outcome == "interrupted":
-                return []
-            if classes is not None:
-                others = others[np.isin(classes[others], classes[rows])]
-            judge = Validator(self, training, X, Y, y, sample_weight, others, None, None, prepare)
-            judged.append((judge, training.network))
-        return judged
-
-    def _refits(self, settings: Settings, n_samples: int, splits: bool, incremental: bool) -> bool:
-        """Say whether fit ends with `_refit`."""
-        if settings.refit == "auto":
-            few = AUTO_FROM <= n_samples <= AUTO_REFIT_TO
-            waits = settings.warm_start or isinstance(settings.schedule, Adaptive)
-            return few and splits and settings.early_stopping == "auto" and not waits
-        if not settings.refit or incremental:
-            return False
-        if not splits:
-            raise ValueError(
-                "refit=True trains again on all rows, and none are held out. Set "
-                "early_stopping=True without X_val and y_val, or set refit=False."
-            )
-        return True
-
-    def _refit(self, data: "_Data", settings: Settings, watcher: Watcher) -> None:
-        """Train another network on all rows, for as many epochs as were best on a part of them.
-
-        The history stays that of the training on a part, since nothing validates this one. An
-        interrupt leaves the network of that training, and so does a divergence.
-        """
-        first = watcher.training
-        assert first.best_epoch is not None  # early stopping raises where there is none
-        streams = {**watcher.streams, "init": copy.deepcopy(watcher.streams["init"])}
-        kept = "the estimator keeps the network that it trained on a part of the rows before"
-        try:
-            training, batches = self._begin_anew(data, first.network, settings, None, streams)
-            with watcher.showing(first.best_epoch):
-                # The schedule ends with them: at a rate that is still high, weights are a matter of
-                # luck that nothing is left to judge.
-                training.run(batches, first.best_epoch, report=watcher.show, kept=kept)
-        except DivergenceError as error:
-            warnings.warn(f"The refit failed, and {kept}: {error}", UserWarning, stacklevel=5)
-            return
-        if training.outcome == "interrupted":
-            return
-        training.clock.samples += first.clock.samples
-        for name in ("history", "epochs_made", "patience", "stalled", "outcome", "best_epoch"):
-            setattr(training, name, getattr(first, name))
-        watcher.training, watcher.refitted = training, True
-
-    def _split(
-        self, Y: np.ndarray, settings: Settings, stream: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        n_samples = len(Y)
-        rows, held_out = split_rows(
-            n_samples, settings.n_validation(n_samples), stream, self._strata(Y)
-        )
-        if len(rows) < 1 or len(held_out) < 2:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction!r} of n_samples={n_samples} "
-                f"leaves {len(rows)} rows to train on and {len(held_out)} to validate on; at "
-                "least 1 and 2 are needed, and each class keeps a row to train on. Give more "
-                "data, another validation_fraction, X_val and y_val, or set early_stopping=False."
-            )
-        return rows, held_out
-
-    def _validator(
-        self, X_val: Any, y_val: Any, training: Training, settings: Settings
-    ) -> Validator:
-        """Make what measures a network on the caller's validation data."""
-        try:
-            X, y, _ = self._validate(X_val, y_val, None, reset=False)
-            Y = self._encode(y, np.dtype(np.float64))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"X_val and y_val do not go with X and y: {error}") from error
-        sample_weight = self._weigh(Y, None, incremental=False)
-        raw = X
-        X, prepare = self._network_inputs(X, training.network.dtype)
-        return Validator(
-            self, training, X, Y, y, sample_weight, None, settings.scoring, raw, prepare
-        )
 
     # Persistence ------------------------------------------------------------------------------
 
@@ -851,19 +420,6 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         return validate_numbers(self, X, reset=False)
 
 
-class _Data(NamedTuple):
-    """What fit has made of its arguments, each with all rows.
-
-    The network's inputs (up to ``prepare``), its targets, those in the caller's units, and weights.
-    """
-
-    X: Any
-    Y: np.ndarray
-    y: np.ndarray
-    sample_weight: np.ndarray | None
-    prepare: Callable[..., Any] | None
-
-
 def _example(name: str, value: Any, parameter: str) -> str:
     """Show how to pass what is named, or else the objects that have a parameter."""
     table, base = OPTION_TABLES[name]
@@ -881,35 +437,3 @@ def _check_layout(X: Any, embedding: Any) -> None:
             f"numerical_embedding={embedding!r} does not go with sparse X, which would become "
             "dense and several times as wide. Pass X.toarray(), or set numerical_embedding=None."
         )
-
-
-def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:
-    """Make independent random streams, one for each purpose."""
-    try:
-        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "random_state must be None, an integer from 0 to 2**32 - 1 or a "
-            f"numpy.random.RandomState, got {random_state!r}: {error}."
-        ) from error
-    names = ("init", "shuffle", "dropout", "split", "calibrate")
-    children = np.random.SeedSequence(seed).spawn(len(names))
-    return {name: np.random.default_rng(child) for name, child in zip(names, children, strict=True)}
-
-
-def _normalize(
-    sample_weight: np.ndarray | None,
-    rows: np.ndarray | None,
-    held_out: np.ndarray | None,
-    dtype: np.dtype,
-) -> tuple[float, np.ndarray | None]:
-    """Return the mean training weight, and the weights divided by it."""
-    if sample_weight is None:
-        return 1.0, None
-    mean = float(np.mean(sample_weight if rows is None else sample_weight[rows]))
-    if mean == 0 or (held_out is not None and not np.any(sample_weight[held_out])):
-        raise ValueError(
-            "sample_weight is zero in all rows of the training or the validation part; give more "
-            "rows a weight, or set early_stopping=False."
-        )
-    return mean, (sample_weight / mean).astype(dtype)

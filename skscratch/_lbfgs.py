@@ -167,5 +167,5 @@ class LBFGS(Optimizer):
                 f"L-BFGS stopped before it converged: {result.message}. Raise max_iter or "
                 "LBFGS(max_fun=...), raise tol, or scale the features.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=7,
             )

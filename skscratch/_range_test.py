@@ -10,6 +10,8 @@ from sklearn.base import clone
 
 from ._base import BaseScratchMLP
 from ._lbfgs import LBFGS
+from ._run import Run
+from ._threads import few_threads
 from .nn.batches import Batches
 from .nn.network import Workspace
 from .nn.options import POSITIVE, check_integer, check_real
@@ -153,19 +155,12 @@ def learning_rate_range_test(
     >>> clf = clf.set_params(learning_rate=result.suggestion)
     """
     rates, smoothing = _rates(low, high, n_steps), exp(-20 / n_steps)
-    trained = _trainable(estimator)
-    losses: list[float] = []
-
-    def sweep(training: Training, batches: Batches, *_: Any) -> None:
-        _sweep(training, batches, rates, smoothing, losses)
-
-    # All that fit does to prepare is wanted; only its epochs give way to the sweep.
-    vars(trained)["_run"] = sweep
-    trained.fit(X, y, sample_weight=sample_weight)
-    smoothed = _smooth(np.array(losses), smoothing)
-    return RangeTest(
-        np.array(rates[: len(losses)]), np.array(losses), smoothed, _suggest(rates, smoothed)
-    )
+    run = Run(_trainable(estimator), X, y, sample_weight)
+    run.prepare()
+    with few_threads(run.training.network, run.batches.largest):
+        losses = _sweep(run.training, run.batches, rates, smoothing)
+    smoothed = _smooth(losses, smoothing)
+    return RangeTest(np.array(rates[: len(losses)]), losses, smoothed, _suggest(rates, smoothed))
 
 
 def _rates(low: float, high: float, n_steps: int) -> list[float]:
@@ -193,9 +188,10 @@ def _trainable(estimator: Any) -> Any:
 
 
 def _sweep(
-    training: Training, batches: Batches, rates: list[float], smoothing: float, losses: list[float]
-) -> None:
-    """Make a step at each rate, until the loss explodes, and append each step's loss."""
+    training: Training, batches: Batches, rates: list[float], smoothing: float
+) -> np.ndarray:
+    """Make a step at each rate, until the loss explodes, and return each step's loss."""
+    losses: list[float] = []
     workspace = Workspace(
         training.network, batches.largest, training=True, streams=training.dropout_streams
     )
@@ -219,6 +215,7 @@ def _sweep(
             # Four times the best, for a loss that may be negative.
             if mean > max(best + 3 * abs(best), losses[0]):
                 break
+    return np.array(losses)
 
 
 def _smooth(losses: np.ndarray, smoothing: float) -> np.ndarray:

@@ -155,9 +155,24 @@ class Settings:
                 "early_stopping=True has no effect in partial_fit without X_val and y_val: a call "
                 "makes one epoch and holds no rows out.",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=8,
             )
         return not incremental
+
+    def refits(self, n_samples: int, splits: bool, incremental: bool) -> bool:
+        """Say whether another network is trained on all rows, after some were held out."""
+        if self.refit == "auto":
+            few = AUTO_FROM <= n_samples <= AUTO_REFIT_TO
+            waits = self.warm_start or isinstance(self.schedule, Adaptive)
+            return few and splits and self.early_stopping == "auto" and not waits
+        if not self.refit or incremental:
+            return False
+        if not splits:
+            raise ValueError(
+                "refit=True trains again on all rows, and none are held out. Set "
+                "early_stopping=True without X_val and y_val, or set refit=False."
+            )
+        return True
 
     def n_validation(self, n_samples: int) -> int:
         """Return how many of so many rows to hold out: rounded up, and at least 2.

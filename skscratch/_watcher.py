@@ -5,10 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from ._progress import Progress
-from .nn.training import Training
 
 
 class Watcher:
@@ -20,33 +17,18 @@ class Watcher:
 
     Parameters
     ----------
+    run : Run
+        What is going on.
     estimator : BaseScratchMLP
         The estimator in training.
     X, y, sample_weight : array-like
         What the caller gave to fit.
     verbose : bool
         Whether to show progress.
-
-    Attributes
-    ----------
-    n_epochs : int
-        The most epochs there may be.
-    training, streams, streams_at_start, stops_early, refitted
-        The state of the run, set by the estimator before the first epoch.
-    score_training : Validator or None
-        What scores the training rows after each epoch.
     """
 
-    n_epochs: int
-    training: Training
-    stops_early: bool
-    refitted: bool
-    score_training: Any = None
-    streams: dict[str, np.random.Generator]
-    streams_at_start: dict[str, np.random.Generator]
-
-    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, verbose: bool):
-        self._estimator = estimator
+    def __init__(self, run: Any, estimator: Any, X: Any, y: Any, sample_weight: Any, verbose: bool):
+        self._run, self._estimator = run, estimator
         self._data = {
             "X": X,
             "y": y,
@@ -57,18 +39,16 @@ class Watcher:
         self._fit_context: Any = None
         self._epoch_context: Any = None
 
-    def begin_fit(
-        self, X_val: Any, y_val: Any, epochs_before: int, n_epochs: int
-    ) -> dict[str, Any] | None:
+    def begin_fit(self, X_val: Any, y_val: Any, epochs_before: int) -> dict[str, Any] | None:
         """Call the hooks before fit, and return what a `Checkpoint` wants to resume from.
 
         What decides how the run goes and is no hook's argument, a `Checkpoint` finds in the
         estimator: the validation data, and the epochs of the calls that this one continues.
         """
-        estimator, self.n_epochs = self._estimator, n_epochs
+        estimator = self._estimator
         if getattr(estimator, "_skl_callbacks", None):
             estimator._run_origin = (X_val, y_val, epochs_before)
-            self._fit_context = estimator._init_callback_context(max_subtasks=self.n_epochs)
+            self._fit_context = estimator._init_callback_context(max_subtasks=self._run.n_epochs)
             self._fit_context.call_on_fit_task_begin(estimator=estimator, **self._data)
             del estimator._run_origin
         return estimator.__dict__.pop("_resume_from", None)
@@ -105,24 +85,12 @@ class Watcher:
         """Call the hooks after fit."""
         self._end(self._fit_context)
 
-    def fitted(self) -> dict[str, Any]:
-        """Return the attributes that fit sets after training."""
-        training = self.training
-        return {
-            "network_": training.network,
-            "history_": training.history,
-            "n_iter_": training.epochs_made,
-            "_training": training,
-            "_streams": self.streams,
-            "_stops_early": self.stops_early,
-            "_refitted": self.refitted,
-        }
-
     def _snapshot(self) -> dict[str, Any]:
-        history = self.training.history
+        history = self._run.training.history
         # Numbers need no deep copy, and there may be many of them.
         memo = {id(history): {name: list(values) for name, values in history.items()}}
-        return copy.deepcopy({**self.fitted(), "_streams_at_start": self.streams_at_start}, memo)
+        streams = {"_streams_at_start": self._run.streams_at_start}
+        return copy.deepcopy({**self._run.fitted(), **streams}, memo)
 
     def _end(self, context: Any) -> bool:
         if context is None:

@@ -16,6 +16,7 @@ from sklearn.utils import resample
 from .._base import BaseScratchMLP
 from .._lbfgs import LBFGS
 from .._range_test import RangeTest, learning_rate_range_test
+from .._run import Run
 from .._settings import Settings, resolve
 from ..nn.blocks import BLOCK
 from ..nn.layers import Activate
@@ -276,9 +277,9 @@ def _train(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, str
 def _untrained(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
     """Return a clone with the first weights, those of the last layer being none of them 0."""
     start = clone_for_all_rows(estimator)
-    # All that fit does to prepare is wanted, but no epochs.
-    vars(start)["_run"] = lambda *_: None
-    start.fit(X, y, sample_weight)
+    run = Run(start, X, y, sample_weight)
+    run.prepare()
+    run.finish()
     last = start.network_.dense[-1]
     if not last.W.any():
         std = sqrt(2 / (last.n_in + last.n_out))
