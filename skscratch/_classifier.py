@@ -627,7 +627,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
                 "calibrate=True has no effect in partial_fit: the temperature is fixed by the "
                 "first call, and after one epoch it would be that of an untrained network.",
                 UserWarning,
-                stacklevel=6,
+                stacklevel=7,
             )
             return False
         return True

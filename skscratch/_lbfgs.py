@@ -71,7 +71,8 @@ class LBFGS(Optimizer):
             Gives the loss and the score on the training data, for the history.
         watcher : object, optional
             Its ``begin_epoch`` and ``end_epoch`` are called after each iteration, the latter with
-            the row of the history; a true answer ends the search.
+            the row of the history; a true answer ends the search. Without one there is no warning
+            of convergence either.
 
         Raises
         ------
@@ -162,7 +163,8 @@ class LBFGS(Optimizer):
             training.outcome = "interrupted"
             return
         vector[...] = result.x
-        if not result.success and result.status != 99:  # 99: a callback ended it
+        # 99: a callback ended it.
+        if watcher is not None and not result.success and result.status != 99:
             warnings.warn(
                 f"L-BFGS stopped before it converged: {result.message}. Raise max_iter or "
                 "LBFGS(max_fun=...), raise tol, or scale the features.",

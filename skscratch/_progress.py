@@ -15,10 +15,13 @@ class Progress:
     ----------
     n_epochs : int
         The most epochs there may be.
+    title : str, default="Epoch"
+        What is counted.
     """
 
-    def __init__(self, n_epochs: int):
-        self._bar = _make_bar(n_epochs) if sys.stdout.isatty() else None
+    def __init__(self, n_epochs: int, title: str = "Epoch"):
+        self._title = title
+        self._bar = _make_bar(n_epochs, title) if sys.stdout.isatty() else None
 
     def __call__(self, row: dict[str, Any]) -> None:
         """Show an epoch."""
@@ -26,7 +29,7 @@ class Progress:
         if not math.isnan(row["validation_score"]):
             text += f", validation score {row['validation_score']:.4f}"
         if self._bar is None:
-            print(f"Epoch {row['epoch']}: {text}")
+            print(f"{self._title} {row['epoch']}: {text}")
         else:
             self._bar.advance(text)
 
@@ -36,21 +39,21 @@ class Progress:
             self._bar.close()
 
 
-def _make_bar(n_epochs: int) -> Any:
+def _make_bar(n_epochs: int, title: str) -> Any:
     for bar in (_RichBar, _TqdmBar):
         try:
-            return bar(n_epochs)
+            return bar(n_epochs, title)
         except ImportError:
             continue
     return None
 
 
 class _RichBar:
-    def __init__(self, n_epochs: int):
+    def __init__(self, n_epochs: int, title: str):
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
         self._progress = Progress(
-            TextColumn("Epoch"), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}")
+            TextColumn(title), MofNCompleteColumn(), BarColumn(), TextColumn("{task.description}")
         )
         self._task = self._progress.add_task("", total=n_epochs)
         self._progress.start()
@@ -63,10 +66,10 @@ class _RichBar:
 
 
 class _TqdmBar:
-    def __init__(self, n_epochs: int):
+    def __init__(self, n_epochs: int, title: str):
         from tqdm.auto import tqdm  # type: ignore[import-untyped,unused-ignore]
 
-        self._bar = tqdm(total=n_epochs, desc="Epoch")
+        self._bar = tqdm(total=n_epochs, desc=title)
 
     def advance(self, text: str) -> None:
         self._bar.set_postfix_str(text, refresh=False)

@@ -116,7 +116,7 @@ class Run:
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} was given without {missing}.")
         self._X_val, self._y_val = X_val, y_val
-        self._watcher = Watcher(self, estimator, X, y, sample_weight, settings.verbose)
+        self._watcher = Watcher(estimator, X, y, sample_weight, settings.verbose)
         self._given = estimator._validate(X, y, sample_weight, reset=not self.continuing)
         self._decide(self._given[0].shape[0])
 
@@ -147,7 +147,9 @@ class Run:
     def prepare(self) -> None:
         """Make the network and everything that trains it, and tell the callbacks of the run."""
         estimator, settings = self._estimator, self.settings
-        checkpoint = self._watcher.begin_fit(self._X_val, self._y_val, self._epochs_before)
+        checkpoint = self._watcher.begin_fit(
+            self._X_val, self._y_val, self._epochs_before, self.n_epochs
+        )
         X, y, sample_weight = self._given
         del self._given  # where the network's inputs are a copy, training needs it no more
         if self.continuing:
@@ -368,7 +370,7 @@ class Run:
         )
         with few_threads(network, self.batches.largest):
             with self._watcher.showing(self.n_epochs):
-                self._train(self.training, self.batches, self.n_epochs, self._watcher)
+                self._train(self.training, self.batches, self.n_epochs, watched=True)
             outcome = self.training.outcome
             to_the_end = outcome not in ("stopped", "interrupted")
             if calibrates and self.validate is not None:
@@ -380,22 +382,21 @@ class Run:
         if outcome == "exhausted" and not self._incremental:
             self._warn_unless_planned()
 
-    def _train(
-        self,
-        training: Training,
-        batches: Batches,
-        n_epochs: int,
-        watcher: Watcher | None = None,
-    ) -> None:
-        """Train a network; without a watcher it is one of the halves, which nobody validates."""
+    def _train(self, training: Training, batches: Batches, n_epochs: int, watched: bool) -> None:
+        """Train a network, one that is watched and validated or one that nobody sees."""
         settings, optimizer = self.settings, self.settings.optimizer
-        watched = watcher is not None
         validate = self.validate if watched else None
         stops_early = watched and self.stops_early
         score_training = self.score_training if watched else None
         if isinstance(optimizer, LBFGS):
             optimizer.minimize(
-                training, batches, n_epochs, settings.tol, validate, watcher, score_training
+                training,
+                batches,
+                n_epochs,
+                settings.tol,
+                validate,
+                self if watched else None,
+                score_training,
             )
             return
         to_the_end = settings.runs_to_the_end
@@ -418,8 +419,8 @@ class Run:
             validate=validate,
             watch_validation=stops_early,
             series=self._incremental,
-            begin=watcher.begin_epoch if watcher else None,
-            report=watcher.end_epoch if watcher else None,
+            begin=self.begin_epoch if watched else None,
+            report=self.end_epoch if watched else None,
             score_training=score_training,
         )
         decided = outcome in ("exhausted", "stalled") and not self._incremental
@@ -430,6 +431,14 @@ class Run:
                 "epoch, so that early stopping had nothing to go by. Give more rows, or another "
                 "scoring."
             )
+
+    def begin_epoch(self) -> None:
+        """Tell the callbacks of an epoch."""
+        self._watcher.begin_epoch()
+
+    def end_epoch(self, row: dict[str, Any]) -> bool:
+        """Tell of an epoch's end, and return whether a callback wants to stop."""
+        return self._watcher.end_epoch(row, self._snapshot)
 
     def _begin_anew(
         self, rows: np.ndarray | None, streams: dict[str, np.random.Generator]
@@ -464,7 +473,8 @@ class Run:
         judged = []
         for rows, others in (halves, halves[::-1]):
             training, batches = self._begin_anew(rows, streams)
-            self._train(training, batches, self.settings.n_epochs(len(Y), len(rows)))
+            n_epochs = self.settings.n_epochs(len(Y), len(rows))
+            self._train(training, batches, n_epochs, watched=False)
             if training.outcome == "interrupted":
                 return []
             if classes is not None:
@@ -487,7 +497,7 @@ class Run:
         kept = "the estimator keeps the network that it trained on a part of the rows before"
         try:
             training, batches = self._begin_anew(None, streams)
-            with self._watcher.showing(first.best_epoch):
+            with self._watcher.showing(first.best_epoch, "Refit on all rows, epoch"):
                 # The schedule ends with them: at a rate that is still high, weights are a matter of
                 # luck that nothing is left to judge.
                 training.run(batches, first.best_epoch, report=self._watcher.show, kept=kept)
@@ -530,7 +540,14 @@ class Run:
         """Give the estimator what came of it, and tell the callbacks."""
         for name, value in self.fitted().items():
             setattr(self._estimator, name, value)
-        self._watcher.end_fit()
+        self._watcher.end_fit(self._snapshot)
+
+    def _snapshot(self) -> dict[str, Any]:
+        history = self.training.history
+        # Numbers need no deep copy, and there may be many of them.
+        memo = {id(history): {name: list(values) for name, values in history.items()}}
+        state = {**self.fitted(), "_streams_at_start": self.streams_at_start}
+        return copy.deepcopy(state, memo)
 
 
 def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:

@@ -1,7 +1,6 @@
 """How training is told of while it goes on: to the user's callbacks, and to the user."""
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,14 +10,11 @@ from ._progress import Progress
 class Watcher:
     """Tells the user's callbacks, and with ``verbose`` the user, how training goes.
 
-    Hooks get the caller's own X and y. What costs anything, as the snapshot of the fitted state
-    does, is made when a hook asks for it. Without callbacks there is no context, and nothing is
-    called.
+    Hooks get the caller's own X and y. What costs anything, as a snapshot of the fitted state does,
+    is made when a hook asks for it. Without callbacks there is no context, and nothing is called.
 
     Parameters
     ----------
-    run : Run
-        What is going on.
     estimator : BaseScratchMLP
         The estimator in training.
     X, y, sample_weight : array-like
@@ -27,8 +23,8 @@ class Watcher:
         Whether to show progress.
     """
 
-    def __init__(self, run: Any, estimator: Any, X: Any, y: Any, sample_weight: Any, verbose: bool):
-        self._run, self._estimator = run, estimator
+    def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, verbose: bool):
+        self._estimator = estimator
         self._data = {
             "X": X,
             "y": y,
@@ -39,7 +35,9 @@ class Watcher:
         self._fit_context: Any = None
         self._epoch_context: Any = None
 
-    def begin_fit(self, X_val: Any, y_val: Any, epochs_before: int) -> dict[str, Any] | None:
+    def begin_fit(
+        self, X_val: Any, y_val: Any, epochs_before: int, n_epochs: int
+    ) -> dict[str, Any] | None:
         """Call the hooks before fit, and return what a `Checkpoint` wants to resume from.
 
         What decides how the run goes and is no hook's argument, a `Checkpoint` finds in the
@@ -48,18 +46,18 @@ class Watcher:
         estimator = self._estimator
         if getattr(estimator, "_skl_callbacks", None):
             estimator._run_origin = (X_val, y_val, epochs_before)
-            self._fit_context = estimator._init_callback_context(max_subtasks=self._run.n_epochs)
+            self._fit_context = estimator._init_callback_context(max_subtasks=n_epochs)
             self._fit_context.call_on_fit_task_begin(estimator=estimator, **self._data)
             del estimator._run_origin
         return estimator.__dict__.pop("_resume_from", None)
 
     @contextmanager
-    def showing(self, n_epochs: int) -> Iterator[None]:
+    def showing(self, n_epochs: int, title: str = "Epoch") -> Iterator[None]:
         """Show progress, if the user wants to see it, until training ends or fails."""
         if not self._verbose:
             yield
             return
-        self._progress = Progress(n_epochs)
+        self._progress = Progress(n_epochs, title)
         try:
             yield
         finally:
@@ -76,25 +74,18 @@ class Watcher:
             self._epoch_context = self._fit_context.subcontext(task_name="epoch")
             self._epoch_context.call_on_fit_task_begin(estimator=self._estimator, **self._data)
 
-    def end_epoch(self, row: dict[str, Any]) -> bool:
+    def end_epoch(self, row: dict[str, Any], snapshot: Callable[[], dict[str, Any]]) -> bool:
         """Call the hooks after an epoch, and return whether one of them wants to stop."""
         self.show(row)
-        return self._end(self._epoch_context)
+        return self._end(self._epoch_context, snapshot)
 
-    def end_fit(self) -> None:
+    def end_fit(self, snapshot: Callable[[], dict[str, Any]]) -> None:
         """Call the hooks after fit."""
-        self._end(self._fit_context)
+        self._end(self._fit_context, snapshot)
 
-    def _snapshot(self) -> dict[str, Any]:
-        history = self._run.training.history
-        # Numbers need no deep copy, and there may be many of them.
-        memo = {id(history): {name: list(values) for name, values in history.items()}}
-        streams = {"_streams_at_start": self._run.streams_at_start}
-        return copy.deepcopy({**self._run.fitted(), **streams}, memo)
-
-    def _end(self, context: Any) -> bool:
+    def _end(self, context: Any, snapshot: Callable[[], dict[str, Any]]) -> bool:
         if context is None:
             return False
         return context.call_on_fit_task_end(
-            estimator=self._estimator, **self._data, reconstruction_attributes=self._snapshot
+            estimator=self._estimator, **self._data, reconstruction_attributes=snapshot
         )

@@ -111,7 +111,7 @@ def state(estimator):
 @pytest.fixture
 def splits(monkeypatch):
     """Record the (training, validation) rows of each fit that holds some out."""
-    from skscratch import _base
+    from skscratch import _run
 
     recorded = []
 
@@ -119,6 +119,6 @@ def splits(monkeypatch):
         recorded.append(original(*args))
         return recorded[-1]
 
-    original = _base.split_rows
-    monkeypatch.setattr(_base, "split_rows", recording)
+    original = _run.split_rows
+    monkeypatch.setattr(_run, "split_rows", recording)
     return recorded

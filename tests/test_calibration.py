@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
 from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
@@ -238,7 +239,7 @@ def test_without_rows_held_out_two_halves_judge_each_other(target, weighted, mon
         halves.append(split_rows(n_samples, n_validation, rng, labels))
         return halves[-1]
 
-    monkeypatch.setattr("skscratch._base.split_rows", split)
+    monkeypatch.setattr("skscratch._run.split_rows", split)
     # A network without hidden layers starts at zero here and sees all rows in each step, so that
     # chance has no part in it.
     settings = {"hidden_layer_sizes": (), "init": Normal(std=0.0), "batch_size": None}
@@ -292,6 +293,14 @@ def test_a_class_that_one_half_lacks_judges_nothing():
     y[0] = 7  # the only one of its class
     clf = classifier(calibrate=True, label_smoothing=0.1).fit(X, y)
     assert 0.3 < clf.temperature_ < 1.5
+
+
+def test_one_warning_is_enough():
+    X, y = iris()
+    with pytest.warns(ConvergenceWarning) as caught:
+        classifier(optimizer="lbfgs", calibrate=True, max_iter=3).fit(X, y)
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
 
 
 def test_auto_cross_fits_few_rows_only():

@@ -27,7 +27,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skscratch import LBFGS, SGD
 from skscratch import callbacks as module
-from skscratch._watcher import Watcher
+from skscratch._run import Run
 from skscratch.callbacks import Callback, Checkpoint, HistoryCSV, StopOnPlateau, TimeBudget
 from skscratch.nn.stopping import Patience
 
@@ -246,13 +246,13 @@ def test_hooks_get_the_callers_own_data(make, data, given, weighted):
 def test_nothing_is_made_when_nobody_asks(make, data, monkeypatch):
     X, y = data()
     made = []
-    original = Watcher._snapshot
+    original = Run._snapshot
 
     def counting(self):
         made.append(self)
         return original(self)
 
-    monkeypatch.setattr(Watcher, "_snapshot", counting)
+    monkeypatch.setattr(Run, "_snapshot", counting)
     make(max_iter=3).set_callbacks(Recorder(), TimeBudget(1e9)).fit(X, y)
     assert made == []
     make(max_iter=3).set_callbacks(Snapshots(), Snapshots()).fit(X, y)

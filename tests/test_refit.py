@@ -239,3 +239,13 @@ class Kill(EndAfter):
     def on_fit_task_end(self, estimator, context, *, fitted_estimator=None):
         if super().on_fit_task_end(estimator, context, fitted_estimator=fitted_estimator):
             raise RuntimeError
+
+
+def test_progress_says_that_it_is_the_refit(capsys):
+    X, y = iris()
+    clf = classifier(**HELD_OUT, max_iter=3, verbose=True).fit(X, y)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines] == [
+        *(f"Epoch {i}" for i in (1, 2, 3)),
+        *(f"Refit on all rows, epoch {i + 1}" for i in range(clf.best_epoch_)),
+    ]
