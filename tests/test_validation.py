@@ -722,7 +722,7 @@ def test_a_nan_score_is_an_error_where_it_decides():
     X, y = iris()
     estimator = classifier(early_stopping=True, scoring=nan_score)
     before = state(estimator)
-    with pytest.raises(ValueError, match=r"scoring=.*nan_score.* gave NaN on the validation rows"):
+    with pytest.raises(ValueError, match=r"scoring=.*nan_score.* gave NaN or -inf on the validation rows"):
         estimator.fit(X, y)
     assert state(estimator) == before
     monitored = classifier(scoring=nan_score).fit(X, y, X_val=X, y_val=y)
