@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from math import inf, nan
+from math import inf, isfinite, nan
 from typing import Any, Self
 
 import numpy as np
@@ -374,11 +374,13 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         state = dict(state)
         found = state.pop("_format", 0)  # before 0.1.0 there was none
         if found != PICKLE_FORMAT:
-            age = "a later" if found > PICKLE_FORMAT else "an earlier"
+            age = "another"
+            if isinstance(found, int):
+                age = "a later" if found > PICKLE_FORMAT else "an earlier"
             raise ValueError(
                 f"This {type(self).__name__} was saved by {age} version of skscratch, in format "
-                f"{found}, and this version reads format {PICKLE_FORMAT}. Load it with the version "
-                "that saved it, or train it again."
+                f"{found!r}, and this version reads format {PICKLE_FORMAT}. Load it with the "
+                "version that saved it, or train it again."
             )
         super().__setstate__(state)
 
@@ -403,21 +405,33 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         if not self._is_fitted():
             check_is_fitted(self, "network_")  # raises; it takes as long as a row in the network
         X, network = self._validate_input(X), self.network_
-        return network.predict(
-            X.tocsr() if issparse(X) else X,
-            decode=decode,
-            prepare=self._preparation(network.dtype),
-        )
+
+        def decode_finite(Z: np.ndarray) -> np.ndarray:
+            # A sum is quick, and finite unless there is something to look for.
+            if not (isfinite(Z.sum()) or np.isfinite(Z).all()):
+                raise ValueError(
+                    f"The network's outputs overflow for X with values up to {abs(X).max():.2g}. "
+                    "Train with feature_scaling='robust', which bounds them, or with "
+                    "dtype='float64', or leave such rows out."
+                )
+            return Z if decode is None else decode(Z)
+
+        with np.errstate(over="ignore", invalid="ignore"):
+            return network.predict(
+                X.tocsr() if issparse(X) else X,
+                decode=decode_finite,
+                prepare=self._preparation(network.dtype),
+            )
 
     def _validate_input(self, X: Any) -> Any:
-        if type(X) is np.ndarray and X.ndim == 2 and len(X) and X.dtype in ("f4", "f8"):
+        if type(X) is np.ndarray and X.ndim == 2 and X.dtype in ("f4", "f8"):
             # All that check_array would find wrong with such an array. It looks for everything
             # else too, for longer than it takes to predict one row.
             validate_data(self, X, reset=False, skip_check_array=True)
             assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             return X
         _check_layout(X, self.network_.embedding)
-        return validate_numbers(self, X, reset=False)
+        return validate_numbers(self, X, reset=False, ensure_min_samples=0)
 
 
 def _example(name: str, value: Any, parameter: str) -> str:

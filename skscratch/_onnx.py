@@ -155,6 +155,13 @@ def _check_input(operator: Any) -> Any:
     )
     types = [BooleanTensorType, DoubleTensorType, FloatTensorType, Int64TensorType]
     check_input_and_output_types(operator, good_input_types=types)
+    shape, n_features = operator.inputs[0].type.shape, estimator.n_features_in_
+    if len(shape) != 2 or shape[1] not in (None, n_features):
+        raise ValueError(
+            f"{type(estimator).__name__} has learned from {n_features} features, and the graph's "
+            f"input has the shape {shape}. Give initial_types the shape [None, {n_features}], as "
+            f"in FloatTensorType([None, {n_features}])."
+        )
     return operator.inputs[0].get_first_dimension()
 
 

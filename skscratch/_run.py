@@ -350,6 +350,10 @@ class Run:
         try:
             raw, y, _ = estimator._validate(self._X_val, self._y_val, None, reset=False)
             Y = estimator._encode(y, np.dtype(np.float64))
+            if len(Y) < 2 and self.settings.scoring is None and is_regressor(estimator):
+                raise ValueError(
+                    "the score, R2, needs two rows at least. Give more, or set scoring='loss'."
+                )
         except (ValueError, TypeError) as error:
             raise ValueError(f"X_val and y_val do not go with X and y: {error}") from error
         sample_weight = estimator._weigh(Y, None, incremental=False)

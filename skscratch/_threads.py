@@ -5,6 +5,7 @@ themselves, and milliseconds once something else wants one of the cores: a fit o
 products was seen to take ten times as long on a busy machine with two threads as with one.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -73,8 +74,15 @@ class _OneThread:
                 _set_threads(self._before)
                 self._before = None
 
+    def forget(self) -> None:
+        """Let go, in a process that a fork has made, of what the parent's threads hold."""
+        self._lock, self._holders = RLock(), set()
+        self.release(None)
+
 
 _one_thread = _OneThread()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_one_thread.forget)
 
 
 def _set_threads(numbers: list[int]) -> None:

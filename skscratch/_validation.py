@@ -111,7 +111,10 @@ class Validator:
 
         def score(network: Network, Z: np.ndarray, loss: float) -> float:
             predictor.network_ = network
-            return scorer(predictor, X, self._y, **kwargs)
+            found = scorer(predictor, X, self._y, **kwargs)
+            if np.ndim(found) != 0 or not np.issubdtype(np.asarray(found).dtype, np.number):
+                raise TypeError(f"scoring={scoring!r} has to return a number, got {found!r}.")
+            return found
 
         return score
 

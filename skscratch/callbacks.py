@@ -15,12 +15,12 @@ import csv
 import os
 import pickle
 import re
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import joblib  # type: ignore[import-untyped,unused-ignore]
+import numpy as np
 
 from .nn.options import NON_NEGATIVE, POSITIVE, check_integer, check_real
 from .nn.stopping import Patience
@@ -141,6 +141,10 @@ class StopOnPlateau(_OfOneNetwork):
         self.column = column
         self.n_epochs = check_integer("n_epochs", n_epochs, 1)
         self.tol = check_real("tol", tol, NON_NEGATIVE)
+        if not (greater_is_better is None or isinstance(greater_is_better, bool | np.bool_)):
+            raise TypeError(
+                f"greater_is_better must be True, False or None, got {greater_is_better!r}."
+            )
         self.greater_is_better = greater_is_better
 
     def on_fit_task_end(
@@ -212,9 +216,9 @@ class Checkpoint(_OfOneNetwork):
     """Write everything that a run needs to go on, so that it survives a killed process.
 
     The file holds weights, optimizer state, random streams, schedule position, patience, history
-    and a fingerprint of data and parameters. It is written to a temporary file first and then put
-    in place in one step, so that there is a whole checkpoint at any time. A fit that resumes ends
-    with bitwise the same weights as one that was never interrupted.
+    and a fingerprint of data and parameters. It is written to a file beside it first,
+    ``.NAME.part``, and then put in place in one step, so that there is a whole checkpoint at any
+    time. A fit that resumes ends with bitwise the same weights as one that was never interrupted.
 
     Parameters
     ----------
@@ -236,6 +240,9 @@ class Checkpoint(_OfOneNetwork):
     Notes
     -----
     The file is a pickle: load only what you trust. ``optimizer="lbfgs"`` has no checkpoints.
+
+    Parameters are compared by their values, a ``RandomState`` by its state, a function by its code,
+    and any other object by its ``repr``.
 
     Examples
     --------
@@ -265,9 +272,7 @@ class Checkpoint(_OfOneNetwork):
         if estimator.optimizer == "lbfgs" or not hasattr(estimator, "partial_fit"):
             raise ValueError("Checkpoint needs a stochastic optimizer; 'lbfgs' is none.")
         params = sorted(estimator.get_params(deep=False).items())
-        params = [item for item in params if item[0] != "verbose"]
-        # Some objects' repr has an address, which is another one in the next process.
-        settings = re.sub(" at 0x[0-9a-fA-F]+", "", repr(params))
+        settings = [(name, _recognize(value)) for name, value in params if name != "verbose"]
         fingerprint = joblib.hash((X, y, metadata, estimator._run_origin, settings))
         self._fingerprints[_run_of(context)] = fingerprint
         if not (self.resume and self.path.exists()):
@@ -315,15 +320,29 @@ class Checkpoint(_OfOneNetwork):
         write_atomically(self.path, pickle.dumps(state))
 
 
+def _recognize(value: Any) -> Any:
+    """Return what tells a parameter's value from others, in another process too."""
+    if isinstance(value, np.random.RandomState):
+        return value.get_state()
+    code = getattr(value, "__code__", None)
+    parts = (value,) if code is None else (value, code.co_code, code.co_consts)
+    # Some objects' repr has an address, which is another one in the next process.
+    return re.sub(" at 0x[0-9a-fA-F]+", "", repr(parts))
+
+
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there as a whole or, if anything fails, as it was before."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent or ".", prefix=f".{path.name}.")
+    """Write a file so that it is there as a whole or, if anything fails, as it was before.
+
+    What a killed process leaves half written is a file beside it, with a dot before its name and
+    ``.part`` behind, which the next write overwrites.
+    """
+    part = path.with_name(f".{path.name}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with part.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        os.replace(part, path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise

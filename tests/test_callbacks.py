@@ -1321,6 +1321,43 @@ def test_a_checkpoint_of_another_version_is_named(tmp_path, monkeypatch):
         clf.fit(*iris())
 
 
+def scores(*args):
+    return 1.0
+
+
+def other_scores(*args):
+    return 2.0
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"random_state": np.random.RandomState(3)}, {"random_state": np.random.RandomState(4)}),
+        ({"scoring": lambda *args: 1.0}, {"scoring": lambda *args: 2.0}),
+        ({"scoring": scores}, {"scoring": other_scores}),
+        ({"optimizer": SGD(momentum=0.5)}, {"optimizer": SGD(momentum=0.6)}),
+    ],
+    ids=["RandomState", "lambda", "function", "object"],
+)
+def test_other_parameters_are_refused(before, after, tmp_path):
+    path = tmp_path / "run.ckpt"
+    before = copy.deepcopy(before) | {"early_stopping": True, "n_iter_no_change": 99}
+    again = copy.deepcopy(before)
+    whole = classifier(**before, max_iter=4).set_callbacks(Checkpoint(path)).fit(*iris())
+    resumed = classifier(**again, max_iter=4).set_callbacks(Checkpoint(path, resume=True))
+    assert_same_run(resumed.fit(*iris()), whole)
+    other = classifier(**(again | after), max_iter=4).set_callbacks(Checkpoint(path, resume=True))
+    with pytest.raises(ValueError, match="other data or parameters"):
+        other.fit(*iris())
+
+
+def test_a_file_is_written_as_any_other_is(tmp_path):
+    (tmp_path / "other").write_bytes(b"")
+    classifier(max_iter=1).set_callbacks(Checkpoint(tmp_path / "run.ckpt")).fit(*iris())
+    modes = {path.stat().st_mode for path in tmp_path.iterdir()}
+    assert len(modes) == 1
+
+
 def test_verbose_is_not_part_of_the_fingerprint(tmp_path):
     path = tmp_path / "run.ckpt"
     classifier().set_callbacks(Checkpoint(path)).fit(*iris())

@@ -263,8 +263,29 @@ def test_a_read_only_sparse_matrix(make):
 
 @pytest.mark.parametrize(("make", "data"), BOTH)
 @pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_matrix, pd.DataFrame])
-def test_predicting_for_no_rows_is_an_error_as_in_scikit_learn(make, data, form):
+@pytest.mark.parametrize("feature_scaling", [None, "robust"])
+def test_predicting_for_no_rows_gives_none(make, data, form, feature_scaling):
     X, y = data()
-    estimator = make(max_iter=1).fit(form(X), y)
-    with pytest.raises(ValueError, match=r"0 sample\(s\).*minimum of 1 is required"):
-        estimator.predict(form(X)[:0])
+    estimator = make(max_iter=1, feature_scaling=feature_scaling).fit(form(X), y)
+    for name in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+        if hasattr(estimator, name):
+            some, none = (getattr(estimator, name)(form(X)[:n]) for n in (3, 0))
+            assert none.shape == (0, *some.shape[1:])
+            assert none.dtype == some.dtype
+    with pytest.raises(ValueError, match=r"X has 2 features|0 feature"):
+        estimator.predict(np.empty((0, 2)))
+
+
+@pytest.mark.parametrize(("make", "data"), BOTH)
+@pytest.mark.parametrize(("dtype", "large"), [("float32", 3e38), ("float64", 1.7e308)])
+def test_predictions_that_overflow_are_an_error(make, data, dtype, large):
+    X, y = data()
+    row = np.full((1, X.shape[1]), large)
+    estimator = make(dtype=dtype, activation="relu").fit(X, y)
+    before = estimator.predict(X)
+    row *= np.sign(estimator.coefs_[0][:, :1].T)
+    with pytest.raises(ValueError, match=r"outputs overflow for X with values up to \d[.\d]*e\+3"):
+        estimator.predict(np.vstack([X, row]))
+    np.testing.assert_array_equal(estimator.predict(X), before)
+    robust = make(dtype=dtype, feature_scaling="robust", activation="relu").fit(X, y)
+    assert len(robust.predict(row)) == 1

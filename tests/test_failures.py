@@ -347,7 +347,7 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(
 ):
     X, y = data()
     path, written = tmp_path / "checkpoint", []
-    original = os.fdopen
+    original = Path.open
 
     def opened(*args):
         file = original(*args)
@@ -374,14 +374,14 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(
 
         return Full()
 
-    monkeypatch.setattr(os, "fdopen", opened)
+    monkeypatch.setattr(Path, "open", opened)
     estimator = make(max_iter=6).set_callbacks(Checkpoint(path))
     with pytest.raises(OSError, match="No space left"):
         estimator.fit(X, y)
+    monkeypatch.undo()
     assert not hasattr(estimator, "network_")
     assert list(tmp_path.iterdir()) == [path]
     assert pickle.loads(path.read_bytes())["training"].epochs_made == 3
-    monkeypatch.undo()
     resumed = make(max_iter=6).set_callbacks(Checkpoint(path, resume=True)).fit(X, y)
     np.testing.assert_array_equal(resumed.predict(X), make(max_iter=6).fit(X, y).predict(X))
 
@@ -433,6 +433,9 @@ while kills < n_kills:
     assert (vector == wanted[0]).all() and (statistics == wanted[1]).all()
     for name in set(history) - {"seconds"}:
         assert repr(history[name]) == repr(expected.history_[name]), name
+left = {name for name in os.listdir(folder) if not name.endswith(".result")}
+known = {f"run {i + 1}" for i in range(runs)}
+assert left <= known | {f".{name}.part" for name in known}, left
 print(kills, runs)
 """
 

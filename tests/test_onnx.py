@@ -27,6 +27,7 @@ from .conftest import cancer, classifier, diabetes, iris, multilabel, regressor
 
 onnxruntime = pytest.importorskip("onnxruntime")
 skl2onnx = pytest.importorskip("skl2onnx")
+types = pytest.importorskip("skl2onnx.common.data_types")
 
 KINDS = {"binary": cancer, "multiclass": iris, "multilabel": multilabel}
 kinds = pytest.mark.parametrize("data", KINDS.values(), ids=KINDS)
@@ -417,6 +418,13 @@ def test_the_lowest_opset(normalization, needed):
     assert_same(model, X, target_opset=needed)
     with pytest.raises(ValueError, match=f"target_opset={needed - 1} is too low .* {needed}"):
         convert(model, X, target_opset=needed - 1)
+
+
+@pytest.mark.parametrize("shape", [[None, 5], [None, 3], [None]])
+def test_another_number_of_columns_is_refused(shape):
+    clf = classifier(max_iter=1).fit(*iris())
+    with pytest.raises(ValueError, match=r"from 4 features, and .* Give .* the shape \[None, 4\]"):
+        skl2onnx.to_onnx(clf, initial_types=[("input", types.FloatTensorType(shape))])
 
 
 def test_what_is_not_fitted_is_refused():

@@ -251,14 +251,15 @@ def test_there_is_a_fixture_of_this_release():
 
 
 @pytest.mark.parametrize(
-    ("found", "age"), [(2, "a later"), (0, "an earlier"), (None, "an earlier")]
+    ("found", "age"),
+    [(2, "a later"), (0, "an earlier"), (None, "an earlier"), ("two", "another")],
 )
 @both
 def test_another_format_is_refused(make, data, found, age):
     model = make().fit(*data())
     contents = model.__getstate__()
     contents.pop("_format") if found is None else contents.update(_format=found)
-    wanted = f"was saved by {age} version of skscratch, in format {found or 0}, .* reads format 1"
+    wanted = f"was saved by {age} version of skscratch, in format {found or 0!r}, .* reads format 1"
     with pytest.raises(ValueError, match=f"{type(model).__name__} {wanted}"):
         object.__new__(type(model)).__setstate__(contents)
 

@@ -1,3 +1,9 @@
+"""How many threads the BLAS gets while training."""
+
+import os
+import subprocess
+import sys
+
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
@@ -52,3 +58,55 @@ def test_fit_takes_one_thread_for_small_products_and_leaves_no_trace():
     classifier(max_iter=2).set_callbacks(Spy(60)).fit(X, y)
     assert {1} in seen
     assert n_threads() == {2}
+
+
+FORKED = """
+import os, signal, threading
+from sklearn.datasets import load_iris
+from threadpoolctl import threadpool_info
+from skscratch import ScratchMLPClassifier
+from skscratch._threads import _one_thread
+
+def n_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+assert n_threads() == {2}
+inside, done = threading.Event(), threading.Event()
+
+def train():
+    _one_thread.hold("another thread's fit")
+    with _one_thread._lock:
+        inside.set()
+        done.wait()
+
+thread = threading.Thread(target=train)
+thread.start()
+inside.wait()
+assert n_threads() == {1}
+child = os.fork()
+if child == 0:
+    signal.alarm(60)
+    assert n_threads() == {2}
+    X, y = load_iris(return_X_y=True)
+    ScratchMLPClassifier((4,), max_iter=2).fit(X, y)
+    os._exit(0 if n_threads() == {2} else 1)
+done.set()
+thread.join()
+assert os.waitpid(child, 0)[1] == 0
+assert n_threads() == {1}
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing can be forked")
+def test_a_fork_is_not_bound_by_what_threads_of_its_parent_hold():
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment |= {"OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "2"}
+    process = subprocess.run(
+        [sys.executable, "-c", FORKED],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr

@@ -718,11 +718,23 @@ def nan_score(estimator, X, y):
     return math.nan
 
 
+@pytest.mark.parametrize("returned", [None, "high", [0.5, 0.5], {"r2": 0.5}])
+def test_a_scorer_that_returns_no_number_is_named(returned):
+    def my_scorer(estimator, X, y):
+        return returned
+
+    X, y = iris()
+    estimator = classifier(early_stopping=True, scoring=my_scorer)
+    with pytest.raises(TypeError, match=r"scoring=.*my_scorer.* has to return a number, got"):
+        estimator.fit(X, y)
+    assert not estimator._is_fitted()
+
+
 def test_a_nan_score_is_an_error_where_it_decides():
     X, y = iris()
     estimator = classifier(early_stopping=True, scoring=nan_score)
     before = state(estimator)
-    with pytest.raises(ValueError, match=r"scoring=.*nan_score.* gave NaN or -inf on the validation rows"):
+    with pytest.raises(ValueError, match=r"scoring=.*nan_score.* gave NaN or -inf"):
         estimator.fit(X, y)
     assert state(estimator) == before
     monitored = classifier(scoring=nan_score).fit(X, y, X_val=X, y_val=y)

@@ -76,6 +76,14 @@ class Loss(Options):
     target_domain: ClassVar[Interval] = REAL_LINE
     averages_outputs: ClassVar[bool] = True
 
+    def validate(self) -> None:
+        super().validate()
+        if not hasattr(self, "out_activation"):
+            raise TypeError(
+                f"{self!r} has no out_activation, the name of its inverse link: 'identity', 'exp', "
+                "'softmax', 'logistic', or another."
+            )
+
     def row_losses(self, Z: np.ndarray, Y: np.ndarray, gradient_out: np.ndarray) -> np.ndarray:
         """Compute each row's loss and its derivative with respect to the row's logits.
 
@@ -160,6 +168,11 @@ class Loss(Options):
             Z, gradient_out = Z.reshape(shape), gradient_out.reshape(shape)
             Y, weights = Y.reshape(-1, 1), weights.reshape(-1)
         losses = self.row_losses(Z, Y, gradient_out)
+        if np.shape(losses) != Z.shape[:-1]:
+            raise ValueError(
+                f"{self!r}.row_losses has to return a loss for each row, in the shape "
+                f"{Z.shape[:-1]}; got the shape {np.shape(losses)}."
+            )
         gradient_out *= 1 / divisor
         if weights is None:
             return np.add.reduce(losses, axis=-1) / divisor

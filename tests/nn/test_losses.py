@@ -1,5 +1,6 @@
 import math
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from skscratch.nn import (
     Pinball,
     Poisson,
     SoftmaxLogLoss,
+    lookup,
 )
 
 from . import reference
@@ -417,3 +419,29 @@ def test_a_custom_loss_needs_row_losses_alone_for_weights_stacks_and_outputs():
             lambda at, w=weights: float(run(loss, at, Y, w)[0].sum()), gradient, Z, rng
         )
         assert error < 1e-6
+
+
+@dataclass
+class Careless(Cubic):
+    """Returns something else than a loss for each row."""
+
+    returned: object = None
+
+    def row_losses(self, Z, Y, gradient_out):
+        super().row_losses(Z, Y, gradient_out)
+        return self.returned
+
+
+@pytest.mark.parametrize("returned", [None, 0.5, np.zeros(3), np.zeros((4, 2)), np.zeros((1, 4))])
+def test_a_loss_that_returns_no_value_per_row_is_named(returned):
+    with pytest.raises(ValueError, match=r"(?s)Careless.*has to return a loss for each row"):
+        run(Careless(returned=returned), np.ones((4, 2)), np.ones((4, 2)))
+
+
+def test_a_loss_without_a_name_of_its_link_is_refused():
+    class Nameless(Loss):
+        def row_losses(self, Z, Y, gradient_out):
+            return np.zeros(Z.shape[:-1])
+
+    with pytest.raises(TypeError, match=r"Nameless\(\) has no out_activation, the name of its"):
+        lookup("loss", Nameless(), LOSSES, Loss)
