@@ -27,6 +27,7 @@ from skscratch.nn import (
     Clock,
     Constant,
     Cosine,
+    DivergenceError,
     GlorotUniform,
     HeNormal,
     LeakyReLU,
@@ -34,6 +35,7 @@ from skscratch.nn import (
     Network,
     Optimizer,
     Patience,
+    Periodic,
     ReLU,
     Schedule,
     SoftmaxLogLoss,
@@ -1204,3 +1206,249 @@ def test_error_state_of_numpy_is_left_as_it_was(schedule):
         before = np.geterr()
         training_of(small_network(), schedule=schedule).run(Batches(X, Y), 2)
         assert np.geterr() == before
+
+
+@optimizers
+def test_underflow_is_none_of_the_callers_business(optimizer):
+    X, Y, _ = problem()
+    training = training_of(small_network(), optimizer=OPTIMIZERS[optimizer](), learning_rate=1e-3)
+    training.network.parameters.vector[...] *= 1e-200
+    with np.errstate(all="raise"):
+        training.run(Batches(X, 1e-200 * Y), 2)
+
+
+# --- Going on -------------------------------------------------------------------------------
+
+
+def fast_training(**settings):
+    """A training that the second half of a run depends on all of."""
+    settings = {"optimizer": Adam(), "schedule": Cosine(), "learning_rate": 0.05, **settings}
+    return training_of(small_network(), **settings)
+
+
+def assert_same(training, expected):
+    assert training.outcome == expected.outcome
+    assert training.epochs_made == expected.epochs_made
+    assert training.best_epoch == expected.best_epoch
+    np.testing.assert_array_equal(*(t.network.parameters.vector for t in (training, expected)))
+    for name in set(HISTORY) - {"seconds"}:
+        np.testing.assert_array_equal(training.history[name], expected.history[name])
+
+
+@pytest.mark.parametrize("scores", [None, [0.1, 0.5, 0.4, 0.7, 0.2, 0.3, 0.1, 0.9]])
+@pytest.mark.parametrize("at", [1, 3, 6])
+def test_a_training_resumed_from_a_copy_ends_like_the_one_that_went_on(scores, at):
+    X, Y, _ = problem()
+    copies = []
+
+    def run(training, scores, report=None):
+        validate = scores and scripted(scores, [])
+        patience = scores and Patience(0.0, 2)
+        return training.run(
+            Batches(X, Y, batch_size=4), 8, patience=patience, validate=validate, report=report
+        )
+
+    def keep(row):
+        copies.append(copy.deepcopy(whole))
+
+    whole = fast_training()
+    assert run(whole, scores, keep) == ("stalled" if scores else "exhausted")
+    assert whole.epochs_made == (7 if scores else 8)
+    resumed = fast_training()
+    resumed.resume(copies[at - 1])
+    run(resumed, scores and scores[at:])
+    assert_same(resumed, whole)
+    assert not resumed.resumed
+
+
+def test_a_resumed_training_that_a_report_had_ended_makes_no_more_epochs():
+    X, Y, _ = problem()
+    ended = fast_training()
+    assert ended.run(Batches(X, Y), 8, report=lambda row: row["epoch"] == 3) == "stopped"
+    ended.stalled = True
+    resumed = fast_training()
+    resumed.resume(ended)
+    assert resumed.run(Batches(X, Y), 8) == "stopped"
+    assert_same(resumed, ended)
+
+
+@pytest.mark.parametrize(("schedule", "epoch"), [(Cosine(), 0), (StepDecay(every=2), 3)])
+def test_a_new_run_follows_with_moments_clock_and_history(schedule, epoch):
+    X, Y, _ = problem()
+    first = fast_training(schedule=schedule)
+    first.run(Batches(X, Y, batch_size=4), 3)
+    kept = copy.deepcopy(first)
+    second = fast_training(schedule=schedule)
+    second.follow(first, same_run=False)
+    assert (second.clock.epoch, second.clock.step) == (epoch, epoch * 3)
+    assert second.clock.samples == 3 * len(X)
+    assert second.optimizer_state.t == 9
+    second.run(Batches(X, Y), 1)
+    assert second.history["epoch"] == [1, 2, 3, 4]
+    assert_same(first, kept)
+    assert first.optimizer_state.t == 9
+    for mine, its in zip(first.optimizer_state.moments, kept.optimizer_state.moments, strict=True):
+        np.testing.assert_array_equal(mine, its)
+
+
+def test_another_optimizer_begins_with_its_own_moments():
+    X, Y, _ = problem()
+    first, second = fast_training(), fast_training(optimizer=Adam(beta1=0.8))
+    first.run(Batches(X, Y), 3)
+    second.follow(first, same_run=False)
+    assert second.optimizer_state.t == 0
+    assert not any(moment.any() for moment in second.optimizer_state.moments)
+
+
+@pytest.mark.parametrize("stalled", [False, True])
+def test_a_rate_that_has_run_out_on_plateaus_begins_again(stalled):
+    first, second = (fast_training(schedule=Adaptive()) for _ in range(2))
+    first.clock.plateaus, first.stalled = 4, stalled
+    second.follow(first, same_run=False)
+    assert second.clock.plateaus == (0 if stalled else 4)
+    assert not second.stalled
+    second.follow(first, same_run=True)
+    assert (second.clock.plateaus, second.stalled) == (4, stalled)
+
+
+def test_within_a_run_patience_and_the_best_epoch_follow():
+    first, second = fast_training(), fast_training()
+    first.patience, first.best, first.best_epoch = Patience(0.1, 3), (np.ones(3),), 5
+    first.patience.update(0.5)
+    second.follow(first, same_run=True)
+    assert (second.patience.best, second.best, second.best_epoch) == (0.5, first.best, 5)
+    second.patience.update(0.9)
+    assert first.patience.best == 0.5
+    second.follow(first, same_run=False)
+
+
+def test_in_a_series_the_caller_decides_when_to_stop_unless_a_score_does():
+    X, Y, _ = problem()
+
+    def call(previous, patience, **settings):
+        training = fast_training(schedule=Constant())
+        training.network.restore(previous.network.snapshot())
+        training.follow(previous, same_run=True)
+        return training, training.run(Batches(X, Y), 1, patience=patience, series=True, **settings)
+
+    training = fast_training()
+    for calls in range(1, 6):
+        training, outcome = call(training, Patience(1e9, 1), watch_validation=False)
+        assert outcome == ("exhausted" if calls < 3 else "stalled")
+        assert len(training.history["epoch"]) == calls
+    training, seen = fast_training(), []
+    for calls in range(1, 6):
+        validate = scripted([1 / calls], seen)
+        training, outcome = call(training, Patience(0.0, 1), validate=validate)
+        assert outcome == ("exhausted" if calls < 3 else "stalled")
+        assert len(training.history["epoch"]) == min(calls, 3)
+        assert training.series
+    np.testing.assert_array_equal(training.network.parameters.vector, seen[0])  # the best
+
+
+def test_an_interrupt_counts_the_epochs_of_its_run_alone():
+    X, Y, _ = problem()
+    training = fast_training()
+    training.run(Batches(X, Y), 4)
+    batches = InterruptedBatches(X, Y, batch_size=6, at=6)
+    with pytest.warns(UserWarning, match="after 6 epochs; what is left") as caught:
+        training.run(batches, 9, kept="what is left")
+    assert training.epochs_made == 2
+    assert caught[0].filename == __file__
+
+
+def test_without_moments_a_training_is_small_and_starts_them_anew():
+    X, Y, _ = problem()
+    training = fast_training(optimizer=Adam(beta1=0.7))
+    training.run(Batches(X, Y), 3)
+    stored = pickle.dumps(training.without_moments())
+    assert len(stored) < len(pickle.dumps(training)) - 2 * training.network.parameters.vector.nbytes
+    restored = pickle.loads(stored)
+    assert_same(restored, training)
+    assert restored.optimizer == training.optimizer
+    assert restored.optimizer_state.t == 0
+    restored.run(Batches(X, Y), 1)
+    assert training.optimizer_state.t == 3
+
+
+def test_a_pickle_does_not_hold_the_rates_that_follow_from_the_network():
+    network = small_network(learned_scales=True, layerwise_rates=True)
+    training = training_of(network)
+    before = len(pickle.dumps(training))
+    assert training.rates is not None
+    assert len(pickle.dumps(training)) == before
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(training)).rates, training.rates)
+
+
+# --- What is told ---------------------------------------------------------------------------
+
+
+def test_the_score_of_the_training_rows_is_recorded_if_it_is_measured():
+    X, Y, _ = problem()
+    training = training_of(small_network())
+    networks = []
+
+    def score_training(network):
+        networks.append(network)
+        return 7.0, 0.25 * len(networks)
+
+    training.run(Batches(X, Y), 2, score_training=score_training)
+    assert training.history["train_score"] == [0.25, 0.5]
+    assert all(network is training.network for network in networks)
+    training.run(Batches(X, Y), 1)
+    assert math.isnan(training.history["train_score"][2])
+    assert 0 <= min(training.history["seconds"]) < max(training.history["seconds"]) < 60
+
+
+PLACES = ["the embedding", "hidden layer 1 of 2", "hidden layer 2 of 2", "the output layer"]
+
+
+@pytest.mark.parametrize("place", range(4))
+@pytest.mark.parametrize("embedding", [None, Periodic(n_frequencies=2)])
+def test_a_divergence_is_said_to_have_begun_in_a_layer(place, embedding):
+    if place == 0 and embedding is None:
+        return
+    edges = [] if embedding is None else [np.linspace(-1, 1, 5)] * 3
+    network = Network([3, 4, 5, 2], [Tanh(), Tanh()], embedding=embedding, edges=edges)
+    training = training_of(randomized(network), learning_rate=0.25)
+    arrays = [views for views in network.per_layer(network.parameters) if views]
+    arrays[place - (embedding is None)][0].flat[-1] = np.nan
+    message = (
+        "Training diverged: the loss or the parameters became non-finite in epoch 1, at learning "
+        f"rate 0.25, first in the parameters of {PLACES[place]}. Try a smaller learning_rate, "
+        "scaled features (sklearn.preprocessing.StandardScaler), or another optimizer or init."
+    )
+    with pytest.raises(DivergenceError) as caught:
+        training._check_finite()
+    assert str(caught.value) == message
+    with pytest.raises(DivergenceError) as caught:
+        training.run(Batches(np.ones((2, 3)), np.ones((2, 2))), 1)
+    assert str(caught.value) == message
+
+
+def test_a_divergence_may_have_begun_elsewhere():
+    X, Y, _ = problem()
+    training = training_of(small_network(normalization="batch"))
+    training.network.statistics.vector[0] = np.inf
+    with pytest.raises(DivergenceError, match="first in the running averages"):
+        training._check_finite()
+    training = training_of(small_network())
+    with pytest.raises(DivergenceError, match="first in the validation loss"):
+        training.run(Batches(X, Y), 1, validate=lambda network: (np.inf, 0.5))
+    with pytest.raises(DivergenceError, match="first in the sum of the losses"):
+        training._check_finite(np.inf, "the sum of the losses")
+    with pytest.raises(DivergenceError, match=r"first in the loss, .* of outputs up to \d"):
+        training.run(Batches(X, 1e200 * Y), 1)
+
+
+@pytest.mark.parametrize("l2", [0.5, 1.0, 2.0])
+def test_the_penalty_is_half_the_squared_weights_by_the_rows(l2):
+    X, Y, _ = problem(n_rows=5)
+    network = small_network()
+    workspace = Workspace(network, 5, training=True)
+    values = [
+        loss_and_gradient(training_of(network, l2=strength), X, Y, None, workspace)
+        for strength in (0.0, l2)
+    ]
+    squares = sum(np.sum(layer.W**2) for layer in network.dense)
+    assert values[1] - values[0] == pytest.approx(l2 / 2 * squares / 5, rel=1e-12)
