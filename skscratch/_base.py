@@ -399,22 +399,27 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     # Prediction -------------------------------------------------------------------------------
 
     def _predict(
-        self, X: Any, decode: Callable[[np.ndarray], np.ndarray] | None = None
+        self,
+        X: Any,
+        decode: Callable[[np.ndarray], np.ndarray] | None = None,
+        may_overflow: bool = False,
     ) -> np.ndarray:
-        """Return the logits for X, or what ``decode`` makes of each block of them."""
+        """Return the logits for X, or what ``decode``, which may overflow, makes of each block."""
         if not self._is_fitted():
             check_is_fitted(self, "network_")  # raises; it takes as long as a row in the network
         X, network = self._validate_input(X), self.network_
 
         def decode_finite(Z: np.ndarray) -> np.ndarray:
+            decoded = Z if decode is None else decode(Z)
+            outputs = decoded if may_overflow else Z
             # A sum is quick, and finite unless there is something to look for.
-            if not (isfinite(Z.sum()) or np.isfinite(Z).all()):
+            if not (isfinite(outputs.sum()) or np.isfinite(outputs).all()):
                 raise ValueError(
                     f"The network's outputs overflow for X with values up to {abs(X).max():.2g}. "
                     "Train with feature_scaling='robust', which bounds them, or with "
                     "dtype='float64', or leave such rows out."
                 )
-            return Z if decode is None else decode(Z)
+            return decoded
 
         with np.errstate(over="ignore", invalid="ignore"):
             return network.predict(

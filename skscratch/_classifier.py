@@ -14,6 +14,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from ._base import BaseScratchMLP, is_stochastic
 from ._calibration import find_temperature
 from ._class_weight import weigh_classes, weigh_labels
+from ._input import check_container, check_objects, is_missing
 from ._settings import AUTO_CALIBRATE_FROM, AUTO_CROSS_FIT_FROM, CLASSIFIER_LOSSES, Settings
 from ._validation import Validator
 from .nn.losses import Loss
@@ -411,15 +412,13 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         """
         if classes is None and not self._is_fitted():
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        if (
-            classes is not None
-            and self._is_fitted()
-            and not np.array_equal(np.unique(classes), self.classes_)
-        ):
-            raise ValueError(
-                f"classes={classes!r} is not the same as on the last call to partial_fit or fit, "
-                f"which was {self.classes_!r}."
-            )
+        if classes is not None:
+            classes = _sort_classes(classes)
+            if self._is_fitted() and not np.array_equal(classes, self.classes_):
+                raise ValueError(
+                    f"classes={classes!r} is not the same as on the last call to partial_fit or "
+                    f"fit, which was {self.classes_!r}."
+                )
         return self._partial_fit(X, y, sample_weight, X_val, y_val, classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
@@ -525,6 +524,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         except (TypeError, ValueError) as error:
             if y.dtype.kind not in "OS":
                 raise
+            check_objects("y", y)
             kinds = sorted({type(label).__name__ for label in y.ravel()})
             raise type(error)(
                 f"y, of dtype {y.dtype}, holds values of the types {', '.join(kinds)}. Give labels "
@@ -546,7 +546,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         self._multilabel = y.ndim == 2
         self.temperature_ = 1.0
         seen = np.arange(y.shape[1]) if self._multilabel else np.unique(y)
-        self.classes_ = seen if classes is None else np.unique(classes)
+        self.classes_ = seen if classes is None else classes
         if self._multilabel:
             return
         if classes is None and sample_weight is not None:
@@ -687,3 +687,25 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         if self._multilabel:
             return None
         return Y[:, 0].astype(int) if self._is_binary() else Y.argmax(axis=1)
+
+
+def _sort_classes(classes: Any) -> np.ndarray:
+    """Return the distinct labels among the classes that were passed, in ascending order."""
+    check_container("classes", classes)
+    labels = np.asarray(classes, object)
+    if labels.ndim != 1 or not len(labels) or any(map(np.ndim, labels)):
+        raise ValueError(
+            "classes must be a list or an array of one axis with all class labels, got "
+            f"{classes!r}."
+        )
+    if any(map(is_missing, labels)):
+        raise ValueError(f"classes must not have missing values, got {classes!r}.")
+    try:
+        sorted(labels)
+    except TypeError as error:
+        kinds = sorted({type(label).__name__ for label in labels})
+        raise ValueError(
+            "classes must be of one type that can be sorted, got values of the types "
+            f"{', '.join(kinds)}: {classes!r}."
+        ) from error
+    return np.unique(classes)

@@ -1,11 +1,13 @@
 """Validation of input: X and y as numbers, and sample weights."""
 
+import sys
 from datetime import date, timedelta
-from numbers import Number
+from numbers import Integral, Number
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, check_consistent_length
+from scipy.sparse import issparse
+from sklearn.utils import assert_all_finite, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 _NAMED_AT_MOST = 5
@@ -14,7 +16,8 @@ _NAMED_AT_MOST = 5
 def validate_numbers(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     """Check X, and y if given, as `sklearn.utils.validation.validate_data` does.
 
-    Where X has text or dates in it, the error says in which columns, and what to do about it.
+    Where X has text or dates in it, the error says in which columns, and what to do about it. What
+    holds no values yet, or has a mask over some, is refused.
 
     Parameters
     ----------
@@ -39,7 +42,12 @@ def validate_numbers(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
     ValueError, TypeError
         If X or y is not what the estimator takes.
     """
+    given = dict(zip(("X", "y"), (X, *y), strict=False))
+    for name, values in given.items():
+        check_container(name, values)
     try:
+        if _has_temporal_columns(X):
+            raise TypeError("X has columns of dates or times.")
         checked = validate_data(
             estimator, X, *y, accept_sparse=["csr", "csc"], dtype="numeric", **options
         )
@@ -48,10 +56,14 @@ def validate_numbers(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
             raise TypeError(f"X has the dtype {numbers.dtype}.")
         if numbers.dtype.kind == "O":  # that of lists and polars' frames is still there
             numbers = numbers.astype(np.float64)
+            assert_all_finite(numbers, estimator_name=type(estimator).__name__, input_name="X")
+        _check_range(numbers)
         return (numbers, *checked[1:]) if y else numbers
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         others = _columns_of_others(X)
         if not others:
+            for name, values in given.items():
+                check_objects(name, values)
             raise
         shown = others[:_NAMED_AT_MOST]
         named = ", ".join(f"{name!r} (such as {value!r})" for name, value in shown)
@@ -65,15 +77,80 @@ def validate_numbers(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:
         ) from error
 
 
+def check_container(name: str, values: Any) -> None:
+    """Refuse what would become other values than the caller means."""
+    if hasattr(values, "collect") and not hasattr(values, "__array__"):
+        raise TypeError(
+            f"{name} is a {type(values).__name__}, which holds no values yet. Pass "
+            f"{name}.collect()."
+        )
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ValueError(
+            f"{name} is a masked array, {np.ma.count_masked(values)} of whose {values.size} values "
+            f"are masked. Fill them by {name}.filled, impute them, or leave them out."
+        )
+
+
+def _has_temporal_columns(X: Any) -> bool:
+    # polars turns dates beside numbers into numbers, which no error tells of.
+    if not _is_frame(X):
+        return False
+    return any(hasattr(dtype, "is_temporal") and dtype.is_temporal() for dtype in X.dtypes)
+
+
+def _is_frame(X: Any) -> bool:
+    return hasattr(X, "columns") and hasattr(X, "dtypes")
+
+
+def _check_range(X: Any) -> None:
+    """Refuse numbers that are finite, and infinite in float64."""
+    if X.dtype.itemsize <= np.dtype(np.float64).itemsize:
+        return
+    values = X.data if issparse(X) else X
+    if max(-values.min(initial=0), values.max(initial=0)) > np.finfo(np.float64).max:
+        raise ValueError(
+            f"X contains values too large for float64, in the dtype {X.dtype}. Scale them down."
+        )
+
+
+def check_objects(name: str, values: Any) -> None:
+    """Raise if there are objects among the values that stand for no number of float64."""
+    array = _as_array(values)
+    if array.dtype.kind != "O" or array.ndim == 0:
+        return
+    for value in array.ravel():
+        if is_missing(value):
+            by = ", for example by sklearn.impute.SimpleImputer," if name == "X" else ""
+            raise ValueError(
+                f"{name} contains NaN or missing values, such as {value!r}. Fill them{by} or leave "
+                "their rows out."
+            )
+        if isinstance(value, Integral) and abs(int(value)) > sys.float_info.max:
+            raise ValueError(
+                f"{name} contains integers too large for float64, which ends at 1.8e+308."
+            )
+
+
+def is_missing(value: Any) -> bool:
+    """Say whether a value is None, NaN, or pandas' NA or NaT."""
+    if isinstance(value, Number):
+        return bool(value != value)
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
+
+
+def _as_array(values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError):  # rows of several lengths, columns of dates beside numbers
+        return np.empty(0)
+
+
 def _columns_of_others(X: Any) -> list[tuple[Any, Any]]:
     """List the columns that hold something else than numbers, each with the first such value."""
-    if hasattr(X, "columns"):
-        columns = [(name, np.asarray(X[name], object)) for name in X.columns]
+    if _is_frame(X):
+        columns = [(name, np.asarray(X[name], object).ravel()) for name in X.columns]
     else:
-        try:
-            array = np.asarray(X)
-        except ValueError:  # rows of several lengths
-            return []
+        array = _as_array(X)
         if array.ndim != 2 or array.dtype.kind not in "OUSmM":
             return []
         columns = list(enumerate(array.astype(object).T))
@@ -86,13 +163,14 @@ def _columns_of_others(X: Any) -> list[tuple[Any, Any]]:
 
 
 def _is_no_number(value: Any) -> bool:
-    if isinstance(value, date | timedelta | np.datetime64 | np.timedelta64):
+    if isinstance(value, date | timedelta | np.datetime64 | np.timedelta64 | np.ndarray):
         return True
-    if not isinstance(value, str | bytes):
+    # Of a dict scikit-learn's checks of estimators expect the TypeError that float raises.
+    if isinstance(value, Number | dict) or is_missing(value):
         return False
     try:
         float(value)
-    except ValueError:
+    except (ValueError, TypeError):
         return True
     return False
 
@@ -101,9 +179,15 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
     """Return sample weights as an array of shape (n_samples,), or raise if they are none."""
     if isinstance(sample_weight, Number):
         sample_weight = np.full(X.shape[0], sample_weight)
-    sample_weight = check_array(
-        sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
-    )
+    check_container("sample_weight", sample_weight)
+    try:
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            sample_weight = check_array(
+                sample_weight, ensure_2d=False, dtype=np.float64, input_name="sample_weight"
+            )
+    except (TypeError, OverflowError):
+        check_objects("sample_weight", sample_weight)
+        raise
     if sample_weight.ndim != 1:
         raise ValueError(
             f"sample_weight must have one value per row, got an array of {sample_weight.ndim} axes."

@@ -7,7 +7,7 @@ from scipy.sparse import issparse
 from sklearn.base import RegressorMixin
 from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils import column_or_1d
+from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseScratchMLP, is_stochastic
@@ -376,7 +376,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
             Predictions in float64, in the unit of the y that was trained on.
         """
-        y = self._predict(X, self._decode)
+        y = self._predict(X, self._decode, may_overflow=True)
         return y[:, 0] if y.shape[1] == 1 else y
 
     def _decode(self, Z: np.ndarray) -> np.ndarray:
@@ -401,7 +401,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         y = np.asarray(y.toarray() if issparse(y) else y)
         if y.dtype.kind in "mM":
             raise TypeError(f"y must hold numbers, got the dtype {y.dtype}.")
-        y = y.astype(np.float64, copy=False)
+        with np.errstate(over="ignore"):  # what becomes infinite is refused
+            y = y.astype(np.float64, copy=False)
+        assert_all_finite(y, input_name="y")  # None has become NaN
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y.reshape(len(y), -1)
@@ -416,14 +418,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         loss = self._make_loss()
         is_shiftable = loss.out_activation == "identity" and loss.target_domain == REAL_LINE
         if self.standardize_target and is_shiftable:
-            with np.errstate(over="ignore", invalid="ignore"):
-                self._target_scaler = StandardScaler().fit(y, sample_weight=sample_weight)
-            if not np.isfinite(self._target_scaler.scale_).all():
-                raise ValueError(
-                    "The standard deviation of y, whose largest absolute value is "
-                    f"{np.abs(y).max():.2g}, is beyond the range of float64. Scale y (or "
-                    "sample_weight) down, or set standardize_target=False."
-                )
+            self._target_scaler = _fit_scaler(y, sample_weight)
 
     def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         if y.shape[1] != self._n_targets:
@@ -431,7 +426,15 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
                 f"y has {y.shape[1]} outputs, but the estimator has learned from {self._n_targets}."
             )
         if self._target_scaler is not None:
-            y = self._target_scaler.transform(y)
+            with np.errstate(over="ignore"):
+                standardized = self._target_scaler.transform(y)
+            if not np.isfinite(standardized).all():
+                raise ValueError(
+                    f"y, whose largest absolute value is {np.abs(y).max():.2g}, is beyond the "
+                    "range of float64 when standardized by the mean and the standard deviation "
+                    "that were learned. Scale y, or set standardize_target=False."
+                )
+            y = standardized
         Y = cast(y, dtype)
         domain = self._make_loss().target_domain
         for end in (Y.min(), Y.max()):
@@ -452,3 +455,30 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         # R2 is the same in standardized units as in y's own.
         predicted = self._make_loss().inverse_link(Z)
         return r2_score(Y, predicted, sample_weight=sample_weight)
+
+
+def _fit_scaler(y: np.ndarray, sample_weight: np.ndarray | None) -> StandardScaler:
+    """Learn each column's mean and standard deviation, whatever its unit, and that of the weights.
+
+    Squares of large or small numbers are beyond float64, and of the weights' sum scikit-learn
+    thinks as the number of rows. In units of a power of 2 all digits stay as they are.
+    """
+    if sample_weight is not None:
+        sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
+    exponent = np.frexp(np.abs(y).max(axis=0))[1] + 1
+    with np.errstate(invalid="ignore"):  # rounding may put a constant's variance below 0
+        scaler = StandardScaler().fit(np.ldexp(y, -exponent), sample_weight=sample_weight)
+    is_constant = y.min(axis=0) == y.max(axis=0)
+    # Of numbers below 1/2, only what is constant up to rounding has a scale of 1.
+    varies = ~is_constant & (scaler.scale_ != 1)
+    with np.errstate(over="ignore", under="ignore"):
+        scaler.mean_ = np.where(is_constant, y[0], np.ldexp(scaler.mean_, exponent))
+        scaler.var_ = np.ldexp(scaler.var_, 2 * exponent)
+        scaler.scale_ = np.where(varies, np.ldexp(scaler.scale_, exponent), 1.0)
+    if not (np.isfinite(scaler.mean_).all() and scaler.scale_.all()):
+        raise ValueError(
+            "The mean or the standard deviation of y, whose largest absolute value is "
+            f"{np.abs(y).max():.2g}, is beyond the range of float64. Scale y, or set "
+            "standardize_target=False."
+        )
+    return scaler

@@ -8,7 +8,7 @@ itself.
 import difflib
 import math
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from numbers import Integral
@@ -73,6 +73,8 @@ AUTO_CALIBRATE_FROM = 20
 """Validation rows; the docstring of ``calibrate`` has the evidence."""
 AUTO_CROSS_FIT_FROM = 100
 """Rows from which, if none are held out, two further networks calibrate; see ``calibrate``."""
+MOST_UNITS = 2**31 - 1
+"""What a single weight for each unit of a layer would need 16 GB for."""
 
 
 @dataclass(frozen=True)
@@ -286,19 +288,38 @@ def resolve(params: dict[str, Any]) -> Settings:
 
 
 def _layer_sizes(value: Any) -> tuple[int, ...]:
-    if isinstance(value, str) or not (isinstance(value, Integral) or np.iterable(value)):
+    if not (isinstance(value, Integral) or _is_sequence(value)):
         raise TypeError(
             "hidden_layer_sizes must be an integer or a sequence of integers such as (100, 50), "
-            f"got {value!r}."
+            f"got {value!r} of type {type(value).__name__}."
         )
-    sizes = [value] if isinstance(value, Integral) else value
-    return tuple(check_integer("each of hidden_layer_sizes", size, 1) for size in sizes)
+    given = [value] if isinstance(value, Integral) else value
+    sizes = tuple(check_integer("each of hidden_layer_sizes", size, 1) for size in given)
+    if sizes and max(sizes) > MOST_UNITS:
+        raise ValueError(
+            f"each of hidden_layer_sizes must be an integer from 1 to {MOST_UNITS}, "
+            f"got {max(sizes)}."
+        )
+    return sizes
+
+
+def _is_sequence(value: Any) -> bool:
+    """Tell what has an order and can be read again from generators, sets and dicts."""
+    if hasattr(value, "__array__"):  # of NumPy, pandas, polars
+        return np.ndim(value) == 1
+    is_text = isinstance(value, str | bytes | bytearray | memoryview)
+    return isinstance(value, Sequence) and not is_text
 
 
 def _per_layer(name: str, value: Any, n_layers: int, check: Callable[[Any], Any]) -> list[Any]:
     """Return a checked value per hidden layer, from one for all of them or from a sequence."""
     if isinstance(value, str) or not np.iterable(value):
         return [check(value)] * n_layers
+    if not _is_sequence(value):
+        raise TypeError(
+            f"{name} must be one value or a sequence (a list, tuple or array) of one per hidden "
+            f"layer, got {value!r} of type {type(value).__name__}."
+        )
     values = [check(item) for item in value]
     if len(values) != n_layers:
         raise ValueError(
@@ -369,7 +390,7 @@ def _scoring(value: Any) -> Any:
         )
     names = get_scorer_names()
     if value not in names:
-        near = difflib.get_close_matches(value, [*names, "loss"])
+        near = difflib.get_close_matches(value.lower(), [*names, "loss"])
         hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise ValueError(
             f"Unknown scoring {value!r}.{hint} It may be None, 'loss', a callable, or a name that "

@@ -289,3 +289,11 @@ def test_predictions_that_overflow_are_an_error(make, data, dtype, large):
     np.testing.assert_array_equal(estimator.predict(X), before)
     robust = make(dtype=dtype, feature_scaling="robust", activation="relu").fit(X, y)
     assert len(robust.predict(row)) == 1
+
+
+def test_predictions_that_overflow_in_the_unit_of_y_are_an_error():
+    X, y = diabetes()
+    reg = regressor(activation="relu").fit(X, 1e250 * y)
+    with pytest.raises(ValueError, match="outputs overflow for X with values up to"):
+        reg.predict(np.vstack([X, 1e60 * X]))
+    assert np.isfinite(reg.predict(X)).all()

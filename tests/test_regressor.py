@@ -9,6 +9,7 @@ import scipy.sparse
 from sklearn.exceptions import DataConversionWarning, NotFittedError
 from sklearn.metrics import d2_absolute_error_score, r2_score
 from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
 
 from skscratch import LBFGS, Huber, Pinball
@@ -104,6 +105,66 @@ def test_standardized_targets_make_the_unit_irrelevant(unit, dtype):
     assert plain.score(X, y) > 0.3
 
 
+EXTREME_UNITS = [1e-310, 1e-300, 1e-165, 1e-160, 1e100, 1e154, 1e160, 1e200, 1e305]
+
+
+@pytest.mark.parametrize("unit", EXTREME_UNITS)
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_units_whose_squares_are_beyond_float64(unit, method, weighted):
+    X, y = diabetes()
+    weights = np.linspace(1, 2, len(y)) if weighted else None
+    plain = getattr(regressor(), method)(X, y, sample_weight=weights)
+    estimator = getattr(regressor(), method)(X, y * unit, sample_weight=weights)
+    np.testing.assert_allclose(estimator.predict(X) / unit, plain.predict(X), rtol=1e-9)
+    assert estimator.loss_ == pytest.approx(plain.loss_, rel=1e-9)
+
+
+@pytest.mark.parametrize("unit", [2.0**-1060, 2.0**-100, 2.0**60, 2.0**1000])
+def test_the_unit_of_the_weights_is_irrelevant(unit):
+    X, y = diabetes()
+    weights = np.linspace(1, 2, len(y)).astype(np.float16).astype(float)  # exact in every unit
+    plain = regressor(l2=0.0).fit(X, y, weights)
+    estimator = regressor(l2=0.0).fit(X, y, weights * unit)
+    np.testing.assert_allclose(estimator.predict(X), plain.predict(X), rtol=1e-9)
+
+
+def test_units_of_several_outputs_and_of_held_out_rows():
+    X, y = diabetes()
+    units = np.array([1e-200, 1.0, 1e200])
+    settings = {"early_stopping": True, "max_iter": 8}
+    plain = regressor(**settings).fit(X, np.column_stack([y] * 3))
+    estimator = regressor(**settings).fit(X, y[:, np.newaxis] * units)
+    np.testing.assert_allclose(estimator.predict(X) / units, plain.predict(X), rtol=1e-9)
+    np.testing.assert_allclose(
+        estimator.validation_scores_, plain.validation_scores_, rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("layout", [np.ascontiguousarray, np.asfortranarray])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_and_scale_are_those_of_scikit_learn_to_the_last_digit(layout, weighted):
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        y = (rng.standard_normal((50, 3)) + rng.normal(size=3)) * 10.0 ** rng.integers(-60, 60, 3)
+        y[:, 2] = np.rint(rng.uniform(0, 5, 50))
+        weights = rng.uniform(0, 3, 50) if weighted else None
+        y = layout(y)
+        scaler = regressor(max_iter=1).fit(np.ones((50, 1)), y, weights)._target_scaler
+        expected = StandardScaler().fit(y, sample_weight=weights)
+        for name in ("mean_", "scale_", "var_"):
+            np.testing.assert_array_equal(getattr(scaler, name), getattr(expected, name))
+        np.testing.assert_array_equal(scaler.transform(y), expected.transform(y))
+
+
+def test_later_targets_beyond_what_was_learned():
+    X, y = diabetes()
+    estimator = regressor(warm_start=True).fit(X, y * 1e-300)
+    for method in ("fit", "partial_fit"):
+        with pytest.raises(ValueError, match=r"y, whose largest.*3\.4e\+302.*when standardized"):
+            getattr(estimator, method)(X, y * 1e300)
+
+
 @pytest.mark.parametrize("offset", [0.0, 1e6])
 def test_each_output_has_a_scale_of_its_own(offset):
     X, y = diabetes()
@@ -140,11 +201,14 @@ def test_without_standardization_the_network_predicts_y_itself():
     np.testing.assert_allclose(estimator.predict(X), Z[:, 0], rtol=1e-12)
 
 
-@pytest.mark.parametrize("value", [0.0, 5.0, 1e8])
+@pytest.mark.parametrize(
+    "value", [0.0, 5.0, 0.1, 1e8, 5e-324, 1e-200, 1e200, -np.finfo(np.float64).max]
+)
 def test_a_constant_target_is_learned(value):
     X, _ = diabetes()
     y = np.full(len(X), value)
     estimator = regressor(standardize_target=True, max_iter=200, learning_rate=0.05).fit(X, y)
+    assert estimator._target_scaler.scale_ == 1
     np.testing.assert_allclose(estimator.predict(X), y, atol=0.3)
 
 

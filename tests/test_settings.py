@@ -1,6 +1,8 @@
 import math
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 
 from skscratch import (
@@ -68,6 +70,9 @@ GOOD = [
     ({"hidden_layer_sizes": [7, 3]}, "hidden_layer_sizes", (7, 3)),
     ({"hidden_layer_sizes": np.array([7, 3])}, "hidden_layer_sizes", (7, 3)),
     ({"hidden_layer_sizes": range(2, 5)}, "hidden_layer_sizes", (2, 3, 4)),
+    ({"hidden_layer_sizes": pd.Series([7, 3])}, "hidden_layer_sizes", (7, 3)),
+    ({"hidden_layer_sizes": pl.Series([7, 3])}, "hidden_layer_sizes", (7, 3)),
+    ({"hidden_layer_sizes": 2**31 - 1}, "hidden_layer_sizes", (2**31 - 1,)),
     ({"hidden_layer_sizes": ()}, "hidden_layer_sizes", ()),
     ({"hidden_layer_sizes": ()}, "activations", []),
     ({"hidden_layer_sizes": (), "activation": []}, "activations", []),
@@ -114,6 +119,7 @@ GOOD = [
     ({"l2": 0}, "l2", 0.0),
     ({"l2": np.float32(0.5)}, "l2", 0.5),
     ({"dropout": 0}, "dropout", [0.0]),
+    ({**TWO, "dropout": pd.Series([0.25, 0])}, "dropout", [0.25, 0.0]),
     ({**TWO, "dropout": 0.25}, "dropout", [0.25, 0.25]),
     ({**TWO, "dropout": (0.25, 0)}, "dropout", [0.25, 0.0]),
     ({**TWO, "dropout": np.array([0.25, 0])}, "dropout", [0.25, 0.0]),

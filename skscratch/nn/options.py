@@ -69,16 +69,22 @@ def check_real(name: str, value: Any, interval: Interval) -> float:
     TypeError
         If it is no real number. A bool is none.
     ValueError
-        If it is outside the interval, or NaN.
+        If it is NaN or, as a float, outside the interval.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         raise TypeError(
             f"{name} must be a number in {interval}, got {value!r} of type {type(value).__name__}."
         )
-    if value not in interval:
+    try:
+        # A Python float, since a NumPy float64 scalar would pull float32 loops through double.
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError(
+            f"{name} must be a number in {interval}, got one beyond the range of float64."
+        ) from error
+    if number not in interval:
         raise ValueError(f"{name} must be a number in {interval}, got {value!r}.")
-    # A Python float, since a NumPy float64 scalar would pull float32 loops through double.
-    return float(value)
+    return number
 
 
 def check_integer(name: str, value: Any, minimum: int) -> int:
@@ -201,7 +207,8 @@ def lookup(kind: str, value: Any, table: Mapping[str, Callable[[], T]], base: ty
     """
     if isinstance(value, str):
         if value not in table:
-            near = difflib.get_close_matches(value, table, n=3)
+            lower = value.lower()
+            near = [lower] if lower in table else difflib.get_close_matches(lower, table, n=3)
             hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
             raise ValueError(
                 f"Unknown {kind} {value!r}.{hint} Choose from "

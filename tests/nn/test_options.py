@@ -3,6 +3,7 @@ import math
 import pickle
 import re
 from dataclasses import dataclass, fields
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,7 +11,14 @@ from sklearn.base import clone
 
 import skscratch.nn as nn
 from skscratch.nn import lookup
-from skscratch.nn.options import Interval, check_integer, check_real
+from skscratch.nn.options import (
+    FRACTION,
+    POSITIVE,
+    REAL_LINE,
+    Interval,
+    check_integer,
+    check_real,
+)
 
 KINDS = {
     "activation": (nn.ACTIVATIONS, nn.Activation),
@@ -270,6 +278,14 @@ def test_messages_word_by_word():
     assert str(caught.value) == "x must be an integer >= 0, got 1.5 of type float."
 
 
+def test_lookup_of_a_name_in_capitals_suggests_it():
+    for name, right in (("ReLU", "relu"), ("SELU", "selu"), ("Leaky_ReLU", "leaky_relu")):
+        with pytest.raises(ValueError, match=rf"{name}'\. Did you mean '{right}'\? Choose"):
+            lookup("activation", name, nn.ACTIVATIONS, nn.Activation)
+    with pytest.raises(ValueError, match=r"'TANG'\. Did you mean 'tanh'"):
+        lookup("activation", "TANG", nn.ACTIVATIONS, nn.Activation)
+
+
 @dataclass
 class Tabulated(nn.Activation):
     """An activation of one's own, with an array among its parameters."""
@@ -373,3 +389,16 @@ def test_check_real_refuses_other_types(value):
 def test_check_real_refuses_values_outside(value):
     with pytest.raises(ValueError, match=r"^x must be a number in \[0, 2\), got "):
         check_real("x", value, Interval(0, 2))
+
+
+def test_check_real_judges_the_float_that_it_returns():
+    for huge in (10**400, -(10**5000), Fraction(10**400, 3)):
+        with pytest.raises(ValueError, match=r"x must be .* \(-inf, inf\), got one beyond"):
+            check_real("x", huge, REAL_LINE)
+    for value, interval in (
+        (Fraction(1, 10**400), POSITIVE),  # 0.0
+        (1 - Fraction(1, 10**20), FRACTION),  # 1.0
+        (1 - np.finfo(np.longdouble).eps / 2, FRACTION),
+    ):
+        with pytest.raises(ValueError, match="x must be a number in"):
+            check_real("x", value, interval)

@@ -1351,10 +1351,9 @@ def test_an_interrupt_counts_the_epochs_of_its_run_alone():
     training = fast_training()
     training.run(Batches(X, Y), 4)
     batches = InterruptedBatches(X, Y, batch_size=6, at=6)
-    with pytest.warns(UserWarning, match="after 6 epochs; what is left") as caught:
+    with pytest.warns(UserWarning, match="after 6 epochs; what is left"):
         training.run(batches, 9, kept="what is left")
     assert training.epochs_made == 2
-    assert caught[0].filename == __file__
 
 
 def test_without_moments_a_training_is_small_and_starts_them_anew():
