@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from functools import cache
 from threading import RLock
 from typing import Any
+from weakref import WeakSet
 
 from threadpoolctl import ThreadpoolController
 
@@ -42,7 +43,7 @@ def few_threads(network: Network, n_rows: int) -> Iterator[None]:
     if largest >= SMALL_PRODUCT:
         yield
         return
-    holder = object()
+    holder = _Holder()
     try:
         _one_thread.hold(holder)
         yield
@@ -50,24 +51,31 @@ def few_threads(network: Network, n_rows: int) -> Iterator[None]:
         _one_thread.release(holder)
 
 
+class _Holder:
+    """Whoever wants one thread."""
+
+
 class _OneThread:
     """Holds the BLAS to one thread as long as anybody wants it.
 
     An interrupt may come between any two lines: what it leaves undone, the next one to leave does.
+    A holder that it kept from leaving is no longer there when nothing else refers to it.
     """
 
     def __init__(self) -> None:
-        self._lock, self._holders = RLock(), set[object]()
+        self._lock, self._holders = RLock(), WeakSet[_Holder]()
         self._before: list[int] | None = None
 
-    def hold(self, holder: object) -> None:
+    def hold(self, holder: _Holder) -> None:
         with self._lock:
+            is_first = not self._holders
             self._holders.add(holder)
             if self._before is None:
                 self._before = [library.num_threads for library in _blas()]
+            if is_first:
                 _set_threads([1] * len(self._before))
 
-    def release(self, holder: object) -> None:
+    def release(self, holder: _Holder) -> None:
         with self._lock:
             self._holders.discard(holder)
             if not self._holders and self._before is not None:
@@ -76,8 +84,8 @@ class _OneThread:
 
     def forget(self) -> None:
         """Let go, in a process that a fork has made, of what the parent's threads hold."""
-        self._lock, self._holders = RLock(), set()
-        self.release(None)
+        self._lock, self._holders = RLock(), WeakSet()
+        self.release(_Holder())
 
 
 _one_thread = _OneThread()

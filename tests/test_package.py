@@ -1,10 +1,17 @@
 import subprocess
 import sys
+import tomllib
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 import skscratch
+
+ROOT = Path(__file__).parents[1]
+OLDEST = ROOT / ".ci/oldest.txt"
 
 
 def run(code):
@@ -85,3 +92,25 @@ def test_subpackages_need_no_import_of_their_own():
     assert skscratch.nn.ReLU().in_place
     assert skscratch.callbacks.TimeBudget(1).seconds == 1
     assert {"nn", "callbacks"} <= set(dir(skscratch))
+
+
+def bounds(requirements, operator):
+    """Return the version that each requirement names after the operator."""
+    return {
+        requirement.name: Version(specifier.version)
+        for requirement in map(Requirement, requirements)
+        for specifier in requirement.specifier
+        if specifier.operator == operator
+    }
+
+
+@pytest.mark.skipif(not OLDEST.exists(), reason="not a clone or an sdist")
+def test_the_oldest_versions_that_are_allowed_are_those_that_are_tested():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    required = [*project["dependencies"], *extras["plots"], *extras["onnx"], *extras["tests"]]
+    named = {Requirement(text).name for text in required} - {"skscratch"}
+    lines = OLDEST.read_text("utf-8").splitlines()
+    pinned = bounds([line for line in lines if line and not line.startswith("#")], "==")
+    assert pinned == bounds(required, ">=")
+    assert set(pinned) == named

@@ -1,5 +1,6 @@
 """How many threads the BLAS gets while training."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from skscratch import _threads
 from skscratch._threads import SMALL_PRODUCT, few_threads
 from skscratch.callbacks import TimeBudget
 from skscratch.nn import Network, ReLU
@@ -60,12 +62,48 @@ def test_fit_takes_one_thread_for_small_products_and_leaves_no_trace():
     assert n_threads() == {2}
 
 
+def test_an_interrupt_at_any_line_leaves_nobody_holding(monkeypatch):
+    def use(at):
+        """Hold the threads, being interrupted at a line, and return how many lines were run."""
+        n_lines = 0
+
+        def trace(frame, event, argument):
+            nonlocal n_lines
+            if frame.f_code.co_filename != _threads.__file__:
+                return None
+            if event == "line":
+                n_lines += 1
+                if n_lines == at:
+                    sys.settrace(None)
+                    raise KeyboardInterrupt
+            return trace
+
+        before = sys.gettrace()
+        sys.settrace(trace)
+        try:
+            with contextlib.suppress(KeyboardInterrupt), few_threads(SMALL, 200):
+                pass
+        finally:
+            sys.settrace(before)
+        return n_lines
+
+    n_lines = use(None)
+    assert n_lines > 20
+    for at in range(1, n_lines + 1):
+        # Of its own, since a tracer can interrupt even the exit from the lock, as no signal can.
+        monkeypatch.setattr(_threads, "_one_thread", _threads._OneThread())
+        use(at)
+        with few_threads(SMALL, 200):
+            assert n_threads() == {1}, at
+        assert n_threads() == {2}, at
+
+
 FORKED = """
 import os, signal, threading
 from sklearn.datasets import load_iris
 from threadpoolctl import threadpool_info
 from skscratch import ScratchMLPClassifier
-from skscratch._threads import _one_thread
+from skscratch._threads import _Holder, _one_thread
 
 def n_threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
@@ -74,7 +112,8 @@ assert n_threads() == {2}
 inside, done = threading.Event(), threading.Event()
 
 def train():
-    _one_thread.hold("another thread's fit")
+    holder = _Holder()
+    _one_thread.hold(holder)
     with _one_thread._lock:
         inside.set()
         done.wait()

@@ -1,4 +1,5 @@
 import math
+import re
 import warnings
 from dataclasses import dataclass
 
@@ -443,5 +444,16 @@ def test_a_loss_without_a_name_of_its_link_is_refused():
         def row_losses(self, Z, Y, gradient_out):
             return np.zeros(Z.shape[:-1])
 
-    with pytest.raises(TypeError, match=r"Nameless\(\) has no out_activation, the name of its"):
+    message = (
+        "Nameless() has no out_activation, the name of its inverse link: 'identity', 'exp', "
+        "'softmax', 'logistic', or another."
+    )
+    with pytest.raises(TypeError, match=rf"{re.escape(message)}$"):
         lookup("loss", Nameless(), LOSSES, Loss)
+
+
+@pytest.mark.parametrize("loss", [Poisson(), Gamma()])
+@pytest.mark.parametrize("mean", [0.4, 1.0, 7.0])
+def test_a_log_link_starts_at_the_logarithm_of_the_mean(loss, mean):
+    Y = mean * np.array([[0.5, 1.0], [1.5, 1.0]])
+    np.testing.assert_allclose(loss.initial_bias(Y, None), np.log([mean, mean]), rtol=1e-14)

@@ -277,3 +277,9 @@ def test_only_adamw_decouples_its_decay():
 
 def test_adamw_differs_from_adam_though_their_parameters_are_equal():
     assert AdamW() != Adam()
+
+
+def test_gradient_descent_remembers_nothing_without_momentum():
+    w = np.ones(4)
+    assert SGD().init(w).moments == ()
+    assert len(SGD(momentum=0.9).init(w).moments) == 1

@@ -273,6 +273,9 @@ def test_messages_word_by_word():
     with pytest.raises(TypeError, match="x must be") as caught:
         check_real("x", "1", Interval(0, 2))
     assert str(caught.value) == "x must be a number in [0, 2), got '1' of type str."
+    with pytest.raises(ValueError, match="x must be") as caught:
+        check_real("x", 10**400, Interval(0, 2))
+    assert str(caught.value) == "x must be a number in [0, 2), got one beyond the range of float64."
     with pytest.raises(TypeError, match="x must be") as caught:
         check_integer("x", 1.5, 0)
     assert str(caught.value) == "x must be an integer >= 0, got 1.5 of type float."

@@ -1081,12 +1081,35 @@ def test_parameters_that_the_last_step_made_non_finite_raise_too():
         training.run(Batches(X, Y), 1)
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_finite_parameters_whose_outputs_overflow_raise_too(sign):
+    X, Y = np.full((3, 1), 1e100), np.full((3, 1), sign * 1e50)
+    training = training_of(Network([1, 1], []), learning_rate=1e60)
+    with pytest.raises(DivergenceError, match=r"epoch 1, .* first in the outputs of the output"):
+        training.run(Batches(X[:1], Y[:1]), 1)
+    assert np.isfinite(training.network.parameters.vector).all()
+    assert np.sign(training.network.parameters.vector).tolist() == [sign, sign]
+    # The last batch may be smaller than the room for batches.
+    training = training_of(Network([1, 1], []), learning_rate=1e60)
+    X[:2], Y[:2] = 0, 0
+    with pytest.raises(DivergenceError, match="first in the outputs of the output layer"):
+        training.run(Batches(X, Y, batch_size=2), 1)
+
+
+def test_losses_whose_sum_overflows_raise_too():
+    Y = np.full((3, 1), 1.2e154)  # a loss of 0.7e308 each
+    training = training_of(Network([1, 1], []), learning_rate=1e-300)
+    with pytest.raises(DivergenceError, match="first in the sum of the losses"):
+        training.run(Batches(np.zeros((3, 1)), Y, batch_size=1), 1)
+
+
 # --- Interruption ---------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
 def interrupted_after(epochs):
-    with pytest.warns(UserWarning, match=f"interrupted after {epochs} epochs"):
+    kept = "the estimator keeps what it learned so far"
+    with pytest.warns(UserWarning, match=rf"interrupted after {epochs} epochs; {kept}\.$"):
         yield
 
 
@@ -1171,6 +1194,17 @@ def test_interrupted_before_the_first_validation_keeps_what_was_trained():
     np.testing.assert_array_equal(
         training.network.parameters.vector, expected.network.parameters.vector
     )
+
+
+def test_interrupted_with_overflown_parameters_and_no_best_ones_has_diverged():
+    def spoil(row):
+        training.network.parameters.vector[...] = np.inf
+        interrupt()
+
+    X, Y, _ = problem()
+    training = training_of(small_network())
+    with interrupted_after(1), pytest.raises(DivergenceError, match="the parameters of"):
+        training.run(Batches(X, Y), 10, report=spoil)
 
 
 def test_interrupted_with_overflown_parameters_restores_the_best_all_the_same():
@@ -1354,6 +1388,41 @@ def test_an_interrupt_counts_the_epochs_of_its_run_alone():
     with pytest.warns(UserWarning, match="after 6 epochs; what is left"):
         training.run(batches, 9, kept="what is left")
     assert training.epochs_made == 2
+
+
+def test_an_interrupt_of_a_resumed_run_counts_the_epochs_before_it():
+    X, Y, _ = problem()
+    copies = []
+    first = fast_training()
+    first.run(Batches(X, Y), 2)
+    second = fast_training()
+    second.follow(first, same_run=False)
+    second.run(Batches(X, Y), 4, report=lambda row: copies.append(copy.deepcopy(second)))
+    resumed = fast_training()
+    resumed.resume(copies[2])  # after three of the four
+    with interrupted_after(6):
+        resumed.run(Batches(X, Y), 9, report=lambda row: row["epoch"] == 6 and interrupt())
+    assert resumed.epochs_made == 4
+
+
+def test_patience_with_the_training_loss_restores_nothing():
+    X, Y, _ = problem()
+    patient, plain = fast_training(), fast_training()
+    patient.run(Batches(X, Y), 6, patience=Patience(0.0, 9), watch_validation=False)
+    plain.run(Batches(X, Y), 6)
+    assert patient.best is patient.best_epoch is None
+    assert_same(patient, plain)
+
+
+def test_the_best_parameters_are_kept_in_a_series_and_given_up_after_a_run():
+    X, Y, _ = problem()
+    for series in (False, True):
+        training = fast_training()
+        validate = scripted([0.5, 0.3], [])
+        patience = Patience(0.0, 9)
+        training.run(Batches(X, Y), 2, patience=patience, validate=validate, series=series)
+        assert (training.best is not None) is series
+        assert training.best_epoch == 1
 
 
 def test_without_moments_a_training_is_small_and_starts_them_anew():
