@@ -108,7 +108,8 @@ def test_weights_of_outputs_match_the_reference(loss, dtype, rtol, atol):
     Z, Y = rng.standard_normal((7, 4)).astype(dtype), targets(loss, rng, 7, 4).astype(dtype)
     weights = mean_one_weights(rng, (7, 4)).astype(dtype)
     if isinstance(loss, SoftmaxLogLoss):
-        with pytest.raises(ValueError, match="outputs of a softmax share one loss"):
+        message = "The outputs of a softmax share one loss; give weights of rows."
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
             run(loss, Z, Y, weights)
         return
     value, gradient = run(loss, Z, Y, weights)
@@ -435,7 +436,9 @@ class Careless(Cubic):
 
 @pytest.mark.parametrize("returned", [None, 0.5, np.zeros(3), np.zeros((4, 2)), np.zeros((1, 4))])
 def test_a_loss_that_returns_no_value_per_row_is_named(returned):
-    with pytest.raises(ValueError, match=r"(?s)Careless.*has to return a loss for each row"):
+    shapes = rf"in the shape \(4,\); got the shape {re.escape(str(np.shape(returned)))}\.$"
+    message = rf"(?s)^Careless\(.*\)\.row_losses has to return a loss for each row, {shapes}"
+    with pytest.raises(ValueError, match=message):
         run(Careless(returned=returned), np.ones((4, 2)), np.ones((4, 2)))
 
 
