@@ -46,17 +46,10 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     """
 
     feature_scaler_: RobustSmoothClip | None
-    hidden_layer_sizes: Any
-    learned_scales: Any
-    loss: Any
     numerical_embedding: Any
     optimizer: Any
-    random_state: Any
-    validation_fraction: Any
     warm_start: Any
 
-    _refitted: bool
-    _streams: dict[str, np.random.Generator]
     _training: Training
 
     # What a subclass defines ------------------------------------------------------------------
@@ -341,7 +334,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
                 stacklevel=5,
             )
             return
-        run.prepare()
+        run.begin()
         run.train()
         run.finish()
 
@@ -404,7 +397,10 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         decode: Callable[[np.ndarray], np.ndarray] | None = None,
         may_overflow: bool = False,
     ) -> np.ndarray:
-        """Return the logits for X, or what ``decode``, which may overflow, makes of each block."""
+        """Return the logits for X, or what ``decode`` makes of each block of them.
+
+        Where decoding too may overflow, its result is looked at in place of the logits.
+        """
         if not self._is_fitted():
             check_is_fitted(self, "network_")  # raises; it takes as long as a row in the network
         X, network = self._validate_input(X), self.network_

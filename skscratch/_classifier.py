@@ -691,6 +691,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
 
 def _sort_classes(classes: Any) -> np.ndarray:
     """Return the distinct labels among the classes that were passed, in ascending order."""
+    is_plain = type(classes) is np.ndarray and classes.dtype.kind in "biuUS"
+    if is_plain and classes.ndim == 1 and len(classes):
+        return np.unique(classes)  # without a look at each label, which takes as long as a step
     check_container("classes", classes)
     labels = np.asarray(classes, object)
     if labels.ndim != 1 or not len(labels) or any(map(np.ndim, labels)):

@@ -93,9 +93,8 @@ def check_container(name: str, values: Any) -> None:
 
 def _has_temporal_columns(X: Any) -> bool:
     # polars turns dates beside numbers into numbers, which no error tells of.
-    if not _is_frame(X):
-        return False
-    return any(hasattr(dtype, "is_temporal") and dtype.is_temporal() for dtype in X.dtypes)
+    schema: Any = getattr(X, "schema", None)
+    return hasattr(schema, "dtypes") and any(dtype.is_temporal() for dtype in schema.dtypes())
 
 
 def _is_frame(X: Any) -> bool:

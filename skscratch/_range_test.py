@@ -156,7 +156,7 @@ def learning_rate_range_test(
     """
     rates, smoothing = _rates(low, high, n_steps), exp(-20 / n_steps)
     run = Run(_trainable(estimator), X, y, sample_weight)
-    run.prepare()
+    run.begin()
     with few_threads(run.training.network, run.batches.largest):
         losses = _sweep(run.training, run.batches, rates, smoothing)
     smoothed = _smooth(losses, smoothing)

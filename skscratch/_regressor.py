@@ -464,6 +464,8 @@ def _fit_scaler(y: np.ndarray, sample_weight: np.ndarray | None) -> StandardScal
     thinks as the number of rows. In units of a power of 2 all digits stay as they are.
     """
     if sample_weight is not None:
+        if not sample_weight.all():
+            y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
         sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
     exponent = np.frexp(np.abs(y).max(axis=0))[1] + 1
     with np.errstate(invalid="ignore"):  # rounding may put a constant's variance below 0

@@ -43,7 +43,7 @@ class Data(NamedTuple):
 class Run:
     """One call of `fit` or `partial_fit`.
 
-    To make one is to check parameters and data, and to decide what the call will do. `prepare` then
+    To make one is to check parameters and data, and to decide what the call will do. `begin` then
     makes the network and everything that trains it, `train` trains it, and `finish` gives the
     estimator what came of it. What is learned of targets and features goes to the estimator at
     once, since everything else goes by it.
@@ -67,6 +67,8 @@ class Run:
         Whether the call goes on from what the estimator has learned.
     in_series : bool
         Whether it follows another call of `partial_fit`.
+    has_stalled : bool
+        Whether there is nothing to do, since a series' patience with the score is spent.
     stops_early : bool
         Whether the validation score decides when to stop.
     splits : bool
@@ -144,7 +146,7 @@ class Run:
 
     # What trains the network ------------------------------------------------------------------
 
-    def prepare(self) -> None:
+    def begin(self) -> None:
         """Make the network and everything that trains it, and tell the callbacks of the run."""
         estimator, settings = self._estimator, self.settings
         checkpoint = self._watcher.begin_fit(

@@ -74,7 +74,7 @@ AUTO_CALIBRATE_FROM = 20
 AUTO_CROSS_FIT_FROM = 100
 """Rows from which, if none are held out, two further networks calibrate; see ``calibrate``."""
 MOST_UNITS = 2**31 - 1
-"""What a single weight for each unit of a layer would need 16 GB for."""
+"""The most units of a layer: one float64 weight for each takes 16 GB already."""
 
 
 @dataclass(frozen=True)

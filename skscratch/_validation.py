@@ -94,27 +94,34 @@ class Validator:
         return network.predict(self._X, self._rows, prepare=self._prepare)
 
     def _choose(self, scoring: Any, raw: Any) -> Callable[[Network, np.ndarray, float], float]:
+        # Functions that held on to self would keep all of X in memory until the next collection.
+        estimator, Y, y, weights = self._estimator, self._Y, self._y, self._weights
         if scoring is None:
-            return lambda network, Z, loss: self._estimator._score_logits(Z, self._Y, self._weights)
+            return lambda network, Z, loss: estimator._score_logits(Z, Y, weights)
         if isinstance(scoring, str) and scoring == "loss":
             return lambda network, Z, loss: -loss
-        scorer = check_scoring(self._estimator, scoring)
+        scorer = check_scoring(estimator, scoring)
         kwargs = {}
-        if self._weights is not None and _takes_weights(scorer):
-            kwargs["sample_weight"] = self._weights
+        if weights is not None and _takes_weights(scorer):
+            kwargs["sample_weight"] = weights
         # A scorer sees plain rows, as a predictor without feature names expects them.
         X = raw if self._rows is None else raw[self._rows]
-        predictor = copy.copy(self._estimator)
+        predictor = copy.copy(estimator)
         predictor.__dict__.pop("feature_names_in_", None)
         predictor._training = self._training
         predictor.temperature_ = 1.0  # history_ tells of the network, not of its calibration
 
         def score(network: Network, Z: np.ndarray, loss: float) -> float:
             predictor.network_ = network
-            found = scorer(predictor, X, self._y, **kwargs)
-            if np.ndim(found) != 0 or not np.issubdtype(np.asarray(found).dtype, np.number):
-                raise TypeError(f"scoring={scoring!r} has to return a number, got {found!r}.")
-            return found
+            found = scorer(predictor, X, y, **kwargs)
+            try:
+                if isinstance(found, str | bytes) or np.ndim(found) != 0:
+                    raise TypeError("It is none.")
+                return float(found)
+            except (TypeError, ValueError) as error:
+                raise TypeError(
+                    f"scoring={scoring!r} has to return a number, got {found!r}."
+                ) from error
 
         return score
 

@@ -17,6 +17,7 @@ import pickle
 import re
 import time
 from pathlib import Path
+from types import CodeType, FunctionType
 from typing import Any
 
 import joblib  # type: ignore[import-untyped,unused-ignore]
@@ -224,7 +225,8 @@ class Checkpoint(_OfOneNetwork):
     ----------
     path : str or path-like
         The file, one for each fit: in a search over several candidates they would overwrite each
-        other's, and so would several calls of a warm start or of `partial_fit`.
+        other's, or fail when two write at once, and several calls of a warm start or of
+        `partial_fit` would overwrite each other's too.
     every : int, default=1
         Number of epochs between two writes, >= 1.
     resume : bool, default=False
@@ -324,10 +326,20 @@ def _recognize(value: Any) -> Any:
     """Return what tells a parameter's value from others, in another process too."""
     if isinstance(value, np.random.RandomState):
         return value.get_state()
-    code = getattr(value, "__code__", None)
-    parts = (value,) if code is None else (value, code.co_code, code.co_consts)
+    if isinstance(value, CodeType):
+        return value.co_code, value.co_names, [_recognize(constant) for constant in value.co_consts]
+    if isinstance(value, frozenset):
+        return sorted(map(_plain_repr, value))  # its order is another one in the next process
+    if isinstance(value, FunctionType):
+        cells = [cell.cell_contents for cell in value.__closure__ or ()]
+        enclosed = (value.__defaults__, value.__kwdefaults__, cells)
+        return _plain_repr(value), _recognize(value.__code__), _plain_repr(enclosed)
+    return _plain_repr(value)
+
+
+def _plain_repr(value: Any) -> str:
     # Some objects' repr has an address, which is another one in the next process.
-    return re.sub(" at 0x[0-9a-fA-F]+", "", repr(parts))
+    return re.sub(" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def write_atomically(path: Path, data: bytes) -> None:

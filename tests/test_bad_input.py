@@ -637,7 +637,7 @@ def test_what_can_be_read_only_once_is_no_sequence(make, name):
     X, y = iris()
     estimator = classifier(**{name: make()})
     for _ in range(2):
-        with pytest.raises(TypeError, match=f"{name} must be .*sequence.*iterator|generator"):
+        with pytest.raises(TypeError, match=f"{name} must be .*sequence.*(iterator|generator)"):
             estimator.fit(X, y)
 
 

@@ -1351,6 +1351,56 @@ def test_other_parameters_are_refused(before, after, tmp_path):
         other.fit(*iris())
 
 
+FINGERPRINT = """
+import sys
+from sklearn.datasets import load_iris
+from skscratch import ScratchMLPClassifier
+from skscratch.callbacks import Checkpoint
+
+source = '''
+def score(estimator, X, y, known=frozenset({"setosa", "versicolor"})):
+    kinds = [name for name in ("a", "b") if name in {"setosa", "versicolor", "virginica"}]
+    return float(len(kinds) + all(label in known for label in ("setosa",)))
+'''
+names = {}
+exec(compile(source, sys.argv[2], "exec"), names)
+clf = ScratchMLPClassifier((4,), early_stopping=True, scoring=names["score"], max_iter=2,
+                           lr_schedule="constant", random_state=0)
+clf.set_callbacks(Checkpoint(sys.argv[1], resume=True)).fit(*load_iris(return_X_y=True))
+"""
+
+
+def test_a_function_is_recognized_in_another_process(tmp_path):
+    for seed in ("1", "2"):
+        process = subprocess.run(
+            [sys.executable, "-c", FINGERPRINT, str(tmp_path / "run.ckpt"), f"cell {seed}"],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert process.returncode == 0, process.stderr
+
+
+def test_functions_are_told_apart():
+    def enclosing(value):
+        return lambda *args: value
+
+    functions = [
+        lambda *args: np.mean(args),
+        lambda *args: np.max(args),
+        lambda *args, power=1: power,
+        lambda *args, power=2: power,
+        enclosing(1),
+        enclosing(2),
+        lambda *args: [x for x in args if x in {1, 2}],
+        lambda *args: [x for x in args if x in {1, 3}],
+    ]
+    found = [repr(module._recognize(function)) for function in functions]
+    assert len(set(found)) == len(found)
+
+
 def test_a_file_is_written_as_any_other_is(tmp_path):
     (tmp_path / "other").write_bytes(b"")
     classifier(max_iter=1).set_callbacks(Checkpoint(tmp_path / "run.ckpt")).fit(*iris())

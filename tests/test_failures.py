@@ -111,7 +111,9 @@ def test_the_last_step_of_a_fit_may_make_the_outputs_overflow():
     settings = HUGE | {"hidden_layer_sizes": (4,), "activation": "identity", "optimizer": "sgd"}
     settings |= {"max_iter": 2, "l2": 0, "init": "auto", "standardize_target": False}
     reg = regressor(**settings)
-    with pytest.raises(DivergenceError, match="first in the outputs of the output layer"):
+    with pytest.raises(
+        DivergenceError, match="first in the outputs of the network after the last step"
+    ):
         reg.fit([[1.25730221e29]], [-0.13210486])
     assert not reg._is_fitted()
 

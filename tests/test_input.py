@@ -100,7 +100,10 @@ MISSING = "X contains NaN or missing values, such as .*SimpleImputer"
 NO_FLOAT64 = [
     ([[HUGE], [1], [2], [3]], "X contains integers too large for float64"),
     (np.array([[HUGE], [1], [2], [3]]), "X contains integers too large for float64"),
-    (pd.DataFrame({"a": [HUGE, 1, 2, 3]}), "X contains integers too large for float64"),
+    (
+        pd.DataFrame({"a": pd.Series([HUGE, 1, 2, 3], dtype=object)}),
+        "X contains integers too large for float64",
+    ),
     ([[Decimal("1e400")], [1], [2], [3]], "X contains infinity or a value too large"),
     ([[Decimal("NaN")], [1], [2], [3]], MISSING),
     ([[None], [1], [2], [3]], MISSING),

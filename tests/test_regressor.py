@@ -536,3 +536,17 @@ def test_a_mean_beyond_the_range_of_exp_is_divergence():
     estimator = regressor(loss="poisson", optimizer="sgd", learning_rate=1e3, max_iter=50)
     with pytest.raises(ValueError, match="Training diverged"):
         estimator.fit(X, y)
+
+
+@pytest.mark.parametrize("unit", [1e-90, 1e-3, 1.0])
+def test_rows_of_weight_zero_have_no_part_in_the_unit(unit):
+    X, y = diabetes()
+    weights = np.ones(len(y))
+    weights[3] = 0
+    plain = regressor().fit(X, unit * y, weights)
+    y[3] = 1e3 * y.max()
+    same = regressor().fit(X, unit * y, weights)
+    np.testing.assert_allclose(same.predict(X), plain.predict(X), rtol=1e-9)
+    y[3] = 1e250
+    with pytest.raises(ValueError, match="beyond the range"):
+        regressor(dtype="float32").fit(X, unit * y, weights)

@@ -1,7 +1,10 @@
 """Validation data of the caller's own, and the score that is measured on them."""
 
+import gc
 import math
 import warnings
+import weakref
+from fractions import Fraction
 
 import numpy as np
 import pandas as pd
@@ -20,6 +23,8 @@ from sklearn.metrics import (
 from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+
+from skscratch._validation import Validator
 
 from .conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
 
@@ -718,7 +723,7 @@ def nan_score(estimator, X, y):
     return math.nan
 
 
-@pytest.mark.parametrize("returned", [None, "high", [0.5, 0.5], {"r2": 0.5}])
+@pytest.mark.parametrize("returned", [None, "high", [0.5, 0.5], {"r2": 0.5}, 1j])
 def test_a_scorer_that_returns_no_number_is_named(returned):
     def my_scorer(estimator, X, y):
         return returned
@@ -730,6 +735,13 @@ def test_a_scorer_that_returns_no_number_is_named(returned):
     assert not estimator._is_fitted()
 
 
+@pytest.mark.parametrize("returned", [True, np.float32(0.5), np.array(0.5), Fraction(1, 2)])
+def test_whatever_is_a_number_is_a_score(returned):
+    X, y = iris()
+    estimator = classifier(early_stopping=True, scoring=lambda *args: returned).fit(X, y)
+    assert set(estimator.history_["validation_score"]) == {float(returned)}
+
+
 def test_a_nan_score_is_an_error_where_it_decides():
     X, y = iris()
     estimator = classifier(early_stopping=True, scoring=nan_score)
@@ -739,3 +751,24 @@ def test_a_nan_score_is_an_error_where_it_decides():
     assert state(estimator) == before
     monitored = classifier(scoring=nan_score).fit(X, y, X_val=X, y_val=y)
     assert np.isnan(monitored.history_["validation_score"]).all()
+
+
+@pytest.mark.parametrize("scoring", [None, "loss", "f1_macro"])
+def test_validation_holds_on_to_nothing_after_fit(scoring, monkeypatch):
+    made = []
+
+    class Seen(Validator):
+        def __init__(self, *args):
+            super().__init__(*args)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr("skscratch._run.Validator", Seen)
+    gc.collect()
+    gc.disable()
+    try:
+        clf = classifier(early_stopping=True, scoring=scoring).fit(*iris())
+        assert made
+        assert [reference() for reference in made] == [None]
+    finally:
+        gc.enable()
+    assert clf.best_epoch_

@@ -278,7 +278,7 @@ def _untrained(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
     """Return a clone with the first weights, those of the last layer being none of them 0."""
     start = clone_for_all_rows(estimator)
     run = Run(start, X, y, sample_weight)
-    run.prepare()
+    run.begin()
     run.finish()
     last = start.network_.dense[-1]
     if not last.W.any():

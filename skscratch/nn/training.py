@@ -436,7 +436,7 @@ class Training:
                 clock.step += 1
             loss = total_loss / n_rows
             self._check_finite(loss, "the sum of the losses")
-            self._check_outputs(X, workspace)
+            self._check_outputs(X)
             if validate:
                 validation_loss, score = validate(self.network)
                 self._check_finite(validation_loss, "the validation loss")
@@ -489,13 +489,13 @@ class Training:
         is_loss = np.isfinite(extremes).all()
         raise self._divergence(name_of_loss if is_loss else "the running averages")
 
-    def _check_outputs(self, X: Any, workspace: Workspace) -> None:
+    def _check_outputs(self, X: Any) -> None:
         # Finite parameters may be so large, after the last step, that the outputs overflow.
         w = self.network.parameters.vector
         if max(-w.min(initial=0), w.max(initial=0)) < SUSPICIOUS:
             return
         if not np.isfinite(self.network.predict(X)).all():
-            self.check_loss(math.nan, X, workspace.for_rows(X.shape[0]))
+            raise self._divergence("the outputs of the network after the last step")
 
     def _layers(self) -> Iterator[tuple[str, Layer, list[np.ndarray]]]:
         """Yield each layer with its place in words, and its parameters."""

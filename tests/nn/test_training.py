@@ -1085,14 +1085,16 @@ def test_parameters_that_the_last_step_made_non_finite_raise_too():
 def test_finite_parameters_whose_outputs_overflow_raise_too(sign):
     X, Y = np.full((3, 1), 1e100), np.full((3, 1), sign * 1e50)
     training = training_of(Network([1, 1], []), learning_rate=1e60)
-    with pytest.raises(DivergenceError, match=r"epoch 1, .* first in the outputs of the output"):
+    with pytest.raises(DivergenceError, match=r"epoch 1, .* first in the outputs of the network"):
         training.run(Batches(X[:1], Y[:1]), 1)
     assert np.isfinite(training.network.parameters.vector).all()
     assert np.sign(training.network.parameters.vector).tolist() == [sign, sign]
     # The last batch may be smaller than the room for batches.
     training = training_of(Network([1, 1], []), learning_rate=1e60)
     X[:2], Y[:2] = 0, 0
-    with pytest.raises(DivergenceError, match="first in the outputs of the output layer"):
+    with pytest.raises(
+        DivergenceError, match="first in the outputs of the network after the last step"
+    ):
         training.run(Batches(X, Y, batch_size=2), 1)
 
 
@@ -1353,7 +1355,9 @@ def test_within_a_run_patience_and_the_best_epoch_follow():
     assert (second.patience.best, second.best, second.best_epoch) == (0.5, first.best, 5)
     second.patience.update(0.9)
     assert first.patience.best == 0.5
-    second.follow(first, same_run=False)
+    third = fast_training()
+    third.follow(first, same_run=False)
+    assert third.patience is third.best is third.best_epoch is None
 
 
 def test_in_a_series_the_caller_decides_when_to_stop_unless_a_score_does():
