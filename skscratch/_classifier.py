@@ -433,6 +433,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         -------
         Z : ndarray of shape (n_samples,) or (n_samples, n_classes)
             Logits in float64; for two classes those of the second one.
+
+        Raises
+        ------
+        ValueError
+            If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
         Z = self._temper(self._predict(X))
         return Z[:, 0] if self._is_binary() else Z
@@ -449,6 +454,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
             Classes, in the dtype of ``classes_``; for multilabel targets 0 or 1 for each label.
+
+        Raises
+        ------
+        ValueError
+            If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
         y = self._predict(X, self._labels)
         return y if self._multilabel else y[:, 0]
@@ -466,6 +476,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         P : ndarray of shape (n_samples, n_classes)
             Probabilities in float64, in the order of ``classes_``. Rows sum to 1, unless labels
             are independent (multilabel).
+
+        Raises
+        ------
+        ValueError
+            If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
         return self._predict(X, self._probabilities)
 
@@ -481,6 +496,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         -------
         log_P : ndarray of shape (n_samples, n_classes)
             Logarithms of what `predict_proba` returns.
+
+        Raises
+        ------
+        ValueError
+            If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
         return self._predict(X, self._log_probabilities)
 

@@ -374,7 +374,12 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         Returns
         -------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Predictions in float64, in the unit of the y that was trained on.
+            Predictions in float64, in the unit of the y that was trained on; none for no rows.
+
+        Raises
+        ------
+        ValueError
+            If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
         y = self._predict(X, self._decode, may_overflow=True)
         return y[:, 0] if y.shape[1] == 1 else y
