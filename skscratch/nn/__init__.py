@@ -1,18 +1,34 @@
 """The network itself, in NumPy alone: a textbook to read and the engine of the estimators.
 
-Reading order, from the outside of a training step to its details:
+Ten lines that learn XOR, which no straight line can tell apart:
 
-1. `training`: ``train_step`` and ``loss_and_gradient`` are the whole idea in five lines: forward,
-   loss, backward, penalty, optimizer. ``Training`` repeats it over batches and epochs.
-2. `network`: ``Network`` chains layers; ``Workspace`` is the memory they compute in.
-3. `layers`: ``Dense``, ``ScaledDense``, ``BatchNorm``, ``LayerNorm``, ``Activate``, ``Dropout``,
-   forward and backward side by side. `embeddings`: what numerical features may pass before them.
-4. `activations`: each function beside its derivative.
-5. `losses`: link, loss and gradient in one object; why the gradient is p - y.
+>>> import numpy as np
+>>> from skscratch.nn import (
+...     Adam, Architecture, Batches, HeNormal, Learner, LogisticLogLoss, Network, ReLU, fit
+... )
+>>> X = np.array([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+>>> Y = np.array([[0.0], [1.0], [1.0], [0.0]])
+>>> network = Network(Architecture([2, 16, 1], [ReLU()]))
+>>> network.initialize([HeNormal(), HeNormal()], [np.random.default_rng(0)])
+>>> learner = Learner(network, LogisticLogLoss(), Adam(), learning_rate=0.05)
+>>> progress = fit([(learner, Batches(X, Y))], epochs=200)
+>>> network.predict(X).ravel() > 0
+array([False,  True,  True, False])
+
+Reading order, from what happens to one batch to what a run remembers:
+
+1. `layers`: ``Dense``, ``Activate``, ``Dropout``: forward and backward side by side.
+2. `activations`: each function beside its derivative.
+3. `losses`: link, loss and gradient in one object; why the gradient is p - y.
+4. `network`: ``Network`` chains layers over one parameter vector.
+5. `step`: ``train_step`` is the whole idea in a few lines: forward, loss, backward, penalty,
+   optimizer.
 6. `optimizers` and `schedules`: what is done with the gradient, and how fast.
 7. `initializers`: where the weights start, and why there.
-8. `parameters`, `blocks`, `batches`, `stopping`, `options`: one flat vector, a piece of it at a
-   time, mini-batches, patience, and how a name becomes an object.
+8. `normalization` and `embeddings`: layers that help others.
+9. `fit`: epochs and runs, the only loop. `stopping`: patience, and the best epoch.
+10. `batches`, `rows`, `parameters`, `workspace`, `prediction`, `divergence`, `blocks`, `options`:
+    mini-batches, where rows come from, one flat vector, memory, and how a name becomes an object.
 
 Two conventions run through all of it. Rows of a matrix are samples, so that a layer computes
 ``Z = X W + b``. The last two axes are (batch, features), and any axes before them are independent
@@ -36,7 +52,8 @@ from .activations import (
     Softplus,
     Tanh,
 )
-from .batches import Batches
+from .batches import Batch, Batches
+from .divergence import DivergenceError
 from .embeddings import (
     EMBEDDINGS,
     Embedding,
@@ -45,7 +62,9 @@ from .embeddings import (
     PeriodicEmbedding,
     PiecewiseLinear,
     PiecewiseLinearEmbedding,
+    ScaledDense,
 )
+from .fit import Progress, fit
 from .initializers import (
     INITIALIZERS,
     GlorotNormal,
@@ -57,16 +76,7 @@ from .initializers import (
     Normal,
     Orthogonal,
 )
-from .layers import (
-    NORMALIZATIONS,
-    Activate,
-    BatchNorm,
-    Dense,
-    Dropout,
-    Layer,
-    LayerNorm,
-    ScaledDense,
-)
+from .layers import Activate, Dense, Dropout, Layer
 from .losses import (
     LOSSES,
     AbsoluteError,
@@ -81,7 +91,8 @@ from .losses import (
     SoftmaxLogLoss,
     SquaredError,
 )
-from .network import Network, Workspace
+from .network import Architecture, Network
+from .normalization import NORMALIZATIONS, BatchNorm, LayerNorm
 from .optimizers import (
     OPTIMIZERS,
     SGD,
@@ -94,6 +105,7 @@ from .optimizers import (
 )
 from .options import lookup
 from .parameters import Parameters
+from .rows import DenseRows, SparseBlock, SparseRows
 from .schedules import (
     SCHEDULES,
     Adaptive,
@@ -108,8 +120,9 @@ from .schedules import (
     StepDecay,
     WarmupCosine,
 )
-from .stopping import Patience
-from .training import DivergenceError, Training, loss_and_gradient, train_step
+from .step import Learner, loss_and_gradient, train_step
+from .stopping import Best, Patience
+from .workspace import Workspace
 
 __all__ = [
     "ACTIVATIONS",
@@ -130,13 +143,17 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adaptive",
+    "Architecture",
+    "Batch",
     "BatchNorm",
     "Batches",
+    "Best",
     "Clock",
     "Constant",
     "Cosine",
     "CosineLog",
     "Dense",
+    "DenseRows",
     "DivergenceError",
     "Dropout",
     "Embedding",
@@ -155,6 +172,7 @@ __all__ = [
     "Layer",
     "LayerNorm",
     "LeakyReLU",
+    "Learner",
     "LecunNormal",
     "Logistic",
     "LogisticFocal",
@@ -175,6 +193,7 @@ __all__ = [
     "PiecewiseLinearEmbedding",
     "Pinball",
     "Poisson",
+    "Progress",
     "RMSprop",
     "ReLU",
     "ScaledDense",
@@ -182,12 +201,14 @@ __all__ = [
     "SiLU",
     "SoftmaxLogLoss",
     "Softplus",
+    "SparseBlock",
+    "SparseRows",
     "SquaredError",
     "StepDecay",
     "Tanh",
-    "Training",
     "WarmupCosine",
     "Workspace",
+    "fit",
     "lookup",
     "loss_and_gradient",
     "train_step",

@@ -1,16 +1,41 @@
 """Batches: the training rows, in mini-batches, in a new order each epoch."""
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-Batch = tuple[Any, np.ndarray, np.ndarray | None]
+from .rows import DenseRows, as_rows
 
 # Small batches are gathered several at a time, as many as stay in a processor's fastest cache: the
 # calls take longer than the copying.
 _GATHERED_ELEMENTS = 2**13
+
+
+class Batch(NamedTuple):
+    """Rows to make a step on.
+
+    Networks side by side share them, or have rows of their own: then X, Y and weights have a
+    leading axis for each axis of the stack.
+
+    Attributes
+    ----------
+    X : ndarray or SparseBlock of shape (..., batch, n_in)
+        Inputs.
+    Y : ndarray of shape (..., batch, n_out)
+        Targets.
+    weights : ndarray of shape (..., batch, 1) or (..., batch, n_out), or None
+        Weights of the rows, or of each output in each row.
+    n_rows : int or ndarray of int of shape (K, 1)
+        The number of rows that count, of each network if they differ.
+    """
+
+    X: Any
+    Y: np.ndarray
+    weights: np.ndarray | None
+    n_rows: Any
 
 
 class Batches:
@@ -21,30 +46,30 @@ class Batches:
 
     Parameters
     ----------
-    X : ndarray or sparse CSR matrix of shape (n_samples, n_features)
+    X : ndarray, sparse CSR matrix or Rows, of shape (n_samples, n_features)
         The inputs.
-    Y : ndarray of shape (n_samples, n_outputs)
+    Y : ndarray or Rows, of shape (n_samples, n_outputs)
         The targets, of the network's dtype.
-    weights : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+    weights : ndarray of shape (..., n_samples, 1) or (..., n_samples, n_outputs), or None
         Weights of the rows, or of each output in each row, of the network's dtype and with mean 1
-        over the rows used.
+        over the rows used; with a leading axis, each network's own.
     batch_size : int or None, default=None
         Rows of a batch; the last one may have fewer. None, or more than there are: all rows.
-    rng : numpy.random.Generator or None, default=None
-        The source of each epoch's order; None keeps the rows in theirs.
-    rows : ndarray of int, optional
-        Indices of the rows to use, all by default. It spares a copy of a training part.
+    streams : sequence of numpy.random.Generator, default=()
+        Sources of each epoch's order: none keeps the rows in theirs, one gives an order that all
+        networks share, K give each of K networks its own.
+    rows : ndarray of int, or sequence of such, optional
+        Indices of the rows to use: of all networks, or K of them, each network's own; all rows by
+        default. It spares a copy of a training part. As networks side by side make their steps
+        together, their numbers of rows may only differ by what the last batch can make up for.
     join_single : bool, default=False
         Whether a last batch of a single row joins the one before it, as batch normalization
         needs: a single row has no variance.
-    prepare : callable, optional
-        ``prepare(rows, out=room)`` writes the network's inputs for rows of X, an array, to where
-        the batch is gathered; by default they are its inputs already, up to the dtype.
 
     Attributes
     ----------
     n_samples : int
-        Number of rows of an epoch.
+        Number of rows of an epoch, the largest if networks have different ones.
     batch_size : int
         Number of rows of a full batch.
     largest : int
@@ -54,83 +79,151 @@ class Batches:
     def __init__(
         self,
         X: Any,
-        Y: np.ndarray,
+        Y: Any,
         weights: np.ndarray | None = None,
         *,
         batch_size: int | None = None,
-        rng: np.random.Generator | None = None,
-        rows: np.ndarray | None = None,
+        streams: Sequence[np.random.Generator] = (),
+        rows: Any = None,
         join_single: bool = False,
-        prepare: Callable[..., Any] | None = None,
     ):
-        self._X, self._Y, self._weights, self._rng, self._rows = X, Y, weights, rng, rows
-        self.n_samples = len(Y) if rows is None else len(rows)
+        dtype = Y.dtype
+        self._X, self._Y, self._streams = as_rows(X, dtype), as_rows(Y, dtype), streams
+        parts = _parts(rows, self._Y.shape[0], len(streams))
+        counts = [len(part) for part in parts]
+        self.n_samples = max(counts)
         self.batch_size = min(batch_size or self.n_samples, self.n_samples)
+        starts = [batch_starts(count, self.batch_size, join_single) for count in counts]
+        if any(found != starts[0] for found in starts):
+            raise ValueError(
+                f"Networks side by side need as many batches each, got {sorted(set(counts))} rows "
+                f"in batches of {self.batch_size}."
+            )
+        self._bounds = [*starts[0], self.n_samples]
+        self.largest = max(stop - start for start, stop in pairwise(self._bounds))
         # The order within a batch does not matter: with a single one there is nothing to shuffle.
-        if self.batch_size == self.n_samples:
-            self._rng = None
-        self._starts = list(range(0, self.n_samples, self.batch_size))
-        self.largest = self.batch_size
-        if join_single and len(self._starts) > 1 and self._starts[-1] == self.n_samples - 1:
-            self._starts.pop()
-            self.largest += 1
+        if len(self) == 1:
+            self._streams = ()
+        in_order = rows is None and not self._streams
+        self._parts, self._weights = parts, weights
+        self._stack = (len(parts),) if len(parts) > 1 and not in_order else ()
+        self._order: np.ndarray | None = None if in_order else self._pad(parts)
+        self._make_last(counts)
+        self._make_room(dtype)
+
+    def _pad(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the rows as indices of shape (..., n_samples), the last one repeated as needed."""
+        if not self._stack:
+            return parts[0]
+        order = np.empty((len(parts), self.n_samples), np.intp)
+        for own, part in zip(order, parts, strict=True):
+            own[: len(part)], own[len(part) :] = part, part[-1]
+        return order
+
+    def _make_last(self, counts: Sequence[int]) -> None:
+        """Let rows that only fill the last batch have no weight there, and the others the more."""
+        start, n_rows = self._bounds[-2], self.n_samples - self._bounds[-2]
+        self._n_last: Any = n_rows
+        self._last_weights = None
+        if min(counts) < self.n_samples:
+            self._n_last = np.array(counts)[:, np.newaxis] - start
+            counted = np.arange(n_rows) < self._n_last
+            factors = np.where(counted, n_rows / self._n_last, 0)
+            self._last_weights = factors[..., np.newaxis].astype(self._Y.dtype)
+
+    def _make_room(self, dtype: np.dtype) -> None:
         # What has to be gathered, or comes in another dtype (as a memory map may), needs room.
-        gathered = self._rng is not None or rows is not None
+        gathered = self._order is not None
+        n_networks, n_columns = math.prod(self._stack), max(1, self._X.shape[1])
         self._at_once = 1
-        if gathered and isinstance(X, np.ndarray):
-            self._at_once = max(1, _GATHERED_ELEMENTS // (self.batch_size * max(1, X.shape[1])))
-            self._at_once = min(self._at_once, len(self._starts))
-        n_rows = (self._at_once - 1) * self.batch_size + self.largest
-        self._room = [
-            np.empty((n_rows, *array.shape[1:]), Y.dtype)
-            if isinstance(array, np.ndarray) and (gathered or how or array.dtype != Y.dtype)
-            else None
-            for array, how in ((X, prepare), (Y, None), (weights, None))
-        ]
-        self._prepare = prepare
+        if gathered and isinstance(self._X, DenseRows):
+            numbers = n_networks * self.batch_size * n_columns
+            self._at_once = min(max(1, _GATHERED_ELEMENTS // numbers), len(self))
+        n_rows = n_networks * ((self._at_once - 1) * self.batch_size + self.largest)
+
+        def room(rows: Any) -> np.ndarray | None:
+            needed = rows is not None and rows.needs_room(gathered)
+            return np.empty((n_rows, rows.shape[1]), dtype) if needed else None
+
+        shared = None
+        if self._weights is not None and self._weights.ndim == 2:
+            shared = as_rows(self._weights, dtype)
+        self._shared_weights = shared
+        self._rooms = room(self._X), room(self._Y), room(shared)
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
-        return len(self._starts)
+        return len(self._bounds) - 1
 
     def __iter__(self) -> Iterator[Batch]:
-        order = self._rows
-        if self._rng is not None:
-            order = self._rng.permutation(self.n_samples if order is None else order)
-        bounds = [*self._starts, self.n_samples]
+        order = self._shuffled()
+        last = self._bounds[-2]
         for first in range(0, len(self), self._at_once):
-            several = bounds[first : first + self._at_once + 1]
-            chosen: Any = slice(several[0], several[-1])
-            if order is not None:
-                chosen = order[chosen]
-            room = self._room
-            X = _pick(self._X, chosen, room[0], self._prepare)
-            Y, weights = _pick(self._Y, chosen, room[1]), _pick(self._weights, chosen, room[2])
-            if self._at_once == 1:
-                yield X, Y, weights
-                continue
-            for start, stop in pairwise(several):
-                one = slice(start - several[0], stop - several[0])
-                yield X[one], Y[one], None if weights is None else weights[one]
+            bounds = self._bounds[first : first + self._at_once + 1]
+            X, Y, weights = self._gather(order, bounds[0], bounds[-1])
+            for start, stop in pairwise(bounds):
+                n_rows: Any = stop - start
+                if self._at_once == 1:
+                    batch = X, Y, weights
+                else:
+                    part = slice(start - bounds[0], stop - bounds[0])
+                    batch = (
+                        X[..., part, :],
+                        Y[..., part, :],
+                        None if weights is None else weights[..., part, :],
+                    )
+                if start == last and self._last_weights is not None:
+                    n_rows, factors = self._n_last, self._last_weights
+                    own = batch[2]
+                    batch = (*batch[:2], factors if own is None else own * factors)
+                yield Batch(*batch, n_rows)
+
+    def _shuffled(self) -> np.ndarray | None:
+        """Return the epoch's rows, of shape (..., n_samples), None if all are taken in order."""
+        if not self._streams:
+            return self._order
+        if not self._stack:
+            (part,), (stream,) = self._parts, self._streams
+            return stream.permutation(part)
+        streams = self._streams if len(self._streams) > 1 else self._streams * len(self._parts)
+        return self._pad(
+            [stream.permutation(part) for part, stream in zip(self._parts, streams, strict=True)]
+        )
+
+    def _gather(
+        self, order: np.ndarray | None, start: int, stop: int
+    ) -> tuple[Any, np.ndarray, np.ndarray | None]:
+        """Return inputs, targets and weights from one place in the epoch's order to another."""
+        chosen: Any = slice(start, stop) if order is None else order[..., start:stop]
+        flat = chosen.ravel() if self._stack else chosen
+        rooms, weights = self._rooms, self._weights
+        X, Y = self._X.take(flat, rooms[0]), self._Y.take(flat, rooms[1])
+        if self._shared_weights is not None:
+            weights = self._shared_weights.take(flat, rooms[2])
+        elif weights is not None and self._stack:  # each network's own, of its own rows
+            weights = np.take_along_axis(weights, chosen[..., np.newaxis], axis=-2)
+        elif weights is not None:  # each network's own, of rows that all share
+            weights = weights[..., chosen, :]
+        if self._stack:
+            shape = (*self._stack, stop - start)
+            X, Y = X.reshape(*shape, X.shape[-1]), Y.reshape(*shape, Y.shape[-1])
+            if self._shared_weights is not None:
+                weights = weights.reshape(*shape, weights.shape[-1])
+        return X, Y, weights
 
 
-def _pick(
-    array: Any,
-    chosen: Any,
-    room: np.ndarray | None,
-    prepare: Callable[..., Any] | None = None,
-) -> Any:
-    """Return the chosen rows (a slice or indices), in ``room`` if they need any."""
-    if array is None or room is None:
-        return None if array is None else array[chosen]
-    if prepare is not None:
-        picked = array[chosen]
-        return prepare(picked, out=room[: len(picked)])
-    if isinstance(chosen, slice) or array.dtype != room.dtype or not array.flags.c_contiguous:
-        picked = array[chosen]
-        room = room[: len(picked)]
-        room[...] = picked
-        return room
-    # np.take would first copy the whole of an array in another order, and with another mode it
-    # would buffer its result and copy it to ``out`` afterwards.
-    return array.take(chosen, axis=0, out=room[: len(chosen)], mode="clip")
+def _parts(rows: Any, n_samples: int, n_streams: int) -> list[np.ndarray]:
+    """Return the rows of all networks together, or those of each."""
+    if rows is None:
+        rows = np.arange(n_samples)
+    several = np.ndim(rows[0]) > 0
+    parts = [np.asarray(part) for part in rows] if several else [np.asarray(rows)]
+    return parts * n_streams if n_streams > 1 and not several else parts
+
+
+def batch_starts(n_rows: int, batch_size: int, join_single: bool = False) -> list[int]:
+    """Return where the batches of an epoch start."""
+    starts = list(range(0, n_rows, batch_size))
+    if join_single and len(starts) > 1 and starts[-1] == n_rows - 1:
+        starts.pop()
+    return starts

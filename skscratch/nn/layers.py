@@ -15,6 +15,7 @@ trained side by side; the code is the same for one and for many.
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,15 @@ Room = Callable[[int], np.ndarray]
 
 
 class Layer:
-    """Base of the layers."""
+    """Base of the layers.
+
+    Attributes
+    ----------
+    widest : int
+        Numbers for each row in the largest array of a cache.
+    """
+
+    widest: int
 
     def shapes(self) -> list[Shape]:
         """List the trainable arrays that the layer needs."""
@@ -49,7 +58,7 @@ class Layer:
         self,
         room: Room,
         gradients: Sequence[np.ndarray] | None,
-        context: SimpleNamespace,
+        context: Any,
     ) -> SimpleNamespace:
         """Make the cache for batches of one size.
 
@@ -59,9 +68,8 @@ class Layer:
             Gives out the batch-sized arrays.
         gradients : sequence of ndarray or None
             Where the gradients of the layer's arrays go; None if the cache is for prediction.
-        context : SimpleNamespace
-            What all layers of a workspace share: ``streams``, a random stream for each network of
-            the stack, and ``weights``, those of the current batch or None, see `train_step`.
+        context : Context
+            What all layers of a workspace know of the current batch.
         """
         raise NotImplementedError
 
@@ -83,11 +91,6 @@ class Dense(Layer):
         dL/db_k  = sum_i dL/dz_ik           db = 1^T dZ
         dL/dx_ij = sum_k dL/dz_ik w_jk      dX = dZ W^T
 
-    Sparse X may stand for ``X + 1 s``, the same shift s being added to each row, as zeros do that
-    scaling has moved. X is not filled with it; the bias and the gradient make up for it instead::
-
-        Z = X W + (b + s W)                 dW = X^T dZ + s^T db
-
     Parameters
     ----------
     n_in, n_out : int
@@ -95,10 +98,6 @@ class Dense(Layer):
     input_gradient : bool, default=True
         Whether somebody needs dX. Nobody does where nothing before the layer is learned, and there
         it would be the most expensive product of all for data with many features.
-    shift : ndarray of shape (1, n_in), optional
-        What is missing in each row of a sparse X, nothing by default. Dense X is complete.
-    rate : float, default=1.0
-        Factor of the learning rate of W.
 
     Attributes
     ----------
@@ -108,28 +107,14 @@ class Dense(Layer):
         The biases.
     """
 
-    def __init__(
-        self,
-        n_in: int,
-        n_out: int,
-        input_gradient: bool = True,
-        shift: np.ndarray | None = None,
-        rate: float = 1.0,
-    ):
+    def __init__(self, n_in: int, n_out: int, input_gradient: bool = True):
         self.n_in = n_in
-        self.n_out = n_out
+        self.n_out = self.widest = n_out
         self.input_gradient = input_gradient
-        self.shift = shift
-        self.rate = rate
-
-    @property
-    def coefficients(self) -> np.ndarray:
-        """What X is multiplied by, of shape (..., n_in, n_out)."""
-        return self.W
 
     def shapes(self):
         return [
-            Shape(self.n_in, self.n_out, penalized=True, rate=self.rate),
+            Shape(self.n_in, self.n_out, penalized=True),
             Shape(1, self.n_out, penalized=False),
         ]
 
@@ -141,298 +126,31 @@ class Dense(Layer):
         if gradients is not None:
             cache.dW, cache.db = gradients
             cache.dX = room(self.n_in) if self.input_gradient else None
-            cache.ones = _ones_row(cache.Z)
+            cache.ones = ones_row(cache.Z)
         return cache
 
     def forward(self, X, cache):
         cache.X = X
-        W = self._weights(cache)
-        Z = _matmul(X, W, out=cache.Z)
+        Z = matmul(X, self.effective_weights(cache), out=cache.Z)
         Z += self.b
-        if self.shift is not None and not isinstance(X, np.ndarray):
-            Z += self.shift @ W
         return Z
 
-    def _weights(self, cache: SimpleNamespace) -> np.ndarray:
-        return self.W
-
     def backward(self, dZ, cache):
-        _matmul(cache.X.T if cache.X.ndim == 2 else cache.X.mT, dZ, out=cache.dW)
+        transposed_matmul(cache.X, dZ, out=cache.dW)
         # A product with a row of ones is the sum over the batch, two to three times faster.
-        _matmul(cache.ones, dZ, out=cache.db)
-        if self.shift is not None and not isinstance(cache.X, np.ndarray):
-            cache.dW += self.shift.T * cache.db
+        matmul(cache.ones, dZ, out=cache.db)
         if cache.dX is not None:
-            _matmul(dZ, self._weights(cache).mT, out=cache.dX)
+            matmul(dZ, self.effective_weights(cache).mT, out=cache.dX)
         return cache.dX
 
-
-class ScaledDense(Dense):
-    r"""The affine map of scaled features, ``Z = (X * s) W + b``, the scales s being learned.
-
-    A first layer that learns how much each feature counts. The scales stretch the rows of W, which
-    are fewer than those of X: with ``W_s = s * W``, where s stands as a column, ``Z = X W_s + b``::
-
-        dW_s = X^T dZ      dW = s * dW_s      ds_j = sum_k w_jk (dW_s)_jk      dX = dZ W_s^T
-
-    The scales learn at 60 times the rate of other parameters.
-
-    Attributes
-    ----------
-    s : ndarray of shape (..., n_in, 1)
-        The scales, 1 at first.
-
-    References
-    ----------
-    Holzmueller, Grinsztajn and Steinwart (2024), "Better by default: strong pre-tuned MLPs and
-    boosted trees on tabular data", arXiv:2407.04491. Its rate for the scales is 6 times a base rate
-    of which weights of n inputs get the share 1 / sqrt(n).
-    """
-
-    scale_rate = 60.0
+    def effective_weights(self, cache: SimpleNamespace) -> np.ndarray:
+        """Return what X is multiplied by."""
+        return self.W
 
     @property
-    def coefficients(self):
-        return self.W * self.s
-
-    def shapes(self):
-        return [*super().shapes(), Shape(self.n_in, 1, penalized=False, rate=self.scale_rate)]
-
-    def bind(self, views, statistics):
-        super().bind(views[:2], statistics)
-        self.s = views[2]
-
-    def reset(self):
-        self.s[...] = 1
-
-    def prepare(self, room, gradients, context):
-        cache = super().prepare(room, gradients and gradients[:2], context)
-        cache.Ws = np.empty_like(self.W)
-        if gradients is not None:
-            cache.ds = gradients[2]
-            cache.sum_row = np.ones((self.n_out, 1), self.W.dtype)
-        return cache
-
-    def _weights(self, cache):
-        return np.multiply(self.W, self.s, out=cache.Ws)
-
-    def backward(self, dZ, cache):
-        dX = super().backward(dZ, cache)
-        _matmul(np.multiply(self.W, cache.dW, out=cache.Ws), cache.sum_row, out=cache.ds)
-        cache.dW *= self.s
-        return dX
-
-
-def _matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Write A B to ``out``. A sparse A, which only the first layer can meet, allocates."""
-    if not isinstance(A, np.ndarray):
-        out[...] = A @ B
-        return out
-    # np.matmul, which stacks need, takes twice as long to call, and keeps products with an inner
-    # dimension of 1 (the way back from a single output) from the BLAS: 21 us in place of 2.5 for
-    # 200 x 100.
-    return np.dot(A, B, out) if out.ndim == 2 else np.matmul(A, B, out)
-
-
-def _ones_row(Z: np.ndarray) -> np.ndarray:
-    """Make a row of ones as long as the batch: its product with an array sums over the batch."""
-    return np.ones((1, Z.shape[-2]), Z.dtype)
-
-
-class _Normalization(Layer):
-    r"""What batch and layer normalization share: ``Y = gamma * Xhat + beta``.
-
-    ``Xhat`` is X with mean 0 and variance 1, over the batch or over the features; epsilon keeps
-    the division defined. The gradients of gamma and beta are sums over the batch::
-
-        dgamma = 1^T (dY * Xhat)      dbeta = 1^T dY
-
-    Parameters
-    ----------
-    n_units : int
-        Number of features.
-
-    Attributes
-    ----------
-    gamma, beta : ndarray of shape (..., 1, n_units)
-        Learned scale and shift, 1 and 0 at first.
-    """
-
-    epsilon = 1e-5
-
-    def __init__(self, n_units: int):
-        self.n_units = n_units
-
-    def shapes(self):
-        return [Shape(1, self.n_units, penalized=False)] * 2
-
-    def bind(self, views, statistics):
-        self.gamma, self.beta = views
-
-    def reset(self):
-        self.gamma[...] = 1
-
-    def prepare(self, room, gradients, context):
-        cache = SimpleNamespace(Y=room(self.n_units), training=gradients is not None)
-        if cache.training:
-            cache.dgamma, cache.dbeta = gradients
-            cache.ones = _ones_row(cache.Y)
-        return cache
-
-    def _scale_and_shift(self, cache):
-        Y = np.multiply(cache.Xhat, self.gamma, out=cache.Y)
-        Y += self.beta
-        return Y
-
-    def _parameter_gradients(self, dY, cache):
-        np.matmul(cache.ones, dY, out=cache.dbeta)
-        product = np.multiply(dY, cache.Xhat, out=cache.Y)  # nobody needs the output any more
-        np.matmul(cache.ones, product, out=cache.dgamma)
-
-
-class BatchNorm(_Normalization):
-    r"""Normalize each feature over the batch: ``Y = gamma (X - mu) / sigma + beta``.
-
-    ``mu = p^T X`` and ``sigma^2 = p^T (X - mu)^2 + epsilon``, where p holds each row's share of the
-    batch's weight (1/n without sample weights); the variance is the biased one. As mu and sigma
-    depend on all rows, so does the derivative::
-
-        dX = gamma / sigma * (dY - p (dbeta + Xhat * dgamma))
-
-    where p stands as a column. In prediction, running averages take the place of mu and sigma^2;
-    each training batch moves them by a tenth of the way to its own values.
-
-    Parameters
-    ----------
-    n_units : int
-        Number of features.
-
-    Attributes
-    ----------
-    mean, variance : ndarray of shape (..., 1, n_units)
-        The running averages, 0 and 1 at first.
-
-    References
-    ----------
-    Ioffe and Szegedy (2015), "Batch normalization: accelerating deep network training by reducing
-    internal covariate shift", arXiv:1502.03167.
-    """
-
-    momentum = 0.9
-
-    def statistic_shapes(self):
-        return [Shape(1, self.n_units, penalized=False)] * 2
-
-    def bind(self, views, statistics):
-        super().bind(views, statistics)
-        self.mean, self.variance = statistics
-
-    def reset(self):
-        super().reset()
-        self.variance[...] = 1
-
-    def prepare(self, room, gradients, context):
-        cache = super().prepare(room, gradients, context)
-        cache.context = context
-        cache.inverse = np.empty_like(self.mean)
-        if cache.training:
-            n_rows = cache.Y.shape[-2]
-            cache.equal_shares = np.full((1, n_rows), 1 / n_rows, cache.Y.dtype)
-            cache.own_shares = np.empty_like(cache.equal_shares)
-            cache.mean = np.empty_like(self.mean)
-            cache.variance = np.empty_like(self.mean)
-        return cache
-
-    def forward(self, X, cache):
-        mean, variance = self.mean, self.variance
-        if cache.training:
-            cache.shares, counts = self._shares(cache)
-            mean = np.matmul(cache.shares, X, out=cache.mean)
-        cache.Xhat = np.subtract(X, mean, out=X)
-        if cache.training:
-            square = np.square(cache.Xhat, out=cache.Y)
-            variance = np.matmul(cache.shares, square, out=cache.variance)
-            averages = ((self.mean, mean), (self.variance, variance)) if counts else ()
-            for running, current in averages:
-                running *= self.momentum
-                running += np.multiply(current, 1 - self.momentum, out=cache.inverse)
-        np.add(variance, self.epsilon, out=cache.inverse)
-        np.sqrt(cache.inverse, out=cache.inverse)
-        np.reciprocal(cache.inverse, out=cache.inverse)
-        cache.Xhat *= cache.inverse
-        return self._scale_and_shift(cache)
-
-    def backward(self, dY, cache):
-        self._parameter_gradients(dY, cache)
-        through_statistics = cache.Xhat
-        through_statistics *= cache.dgamma
-        through_statistics += cache.dbeta
-        through_statistics *= cache.shares.T
-        dY -= through_statistics
-        dY *= np.multiply(self.gamma, cache.inverse, out=cache.inverse)
-        return dY
-
-    def _shares(self, cache):
-        """Return each row's share of the batch's weight, and whether there is any weight."""
-        weights = cache.context.weights
-        if weights is None:
-            return cache.equal_shares, True
-        if weights.ndim == 2:  # a weight for each output
-            weights = weights.mean(axis=-1)
-        total = float(weights.sum())
-        if total == 0:
-            return cache.equal_shares, False
-        return np.divide(weights, total, out=cache.own_shares), True
-
-
-class LayerNorm(_Normalization):
-    r"""Normalize each row over its features: ``Y = gamma (X - mu) / sigma + beta``.
-
-    mu and sigma^2 are the row's mean and biased variance (plus epsilon), the same in training and
-    in prediction. With ``dXhat = dY * gamma`` and mean_k the mean over features::
-
-        dX = 1 / sigma * (dXhat - mean_k(dXhat) - Xhat * mean_k(dXhat * Xhat))
-
-    Parameters
-    ----------
-    n_units : int
-        Number of features.
-
-    References
-    ----------
-    Ba, Kiros and Hinton (2016), "Layer normalization", arXiv:1607.06450.
-    """
-
-    def prepare(self, room, gradients, context):
-        cache = super().prepare(room, gradients, context)
-        # A product with this column is the mean over the features.
-        cache.average = np.full((self.n_units, 1), 1 / self.n_units, cache.Y.dtype)
-        cache.mean, cache.inverse = room(1), room(1)
-        return cache
-
-    def forward(self, X, cache):
-        X -= np.matmul(X, cache.average, out=cache.mean)
-        square = np.square(X, out=cache.Y)
-        np.matmul(square, cache.average, out=cache.inverse)
-        cache.inverse += self.epsilon
-        np.sqrt(cache.inverse, out=cache.inverse)
-        np.reciprocal(cache.inverse, out=cache.inverse)
-        X *= cache.inverse
-        cache.Xhat = X
-        return self._scale_and_shift(cache)
-
-    def backward(self, dY, cache):
-        self._parameter_gradients(dY, cache)
-        dXhat = np.multiply(dY, self.gamma, out=dY)
-        product = np.multiply(dXhat, cache.Xhat, out=cache.Y)
-        cache.Xhat *= np.matmul(product, cache.average, out=cache.mean)
-        dXhat -= np.matmul(dXhat, cache.average, out=cache.mean)
-        dXhat -= cache.Xhat
-        dXhat *= cache.inverse
-        return dXhat
-
-
-NORMALIZATIONS: dict[str, Callable[[int], Layer]] = {"batch": BatchNorm, "layer": LayerNorm}
+    def coefficients(self) -> np.ndarray:
+        """What X is multiplied by, of shape (..., n_in, n_out), outside of any batch."""
+        return self.W
 
 
 class Activate(Layer):
@@ -448,7 +166,7 @@ class Activate(Layer):
 
     def __init__(self, activation: Activation, n_units: int):
         self.activation = activation
-        self.n_units = n_units
+        self.n_units = self.widest = n_units
 
     def prepare(self, room, gradients, context):
         return SimpleNamespace(
@@ -478,8 +196,8 @@ class Dropout(Layer):
 
     Parameters
     ----------
-    rate : float
-        Share of units that is switched off, in [0, 1).
+    rate : float or ndarray of shape (*stack, 1)
+        Share of units that is switched off, in [0, 1): of all networks, or of each.
     n_units : int
         Number of features.
 
@@ -489,28 +207,50 @@ class Dropout(Layer):
     prevent neural networks from overfitting", JMLR 15.
     """
 
-    def __init__(self, rate: float, n_units: int):
+    def __init__(self, rate: Any, n_units: int):
         self.rate = rate
-        self.n_units = n_units
+        self.n_units = self.widest = n_units
 
     def prepare(self, room, gradients, context):
         if gradients is None:
             return SimpleNamespace(M=None)
         M = room(self.n_units)
-        members = [M[index] for index in np.ndindex(M.shape[:-2])]
-        draws = list(zip(context.streams, members, strict=True))
+        rate = self.rate
+        if isinstance(rate, np.ndarray):
+            rate = rate[..., np.newaxis].astype(M.dtype)
         # Y has an array of its own: the activation's backward pass still needs X.
-        return SimpleNamespace(Y=room(self.n_units), M=M, draws=draws)
+        return SimpleNamespace(Y=room(self.n_units), M=M, rate=rate, context=context)
 
     def forward(self, X, cache):
         if cache.M is None:
             return X
-        for stream, member in cache.draws:
-            stream.random(out=member, dtype=member.dtype)
-        M = np.greater_equal(cache.M, self.rate, out=cache.M)
-        M *= 1 / (1 - self.rate)
+        cache.context.draw(cache.M)
+        M = np.greater_equal(cache.M, cache.rate, out=cache.M)
+        M *= 1 / (1 - cache.rate)
         return np.multiply(X, M, out=cache.Y)
 
     def backward(self, dY, cache):
         dY *= cache.M
         return dY
+
+
+def matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Write A B to ``out``. Sparse A, which only the first layer can meet, multiplies itself."""
+    if not isinstance(A, np.ndarray):
+        return A.times(B, out)
+    # np.matmul, which stacks need, takes twice as long to call, and keeps products with an inner
+    # dimension of 1 (the way back from a single output) from the BLAS: 21 us in place of 2.5 for
+    # 200 x 100.
+    return np.dot(A, B, out) if out.ndim == 2 else np.matmul(A, B, out)
+
+
+def transposed_matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:
+    """Write A^T B to ``out``."""
+    if not isinstance(A, np.ndarray):
+        return A.transposed_times(B, out)
+    return matmul(A.T if A.ndim == 2 else A.mT, B, out)
+
+
+def ones_row(Z: np.ndarray) -> np.ndarray:
+    """Make a row of ones as long as the batch: its product with an array sums over the batch."""
+    return np.ones((1, Z.shape[-2]), Z.dtype)

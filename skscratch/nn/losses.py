@@ -5,10 +5,11 @@ link that turns logits into predictions (softmax, logistic, identity, exp), so t
 pair of output activation and loss cannot be built, and computes everything from the logits, so
 that the log of 0 never occurs.
 
-Shapes: Z is ``(..., batch, n_outputs)``, Y is ``(batch, n_outputs)``, weights are ``(batch,)`` with
-mean 1 over the training set (or ``(batch, n_outputs)``, where each output has its own), the value
-is ``(...)``. The value is the weighted sum over the batch's rows divided by their number; the
-gradient is the derivative of just that.
+Shapes: Z and Y are ``(..., batch, n_outputs)``, weights are ``(..., batch, 1)`` with mean 1 over
+the training set (or ``(..., batch, n_outputs)``, where each output has its own), the value is
+``(...)``. Networks side by side may share Y and weights, which then lack the leading axes. The
+value is the weighted sum over the batch's rows divided by their number; the gradient is the
+derivative of just that.
 """
 
 import math
@@ -93,7 +94,7 @@ class Loss(Options):
         ----------
         Z : ndarray of shape (..., batch, n_outputs)
             The logits. They may be used as scratch space.
-        Y : ndarray of shape (batch, n_outputs)
+        Y : ndarray of shape (..., batch, n_outputs)
             The targets, to be left alone.
         gradient_out : ndarray of shape (..., batch, n_outputs)
             Takes the derivatives.
@@ -146,9 +147,9 @@ class Loss(Options):
         ----------
         Z : ndarray of shape (..., batch, n_outputs)
             The logits. They are used as scratch space and come back overwritten.
-        Y : ndarray of shape (batch, n_outputs)
+        Y : ndarray of shape (..., batch, n_outputs)
             The targets.
-        weights : ndarray of shape (batch,) or (batch, n_outputs), or None
+        weights : ndarray of shape (..., batch, 1) or (..., batch, n_outputs), or None
             Weights of the rows, or of each output in each row; None means 1 everywhere.
         gradient_out : ndarray of shape (..., batch, n_outputs)
             Takes dL/dZ. Its last two axes lie in memory one after another.
@@ -160,13 +161,14 @@ class Loss(Options):
         """
         n_rows, n_outputs = Z.shape[-2:]
         divisor = n_rows * n_outputs if self.averages_outputs else n_rows
-        if weights is not None and weights.ndim == 2:
+        if weights is not None and weights.shape[-1] > 1:
             # Where outputs are independent, each may as well be a row of its own.
             if self.out_activation == "softmax":
                 raise ValueError("The outputs of a softmax share one loss; give weights of rows.")
-            shape = (*Z.shape[:-2], n_rows * n_outputs, 1)
-            Z, gradient_out = Z.reshape(shape), gradient_out.reshape(shape)
-            Y, weights = Y.reshape(-1, 1), weights.reshape(-1)
+            Z, gradient_out, Y, weights = (
+                array.reshape(*array.shape[:-2], n_rows * n_outputs, 1)
+                for array in (Z, gradient_out, Y, weights)
+            )
         losses = self.row_losses(Z, Y, gradient_out)
         if np.shape(losses) != Z.shape[:-1]:
             raise ValueError(
@@ -176,8 +178,8 @@ class Loss(Options):
         gradient_out *= 1 / divisor
         if weights is None:
             return np.add.reduce(losses, axis=-1) / divisor
-        gradient_out *= weights[:, np.newaxis]
-        return losses @ weights / divisor
+        gradient_out *= weights
+        return np.vecdot(losses, weights[..., 0]) / divisor
 
 
 def _largest(Z: np.ndarray) -> np.ndarray:

@@ -67,12 +67,15 @@ class Optimizer(Options):
         The class of the state.
     decoupled_decay : bool
         Whether weight decay acts on the weights directly instead of through the loss.
+    full_batch : bool
+        Whether the optimizer searches with all rows at once, by a loop of its own: `minimize`.
     """
 
     n_moments: ClassVar[int] = 0
     n_scratch: ClassVar[int] = 1
     state_type: ClassVar[type[State]] = State
     decoupled_decay: ClassVar[bool] = False
+    full_batch: ClassVar[bool] = False
 
     def init(self, w: np.ndarray) -> State:
         """Make the state for parameters like ``w``, of shape (..., P)."""
@@ -85,14 +88,7 @@ class Optimizer(Options):
             scratch=tuple(np.empty_like(w[..., :BLOCK]) for _ in range(self.n_scratch)),
         )
 
-    def step(
-        self,
-        w: np.ndarray,
-        g: np.ndarray,
-        learning_rate: float,
-        state: State,
-        rates: np.ndarray | None = None,
-    ) -> None:
+    def step(self, w: np.ndarray, g: np.ndarray, learning_rate: Any, state: State) -> None:
         """Move ``w``, in place.
 
         Parameters
@@ -101,35 +97,39 @@ class Optimizer(Options):
             The parameters.
         g : ndarray of shape (..., P)
             Their gradient. It is left as it is.
-        learning_rate : float
-            The rate of this step.
+        learning_rate : float or ndarray of shape (..., 1)
+            The rate of this step, of all networks or of each.
         state : State
             The run's state, made by `init`.
-        rates : ndarray of shape (P,), optional
-            Each parameter's factor of the learning rate, 1 by default.
         """
         self._count(state)
-        if rates is None:
-            for w_block, g_block, *arrays in blocks((w, g, *state.moments), state.scratch):
-                self._move(w_block, g_block, learning_rate, None, state, *arrays)
-        else:
-            vectors = (w, g, rates, *state.moments)
-            for w_block, g_block, factors, *arrays in blocks(vectors, state.scratch):
-                self._move(w_block, g_block, learning_rate, factors, state, *arrays)
+        for w_block, g_block, *arrays in blocks((w, g, *state.moments), state.scratch):
+            self._move(w_block, g_block, learning_rate, state, *arrays)
+
+    def minimize(
+        self, learner: Any, batches: Any, max_iter: int, end_epoch: Callable[[dict], bool]
+    ) -> None:
+        """Move the network to a minimum over all rows; what a full-batch optimizer defines.
+
+        Parameters
+        ----------
+        learner : Learner
+            The network and how it learns.
+        batches : Batches
+            The data, in a single batch.
+        max_iter : int
+            The most iterations.
+        end_epoch : callable
+            To be called after each iteration with its row of the history, once the network is what
+            the iteration found; a true answer ends the search.
+        """
+        raise NotImplementedError
 
     def _count(self, state: State) -> None:
         """Do what a step does once, whatever the number of blocks."""
         state.t += 1
 
-    def _move(
-        self,
-        w: np.ndarray,
-        g: np.ndarray,
-        lr: float,
-        factors: np.ndarray | None,
-        state: Any,
-        *arrays: np.ndarray,
-    ) -> None:
+    def _move(self, w: np.ndarray, g: np.ndarray, lr: Any, state: Any, *arrays: np.ndarray) -> None:
         """Move a block of parameters; ``arrays`` are its moments and scratch."""
         raise NotImplementedError
 
@@ -160,11 +160,9 @@ class SGD(Optimizer):
     def init(self, w):
         return self._make_state(w, n_moments=1 if self.momentum else 0)
 
-    def _move(self, w, g, lr, factors, state, *arrays):
+    def _move(self, w, g, lr, state, *arrays):
         *moments, scratch = arrays
         scaled = np.multiply(g, lr, out=scratch)
-        if factors is not None:
-            scaled *= factors
         if not moments:
             w -= scaled
             return
@@ -197,15 +195,9 @@ class AdaGrad(Optimizer):
 
     n_moments: ClassVar[int] = 1
 
-    def _move(self, w, g, lr, factors, state, G, scratch):
+    def _move(self, w, g, lr, state, G, scratch):
         G += np.square(g, out=scratch)
-        update = np.sqrt(G, out=scratch)
-        update += self.epsilon
-        np.divide(g, update, out=update)
-        update *= lr
-        if factors is not None:
-            update *= factors
-        w -= update
+        _move_by_share(w, g, G, lr, self.epsilon, scratch)
 
 
 @dataclass
@@ -230,15 +222,9 @@ class RMSprop(Optimizer):
 
     n_moments: ClassVar[int] = 1
 
-    def _move(self, w, g, lr, factors, state, v, scratch):
+    def _move(self, w, g, lr, state, v, scratch):
         _average_of_squares(v, g, self.rho, scratch)
-        update = np.sqrt(v, out=scratch)
-        update += self.epsilon
-        np.divide(g, update, out=update)
-        update *= lr
-        if factors is not None:
-            update *= factors
-        w -= update
+        _move_by_share(w, g, v, lr, self.epsilon, scratch)
 
 
 @dataclass
@@ -281,7 +267,7 @@ class Adam(Optimizer):
 
     n_moments: ClassVar[int] = 2
 
-    def _move(self, w, g, lr, factors, state, M, V, scratch):
+    def _move(self, w, g, lr, state, M, V, scratch):
         M *= self.beta1
         M += g
         V *= self.beta2
@@ -294,8 +280,6 @@ class Adam(Optimizer):
         update += self.epsilon * (c if self.correct_epsilon else 1 / math.sqrt(1 - self.beta2))
         np.divide(M, update, out=update)
         update *= rate
-        if factors is not None:
-            update *= factors
         w -= update
 
 
@@ -361,7 +345,7 @@ class Nadam(Optimizer):
         super()._count(state)
         state.mu_product *= self._momentum(state.t)
 
-    def _move(self, w, g, lr, factors, state, m, v, scratch, more_scratch):
+    def _move(self, w, g, lr, state, m, v, scratch, more_scratch):
         mu, mu_next = self._momentum(state.t), self._momentum(state.t + 1)
         _average(m, g, mu, scratch)
         _average_of_squares(v, g, self.beta2, scratch)
@@ -371,12 +355,21 @@ class Nadam(Optimizer):
         root *= 1 / math.sqrt(1 - self.beta2**state.t)
         root += self.epsilon
         update /= root
-        if factors is not None:
-            update *= factors
         w -= update
 
     def _momentum(self, t: int) -> float:
         return self.beta1 * (1 - 0.5 * 0.96 ** (0.004 * t))
+
+
+def _move_by_share(
+    w: np.ndarray, g: np.ndarray, v: np.ndarray, lr: Any, epsilon: float, scratch: np.ndarray
+) -> None:
+    """``w -= lr g / (sqrt(v) + epsilon)``, in place."""
+    update = np.sqrt(v, out=scratch)
+    update += epsilon
+    np.divide(g, update, out=update)
+    update *= lr
+    w -= update
 
 
 def _average(m: np.ndarray, g: np.ndarray, beta: float, scratch: np.ndarray) -> None:

@@ -8,11 +8,11 @@ slice. Optimizers, snapshots and L-BFGS work on the vector; layers work on the v
                penalized               the rest
 
 The vector is never rebound, only copied into: a new array would leave the views behind. Views
-do not survive pickle or deepcopy either, so that only the vector and the shapes are stored, and
-the views are made anew.
+do not survive pickle or deepcopy either, so only the vector and the shapes are stored, and the
+views are made anew.
 """
 
-import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,14 +27,11 @@ class Shape(NamedTuple):
         The array's last two axes.
     penalized : bool
         Whether the L2 penalty applies.
-    rate : float
-        Factor of the learning rate.
     """
 
     rows: int
     columns: int
     penalized: bool
-    rate: float = 1.0
 
 
 class Parameters:
@@ -42,28 +39,30 @@ class Parameters:
 
     Parameters
     ----------
-    shapes : list of Shape
+    shapes : sequence of Shape
         One for each array, in the order of ``views``.
-    stack : tuple of int
-        The leading axes: ``()`` for one network, ``(K,)`` for K of them side by side.
-    dtype : numpy.dtype
-        float32 or float64.
+    vector : ndarray of shape (..., P)
+        All the numbers, of one network or, with leading axes, of several side by side.
 
     Attributes
     ----------
-    vector : ndarray of shape (..., P)
-        All the numbers, zero at first.
     penalized : ndarray of shape (..., n_penalized)
         View of the part that the L2 penalty applies to.
     views : list of ndarray of shape (..., rows, columns)
         A view for each shape.
     """
 
-    def __init__(self, shapes: list[Shape], stack: tuple[int, ...], dtype: np.dtype):
-        self.shapes = shapes
-        size = sum(math.prod(shape[:2]) for shape in shapes)
-        self.vector = np.zeros((*stack, size), dtype)
+    def __init__(self, shapes: Sequence[Shape], vector: np.ndarray):
+        self.shapes, self.vector = shapes, vector
         self._make_views()
+
+    @classmethod
+    def zeros(
+        cls, shapes: Sequence[Shape], stack: tuple[int, ...], dtype: np.dtype
+    ) -> "Parameters":
+        """Make parameters that are 0, for one network (stack ``()``) or for several."""
+        size = sum(shape.rows * shape.columns for shape in shapes)
+        return cls(shapes, np.zeros((*stack, size), dtype))
 
     def _make_views(self) -> None:
         penalized_first = sorted(
@@ -73,7 +72,7 @@ class Parameters:
         self.views: list[np.ndarray] = [self.vector] * len(self.shapes)
         start = n_penalized = 0
         for i in penalized_first:
-            rows, columns, penalized, _ = self.shapes[i]
+            rows, columns, penalized = self.shapes[i]
             stop = start + rows * columns
             self.views[i] = self.vector[..., start:stop].reshape(*stack, rows, columns)
             start = stop
@@ -81,18 +80,13 @@ class Parameters:
                 n_penalized = stop
         self.penalized = self.vector[..., :n_penalized]
 
-    def rates(self) -> np.ndarray | None:
-        """Return each parameter's factor of the learning rate, of shape (P,); None if all are 1."""
-        if all(shape.rate == 1 for shape in self.shapes):
-            return None
-        factors = Parameters(self.shapes, (), self.vector.dtype)
-        for shape, view in zip(self.shapes, factors.views, strict=True):
-            view[...] = shape.rate
-        return factors.vector
-
     def like(self) -> "Parameters":
-        """Make another of the same shapes, zero: the gradient mirrors the parameters."""
-        return Parameters(self.shapes, self.vector.shape[:-1], self.vector.dtype)
+        """Make others of the same shapes, zero: the gradient mirrors the parameters."""
+        return Parameters(self.shapes, np.zeros_like(self.vector))
+
+    def member(self, index: tuple[int, ...]) -> "Parameters":
+        """Return one network's parameters, as a view of these."""
+        return Parameters(self.shapes, self.vector[index])
 
     def __getstate__(self) -> dict[str, Any]:
         return {"shapes": self.shapes, "vector": self.vector}

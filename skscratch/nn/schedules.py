@@ -7,7 +7,7 @@ own; the rate is a pure function of the base rate and the clock.
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import cos, inf, log2, pi
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -23,11 +23,11 @@ class Clock:
     epoch : int
         Passes over the data that are complete.
     step : int
-        Steps that are complete.
+        Steps that are complete, as of this epoch's beginning or within it.
     samples : int
         Rows trained on so far.
-    plateaus : int
-        How often the stopping criterion's patience was spent.
+    plateaus : int, or ndarray of int of shape (..., 1)
+        How often the stopping criterion's patience was spent, of all networks or of each.
     horizon : int
         Number of epochs after which the run ends at the latest.
     last_step : int
@@ -37,7 +37,7 @@ class Clock:
     epoch: int = 0
     step: int = 0
     samples: int = 0
-    plateaus: int = 0
+    plateaus: Any = 0
     horizon: int = 1
     last_step: int = 1
 
@@ -57,13 +57,13 @@ class Schedule(Options):
     finite_horizon: ClassVar[bool] = False
     per_step: ClassVar[bool] = False
 
-    def rate(self, base: float, clock: Clock) -> float:
+    def rate(self, base: Any, clock: Clock) -> Any:
         """Return the learning rate of the epoch, or step, that begins at ``clock``.
 
         Parameters
         ----------
-        base : float
-            The estimator's ``learning_rate``.
+        base : float, or ndarray of shape (..., 1) with one for each network
+            The base rate, the estimator's ``learning_rate``.
         clock : Clock
             Where the run stands.
         """
@@ -109,7 +109,7 @@ class Schedule(Options):
             rates[step] = rate
         return rates
 
-    def continues_after_plateau(self, base: float, clock: Clock) -> bool:
+    def continues_after_plateau(self, base: Any, clock: Clock) -> Any:
         """Say whether to go on, at a lower rate, now that patience is spent."""
         return False
 

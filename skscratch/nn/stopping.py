@@ -1,6 +1,19 @@
-"""Stopping: patience with a quantity that no longer improves."""
+"""Stopping: patience with a quantity that no longer improves, and the networks of the best epoch.
+
+One network has one quantity to watch. Networks side by side have one each, or one together: the
+code is the same, since all that it compares and counts may be arrays.
+"""
 
 import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .network import Network
+
+Numbers = Any
+"""A number, or an ndarray with one for each network."""
 
 
 class Patience:
@@ -8,54 +21,114 @@ class Patience:
 
     The rule is scikit-learn's: an epoch counts as stalled unless it beats the best value so far
     by at least ``tol``; patience is spent after *more than* ``n_iter_no_change`` such epochs in a
-    row.
+    row. Once it is spent, nothing is the best any more.
 
     Parameters
     ----------
-    tol : float
+    tol : float or ndarray
         What counts as an improvement, >= 0, in the quantity's own unit.
-    n_iter_no_change : int or inf
+    n_iter_no_change : int, inf or ndarray
         Number of stalled epochs that are tolerated.
     last_of_equals : bool, default=False
         Whether the last of several epochs with the best value is the best, and not the first.
 
     Attributes
     ----------
-    best : float
+    best : float or ndarray
         The best value so far.
-    stalled : int
+    stalled : int or ndarray of int
         Stalled epochs in a row.
 
     Examples
     --------
     >>> patience = Patience(tol=0.1, n_iter_no_change=1)
-    >>> [patience.update(value) for value in (1.0, 2.0, 2.05, 2.04)]
+    >>> [bool(patience.update(value)) for value in (1.0, 2.0, 2.05, 2.04)]
     [True, True, True, False]
-    >>> patience.spent
+    >>> bool(patience.spent)
     True
+
+    Two networks side by side, of which the first has stalled:
+
+    >>> import numpy as np
+    >>> patience = Patience(tol=0.1, n_iter_no_change=0)
+    >>> [patience.update(np.array(values)).tolist() for values in ([1.0, 1.0], [1.0, 2.0])]
+    [[True, True], [False, True]]
+    >>> patience.spent.tolist()
+    [True, False]
     """
 
-    def __init__(self, tol: float, n_iter_no_change: float, last_of_equals: bool = False):
+    def __init__(self, tol: Numbers, n_iter_no_change: Numbers, last_of_equals: bool = False):
         self.tol = tol
         self.n_iter_no_change = n_iter_no_change
         self.last_of_equals = last_of_equals
-        self.best = -math.inf
-        self.stalled = 0
+        self.best: Numbers = -math.inf
+        self.stalled: Numbers = 0
 
-    def update(self, value: float) -> bool:
-        """Take an epoch's value and return whether it is the best so far. NaN never is."""
-        improved = value >= self.best + self.tol
-        self.stalled = 0 if improved else self.stalled + 1
-        is_best = value > self.best or (self.last_of_equals and value == self.best)
-        if is_best:
-            self.best = value
+    def update(self, value: Numbers) -> Any:
+        """Take an epoch's value, and say whether it is the best so far. NaN never is."""
+        watched = np.logical_not(self.spent)
+        is_best = watched & (np.greater(value, self.best))
+        if self.last_of_equals:
+            is_best |= watched & np.equal(value, self.best)
+        improved = np.greater_equal(value, np.add(self.best, self.tol))
+        stalled = np.where(improved & watched, 0, np.add(self.stalled, 1))
+        self.best, self.stalled = np.where(is_best, value, self.best)[()], stalled[()]
         return is_best
 
     @property
-    def spent(self) -> bool:
+    def spent(self) -> Any:
         """Whether the quantity has stalled for too long."""
-        return self.stalled > self.n_iter_no_change
+        return np.greater(self.stalled, self.n_iter_no_change)
 
-    def renew(self) -> None:
+    def renew(self, which: Any = True) -> None:
         """Count stalled epochs from 0 again."""
-        self.stalled = 0
+        self.stalled = np.where(which, 0, self.stalled)[()]
+
+
+class Best:
+    """The networks as they were after their best epochs.
+
+    Attributes
+    ----------
+    epoch : int or ndarray of int
+        The number of the best epoch, of all networks or of each; 0 as long as there is none.
+    """
+
+    def __init__(self) -> None:
+        self.epoch: Numbers = 0
+        self._saved: list[tuple[np.ndarray, ...]] = []
+
+    def keep(self, networks: Sequence[Network], epoch: int, which: Any) -> None:
+        """Remember networks as they are now.
+
+        Parameters
+        ----------
+        networks : sequence of Network
+            One, or networks side by side, or several groups of them.
+        epoch : int
+            The epoch's number.
+        which : bool or ndarray of bool
+            Whether to remember them all, or for a single group which ones.
+        """
+        if not np.any(which):
+            return
+        saved = [network.snapshot() for network in networks]
+        if self._saved and not np.all(which):
+            which = np.asarray(which)
+            saved = [
+                tuple(
+                    np.where(which[..., np.newaxis], now, before)
+                    for now, before in zip(new, old, strict=True)
+                )
+                for new, old in zip(saved, self._saved, strict=True)
+            ]
+        # An interrupt finds both done, or neither.
+        self.epoch, self._saved = np.where(which, epoch, self.epoch)[()], saved
+
+    def restore(self, networks: Sequence[Network]) -> None:
+        """Bring the networks back that have been remembered, and forget them."""
+        found = np.asarray(np.greater(self.epoch, 0))[..., np.newaxis]
+        for network, saved in zip(networks, self._saved, strict=False):
+            for now, before in zip(network.vectors, saved, strict=True):
+                np.copyto(now, before, where=found)
+        self._saved = []

@@ -1,0 +1,42 @@
+"""Prediction: forward passes, block by block, in constant memory."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .blocks import ELEMENTS, LEAST_ROWS
+from .rows import DenseRows, as_rows
+from .workspace import Workspace
+
+
+def predict(
+    network: Any,
+    X: Any,
+    rows: np.ndarray | None = None,
+    decode: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Compute a network's logits, or what they stand for; see `Network.predict`."""
+    source = as_rows(X, network.dtype)
+    n_samples = source.shape[0] if rows is None else len(rows)
+    dense = isinstance(source, DenseRows)
+    # Sparse rows take no room of their own.
+    widest = max(*(layer.widest for layer in network.layers), source.shape[1] if dense else 1)
+    n_rows = max(1, min(n_samples, max(LEAST_ROWS, ELEMENTS // widest)))
+    workspace = Workspace(network, n_rows)
+    room = None
+    if source.needs_room(gathered=rows is not None):
+        room = np.empty((n_rows, source.shape[1]), network.dtype)
+    predictions: Any = None
+    for start in range(0, max(1, n_samples), n_rows):
+        part = slice(start, min(start + n_rows, n_samples))
+        block = source.take(part if rows is None else rows[part], room)
+        Z = network.forward(block, workspace.for_rows(block.shape[-2]))
+        decoded = Z.astype(np.float64, copy=False)
+        if decode is not None:
+            decoded = decode(decoded)
+        if predictions is None:  # the first block tells their number and dtype
+            shape = (*network.stack, n_samples, decoded.shape[-1])
+            predictions = np.empty(shape, decoded.dtype)
+        predictions[..., part, :] = decoded
+    return predictions

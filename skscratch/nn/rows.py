@@ -1,0 +1,194 @@
+"""Rows: where a network's inputs and targets come from, some rows at a time.
+
+Batches and prediction ask for rows by number. What answers may be an array in memory, a memory map
+whose rows are converted as they are read, or a sparse matrix. Layers know nothing of that: they get
+an array, or a `SparseBlock` that knows how to multiply.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+
+class DenseRows:
+    """Rows of an array, in memory or mapped.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n_samples, n_columns)
+        The rows, of any real dtype.
+    dtype : numpy.dtype
+        The dtype to return them in.
+    convert : callable, optional
+        ``convert(rows, out=room)`` writes what the network is to see of some rows; by default that
+        is the rows themselves.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Numbers of rows and columns.
+    """
+
+    def __init__(
+        self, array: np.ndarray, dtype: np.dtype, convert: Callable[..., Any] | None = None
+    ):
+        self._array, self.dtype, self._convert = array, np.dtype(dtype), convert
+        self.shape = array.shape
+        self._as_is = convert is None and array.dtype == self.dtype
+
+    def needs_room(self, gathered: bool) -> bool:
+        """Say whether `take` writes to ``out``: of indices, or of what is to be converted."""
+        return gathered or not self._as_is
+
+    def take(self, chosen: Any, out: np.ndarray | None) -> np.ndarray:
+        """Return some rows.
+
+        Parameters
+        ----------
+        chosen : slice or ndarray of int
+            Which ones.
+        out : ndarray of shape (at least as many, n_columns), or None
+            Room for them; None if `needs_room` says so.
+
+        Returns
+        -------
+        rows : ndarray of shape (n_chosen, n_columns)
+            The rows: a view of ``out``, or of the array.
+
+        Raises
+        ------
+        ValueError
+            If a value is too large for the dtype.
+        """
+        if out is None:
+            return self._array[chosen]
+        if self._as_is and not isinstance(chosen, slice) and self._array.flags.c_contiguous:
+            # np.take would first copy the whole of an array in another order, and with another
+            # mode it would buffer its result and copy it to ``out`` afterwards.
+            return self._array.take(chosen, axis=0, out=out[: len(chosen)], mode="clip")
+        rows = self._array[chosen]
+        out = out[: len(rows)]
+        if self._convert is not None:
+            return self._convert(rows, out=out)
+        return cast(rows, self.dtype, out)
+
+
+class SparseRows:
+    """Rows of a sparse matrix, which may stand for ``X + 1 s``: zeros that scaling has moved.
+
+    Parameters
+    ----------
+    matrix : sparse CSR matrix of shape (n_samples, n_columns)
+        X above, which is never densified.
+    dtype : numpy.dtype
+        The dtype to return rows in.
+    shift : ndarray of shape (1, n_columns), optional
+        s above, what is to be added to each row; nothing by default.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Numbers of rows and columns.
+    """
+
+    def __init__(self, matrix: Any, dtype: np.dtype, shift: np.ndarray | None = None):
+        self.dtype, self.shape = np.dtype(dtype), matrix.shape
+        self._matrix = cast(matrix, self.dtype)
+        self._shift = None if shift is None else shift.astype(self.dtype)
+
+    def needs_room(self, gathered: bool) -> bool:
+        """Say that sparse rows take no room."""
+        return False
+
+    def take(self, chosen: Any, out: None = None) -> "SparseBlock":
+        """Return some rows (a slice, or indices)."""
+        return SparseBlock(self._matrix[chosen], self._shift)
+
+
+class SparseBlock:
+    """Some sparse rows, ``X + 1 s``, as a layer meets them.
+
+    X is not filled with the shift s. The products make up for it instead::
+
+        (X + 1 s) W = X W + s W            (X + 1 s)^T dZ = X^T dZ + s^T (1^T dZ)
+
+    Parameters
+    ----------
+    matrix : sparse CSR matrix of shape (batch, n_in) or (K * batch, n_in)
+        X above: of one network, or of all of a stack; or each network's own rows, one network's
+        after the other's.
+    shift : ndarray of shape (1, n_in) or None
+        s above.
+    stack : tuple of int, default=()
+        The leading axes, where each network of a stack has rows of its own.
+    """
+
+    def __init__(self, matrix: Any, shift: np.ndarray | None = None, stack: tuple[int, ...] = ()):
+        self._matrix, self._shift, self._stack = matrix, shift, stack
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape, (..., batch, n_in)."""
+        n_rows, n_columns = self._matrix.shape
+        for length in self._stack:
+            n_rows //= length
+        return (*self._stack, n_rows, n_columns)
+
+    def reshape(self, *shape: int) -> "SparseBlock":
+        """Return the rows with axes before the last two, one for each axis of a stack."""
+        return SparseBlock(self._matrix, self._shift, shape[:-2])
+
+    def times(self, W: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Write the product with W, of shape (..., n_in, n_out), to ``out``."""
+        for member, X in self._members(out.shape[:-2]):
+            out[member] = X @ W[member]
+        if self._shift is not None:
+            out += np.matmul(self._shift, W)
+        return out
+
+    def transposed_times(self, dZ: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Write the product of the transposed rows with dZ, of (..., batch, n_out), to ``out``."""
+        for member, X in self._members(out.shape[:-2]):
+            out[member] = X.T @ dZ[member]
+        if self._shift is not None:
+            out += self._shift.T * dZ.sum(axis=-2, keepdims=True)
+        return out
+
+    def _members(self, stack: tuple[int, ...]) -> Any:
+        """Yield each network's index, and its rows."""
+        n_rows = self.shape[-2]
+        for k, member in enumerate(np.ndindex(stack)):
+            own = slice(k * n_rows, (k + 1) * n_rows)
+            yield member, self._matrix[own] if self._stack else self._matrix
+
+
+Rows = DenseRows | SparseRows
+
+
+def as_rows(X: Any, dtype: Any) -> Rows:
+    """Return rows of X: of an array or a sparse matrix; what gives rows already is returned."""
+    if isinstance(X, np.ndarray):
+        return DenseRows(X, dtype)
+    return SparseRows(X, dtype) if hasattr(X, "tocsr") else X
+
+
+def cast(X: Any, dtype: np.dtype, out: np.ndarray | None = None) -> Any:
+    """Return X in another dtype, or X itself if it has it and there is no ``out`` to write to.
+
+    Raises
+    ------
+    ValueError
+        If a value is too large for the dtype.
+    """
+    try:
+        with np.errstate(over="raise"):
+            if out is None:
+                return X.astype(dtype, copy=False)
+            np.copyto(out, X, casting="same_kind" if X.dtype.kind == "f" else "unsafe")
+            return out
+    except FloatingPointError as error:
+        raise ValueError(
+            f"There are values beyond the range of {dtype}, which ends at "
+            f"{np.finfo(dtype).max:.2g}. Scale the data, or train with dtype='float64'."
+        ) from error
