@@ -73,20 +73,21 @@ class ScaledDense(Dense):
 
     def prepare(self, room, gradients, context):
         cache = super().prepare(room, gradients and gradients[:2], context)
-        cache.Ws, cache.s = np.empty_like(self.W), np.empty_like(self.t)
+        cache.W, cache.s = np.empty_like(self.W), np.empty_like(self.t)
         if gradients is not None:
             cache.dt = gradients[2]
             cache.sum_row = np.full((self.n_out, 1), self.pace, self.W.dtype)
         return cache
 
-    def effective_weights(self, cache):
-        np.multiply(self.t, self.pace, out=cache.s)
-        cache.s += 1
-        return np.multiply(self.W, cache.s, out=cache.Ws)
+    def forward(self, X, cache):
+        s = np.multiply(self.t, self.pace, out=cache.s)
+        s += 1
+        np.multiply(self.W, s, out=cache.W)
+        return super().forward(X, cache)
 
     def backward(self, dZ, cache):
         dX = super().backward(dZ, cache)
-        matmul(np.multiply(self.W, cache.dW, out=cache.Ws), cache.sum_row, out=cache.dt)
+        matmul(np.multiply(self.W, cache.dW, out=cache.W), cache.sum_row, out=cache.dt)
         cache.dW *= cache.s
         return dX
 

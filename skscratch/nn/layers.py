@@ -122,7 +122,7 @@ class Dense(Layer):
         self.W, self.b = views
 
     def prepare(self, room, gradients, context):
-        cache = SimpleNamespace(X=None, Z=room(self.n_out))
+        cache = SimpleNamespace(X=None, W=self.W, Z=room(self.n_out))
         if gradients is not None:
             cache.dW, cache.db = gradients
             cache.dX = room(self.n_in) if self.input_gradient else None
@@ -131,7 +131,7 @@ class Dense(Layer):
 
     def forward(self, X, cache):
         cache.X = X
-        Z = matmul(X, self.effective_weights(cache), out=cache.Z)
+        Z = matmul(X, cache.W, out=cache.Z)
         Z += self.b
         return Z
 
@@ -140,16 +140,12 @@ class Dense(Layer):
         # A product with a row of ones is the sum over the batch, two to three times faster.
         matmul(cache.ones, dZ, out=cache.db)
         if cache.dX is not None:
-            matmul(dZ, self.effective_weights(cache).mT, out=cache.dX)
+            matmul(dZ, cache.W.mT, out=cache.dX)
         return cache.dX
-
-    def effective_weights(self, cache: SimpleNamespace) -> np.ndarray:
-        """Return what X is multiplied by."""
-        return self.W
 
     @property
     def coefficients(self) -> np.ndarray:
-        """What X is multiplied by, of shape (..., n_in, n_out), outside of any batch."""
+        """What X is multiplied by, of shape (..., n_in, n_out)."""
         return self.W
 
 
