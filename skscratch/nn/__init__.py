@@ -11,7 +11,7 @@ Ten lines that learn XOR, which no straight line can tell apart:
 >>> network = Network(Architecture([2, 16, 1], [ReLU()]))
 >>> network.initialize([HeNormal(), HeNormal()], [np.random.default_rng(0)])
 >>> learner = Learner(network, LogisticLogLoss(), Adam(), learning_rate=0.05)
->>> progress = fit([(learner, Batches(X, Y))], epochs=200)
+>>> progress = fit(learner, Batches(X, Y), epochs=200)
 >>> network.predict(X).ravel() > 0
 array([False,  True,  True, False])
 

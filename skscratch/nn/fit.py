@@ -20,7 +20,6 @@ from .divergence import (
     has_finite_outputs,
     members,
 )
-from .network import Network
 from .schedules import Clock
 from .step import Learner, per_network, train_step
 from .stopping import Best, Patience
@@ -52,8 +51,9 @@ For networks side by side they are arrays with a number for each, but for ``epoc
 Group = tuple[Learner, Batches]
 """A network, or several side by side, and its training data."""
 
-Validate = Callable[[list[Network]], tuple[Any, Any]]
-"""Returns loss and score on data held out: of all groups' networks together, or of each network."""
+Validate = Callable[..., tuple[Any, Any]]
+"""Gets the networks, and returns loss and score on data held out, greater scores being better: for
+networks side by side a number for all of them together, or an array with one for each."""
 
 
 @dataclass
@@ -124,7 +124,8 @@ class Progress:
 
 
 def fit(
-    groups: Sequence[Group],
+    learner: Learner | Sequence[Learner],
+    batches: Batches | Sequence[Batches],
     epochs: int | None,
     progress: Progress | None = None,
     *,
@@ -134,20 +135,23 @@ def fit(
 ) -> Progress:
     """Train until a run has made its epochs, patience is spent, or ``report`` says so.
 
-    Networks that fit into a stack are one group. Several groups take turns, epoch by epoch. A
-    KeyboardInterrupt ends the run, and leaves the networks as they are then.
+    A KeyboardInterrupt ends the run, too, and leaves the networks as they are then.
 
     Parameters
     ----------
-    groups : sequence of tuple (Learner, Batches)
-        What learns, and from which data. Several groups have one patience together.
+    learner : Learner, or sequence of Learner
+        What learns: a network, or networks side by side. Networks that do not fit into one stack
+        take turns, epoch by epoch, and have one patience together.
+    batches : Batches, or sequence of Batches
+        The data of each learner.
     epochs : int or None
         The most epochs of the run, those made before a call that goes on with it included. None
         makes one epoch of a run without an end, which each further call goes on with.
     progress : Progress, optional
         Where the run stands; by default it begins.
     validate : callable, optional
-        Gives loss and score on data held out, the score greater-is-better.
+        Gets each learner's network, and gives loss and score on data held out, the score
+        greater-is-better: one for all networks, or for a stack an array.
     begin : callable, optional
         Called before each epoch.
     report : callable, optional
@@ -164,6 +168,7 @@ def fit(
         If a loss or parameters are no longer finite, and no network is left. They are of no use
         then.
     """
+    groups = _groups(learner, batches)
     progress = Progress() if progress is None else progress
     endless = epochs is None
     if endless and not (progress.ended == "stalled" and progress.watches_score):
@@ -173,7 +178,7 @@ def fit(
     networks = [learner.network for learner, _ in groups]
 
     def end_epoch(row: dict[str, Any], started: float) -> bool:
-        loss, score = (math.nan, math.nan) if validate is None else validate(networks)
+        loss, score = (math.nan, math.nan) if validate is None else validate(*networks)
         if validate is not None and not np.isfinite(loss).any():
             raise divergence("the validation loss", progress, row["learning_rate"])
         row = {
@@ -214,6 +219,12 @@ def fit(
     progress.ended = progress.ended or "exhausted"
     progress.best.restore(networks)
     return progress
+
+
+def _groups(learner: Any, batches: Any) -> list[Group]:
+    if isinstance(learner, Learner):
+        return [(learner, batches)]
+    return list(zip(learner, batches, strict=True))
 
 
 def epoch(
