@@ -96,7 +96,7 @@ class Progress:
         """The history, a list for each of `HISTORY`."""
         return {name: [row[name] for row in self.rows] for name in HISTORY}
 
-    def take(self, row: dict[str, Any], groups: Sequence[Group]) -> None:
+    def record(self, row: dict[str, Any], groups: Sequence[Group]) -> None:
         """Take an epoch's row, and let patience judge it."""
         self.rows.append(row)
         self.clock.epoch += 1
@@ -189,7 +189,7 @@ def fit(
             "seconds": time.perf_counter() - started,
         }
         row = {name: _plain(row[name]) for name in HISTORY}
-        progress.take(row, groups)
+        progress.record(row, groups)
         if report(row):
             progress.ended = "stopped"
         return bool(progress.ended)
