@@ -3,6 +3,7 @@
 import numpy as np
 
 import skscratch.nn as nn
+from skscratch.nn.workspace import Context
 
 
 def directional_error(function, gradient, point, rng, step=1e-5):
@@ -122,3 +123,47 @@ def column(values):
 def numbers(network):
     """Copy all numbers of a network, or of each in a stack: parameters and running averages."""
     return np.concatenate(network.vectors, axis=-1)
+
+
+def room_for(stack=(), n_rows=5, dtype=np.float64):
+    """Give out arrays full of NaN, which shows if one is read before it is written."""
+    return lambda width: np.full((*stack, n_rows, width), np.nan, dtype)
+
+
+def context_of(*seeds, weights=None, n_rows=5):
+    """Make what the layers of a workspace share, with a stream for each seed."""
+    return Context(streams_of(*seeds), weights, n_rows)
+
+
+def value_and_gradient(
+    network, X, Y, weights=None, *, workspace=None, streams=(), loss=None, **settings
+):
+    """Return what a step computes before it moves the parameters, the gradient as a copy."""
+    learner = learner_of(network, loss=loss or nn.SquaredError(), streams=streams, **settings)
+    workspace = workspace or learner.workspace(len(Y))
+    value = nn.loss_and_gradient(learner, batch_of(X, Y, weights), workspace)
+    return value, workspace.gradient.vector.copy()
+
+
+def gradient_errors(network, loss, *, dropout=False):
+    """Directional errors of the whole gradient with L2 and weights, in three directions."""
+    rng = np.random.default_rng(10)
+    n_in, n_out = network.sizes[0], network.sizes[-1]
+    X, Y = rng.standard_normal((6, n_in)), targets(loss, rng, 6, n_out)
+    weights = mean_one_weights(rng, 6)
+    vector = network.parameters.vector
+    start = vector.copy()
+
+    def at(point):
+        vector[...] = point
+        streams = streams_of(11) if dropout else ()
+        return value_and_gradient(
+            network, X, Y, weights, loss=loss, l2=0.3, mean_weight=1.7, streams=streams
+        )
+
+    _, gradient = at(start)
+    # A longer step would meet a kink of ReLU or of the absolute error now and then.
+    return [
+        directional_error(lambda point: float(at(point)[0]), gradient, start, rng, step=1e-6)
+        for _ in range(3)
+    ]
