@@ -355,9 +355,7 @@ def test_each_network_may_have_rows_an_order_and_weights_of_its_own(
         return Batches(X, Y, weights, batch_size=6, streams=streams, rows=rows)
 
     together = batches(weights, (1, 2, 3), OWN_ROWS)
-    alone = [
-        batches(weights[k] if own else weights, (k + 1,), OWN_ROWS[k]) for k in range(3)
-    ]
+    alone = [batches(weights[k] if own else weights, (k + 1,), OWN_ROWS[k]) for k in range(3)]
     assert (together.n_samples, together.largest, len(together)) == (18, 6, 3)
     for _ in range(2):
         assert_like_networks_alone(together, alone)

@@ -129,9 +129,7 @@ def test_equal_weights_of_outputs_are_weights_of_rows(loss):
     Z, Y, weights = rng.standard_normal((5, 3)), targets(loss, rng, 5, 3), mean_one_weights(rng, 5)
     # As in training, the batch is a part of a larger buffer.
     gradient = np.full((9, 3), np.nan)
-    of_outputs = loss.value_and_gradient(
-        Z.copy(), Y, np.repeat(weights, 3, axis=1), gradient[:5]
-    )
+    of_outputs = loss.value_and_gradient(Z.copy(), Y, np.repeat(weights, 3, axis=1), gradient[:5])
     value, expected = run(loss, Z, Y, weights)
     assert of_outputs == pytest.approx(value, rel=1e-14)
     np.testing.assert_allclose(gradient[:5], expected, rtol=1e-13)

@@ -44,11 +44,13 @@ N_UNITS = 4
 
 # --- The layers -------------------------------------------------------------------------------
 
+
 def a_normalization(name, rng, stack=(), dtype=np.float64):
     """Make a layer with random parameters and running averages; return these three."""
     layer = NORMALIZATIONS[name](N_UNITS)
     parameters = [
-        rng.standard_normal((*stack, shape.rows, shape.columns)).astype(dtype) for shape in layer.shapes()
+        rng.standard_normal((*stack, shape.rows, shape.columns)).astype(dtype)
+        for shape in layer.shapes()
     ]
     statistics = [
         rng.uniform(0.5, 2, (*stack, shape.rows, shape.columns)).astype(dtype)
@@ -319,7 +321,9 @@ def test_scale_starts_at_1_shift_and_means_at_0_variances_at_1_and_again_at_init
 
 def hidden_in_loops(network, A, normalize):
     """Return the logits in loops, given what to do after the i-th hidden affine map."""
-    for i, (layer, activation) in enumerate(zip(network.dense, network.architecture.activations, strict=False)):
+    for i, (layer, activation) in enumerate(
+        zip(network.dense, network.architecture.activations, strict=False)
+    ):
         f, _ = reference.activation(activation)
         Z = reference.dense(A, layer.W.tolist(), layer.b[0].tolist())
         A = reference.elementwise(f, normalize(i, Z))

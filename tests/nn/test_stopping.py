@@ -207,8 +207,7 @@ def fill(networks, value):
 
 def networks_like(*stacks):
     return [
-        Network(Architecture([3, 2, 1], [Tanh()], normalization="batch"), stack)
-        for stack in stacks
+        Network(Architecture([3, 2, 1], [Tanh()], normalization="batch"), stack) for stack in stacks
     ]
 
 
