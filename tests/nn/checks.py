@@ -3,6 +3,7 @@
 import numpy as np
 
 import skscratch.nn as nn
+from skscratch.nn.workspace import Context
 
 
 def directional_error(function, gradient, point, rng, step=1e-5):
@@ -57,9 +58,9 @@ def targets(loss, rng, n_rows, n_outputs):
     return rng.standard_normal((n_rows, n_outputs))
 
 
-def mean_one_weights(rng, shape):
-    """Draw weights of rows, or of a matrix, whose mean is 1; the first row's are 0."""
-    weights = rng.uniform(0.2, 3, shape)
+def mean_one_weights(rng, n_rows, n_columns=1):
+    """Draw weights of rows, or of each output in each row, of mean 1; the first row's are 0."""
+    weights = rng.uniform(0.2, 3, (n_rows, n_columns))
     weights[0] = 0
     return weights / weights.mean()
 
@@ -71,12 +72,98 @@ def randomized(network, seed=0, scale=0.5):
     return network
 
 
-def training_of(network, **settings):
-    """Make a Training with plain settings where none are given."""
-    defaults = {
-        "loss": nn.SquaredError(),
-        "optimizer": nn.SGD(),
-        "schedule": nn.Constant(),
-        "learning_rate": 0.1,
-    }
-    return nn.Training(network, **{**defaults, **settings})
+def network_of(sizes, activations=(), dropout=(), *, stack=(), dtype=np.float64, **settings):
+    """Make a network of an architecture."""
+    architecture = nn.Architecture(sizes, activations, dropout, **settings)
+    return nn.Network(architecture, stack, dtype)
+
+
+def small_network(dropout=(), **settings):
+    """Make a network of random parameters with a hidden layer."""
+    return randomized(network_of([3, 4, 2], [nn.Tanh()], dropout, **settings))
+
+
+def learner_of(network, **settings):
+    """Make a learner with plain settings where none are given."""
+    defaults = {"loss": nn.SquaredError(), "optimizer": nn.SGD(), "learning_rate": 0.1}
+    return nn.Learner(network, **{**defaults, **settings})
+
+
+def problem(loss=None, n_rows=11, n_in=3, n_outputs=2, seed=0):
+    """Draw inputs, targets and weights with mean 1."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n_rows, n_in))
+    loss = loss or nn.SquaredError()
+    return X, targets(loss, rng, n_rows, n_outputs), mean_one_weights(rng, n_rows)
+
+
+def filled(X):
+    """Return a batch's inputs as an array, with what a sparse block stands for."""
+    if isinstance(X, np.ndarray):
+        return X
+    n_in = X.shape[-1]
+    return X.times(np.broadcast_to(np.eye(n_in), (*X.shape[:-2], n_in, n_in)), np.empty(X.shape))
+
+
+def batch_of(X, Y, weights=None):
+    """Make a batch in which all rows count."""
+    return nn.Batch(X, Y, weights, X.shape[-2])
+
+
+def streams_of(*seeds):
+    """Make a stream of random numbers from each seed."""
+    return [np.random.default_rng(seed) for seed in seeds]
+
+
+def column(values):
+    """Make a hyperparameter of networks side by side, a number for each."""
+    return np.array(values)[:, np.newaxis]
+
+
+def numbers(network):
+    """Copy all numbers of a network, or of each in a stack: parameters and running averages."""
+    return np.concatenate(network.vectors, axis=-1)
+
+
+def room_for(stack=(), n_rows=5, dtype=np.float64):
+    """Give out arrays full of NaN, which shows if one is read before it is written."""
+    return lambda width: np.full((*stack, n_rows, width), np.nan, dtype)
+
+
+def context_of(*seeds, weights=None, n_rows=5):
+    """Make what the layers of a workspace share, with a stream for each seed."""
+    return Context(streams_of(*seeds), weights, n_rows)
+
+
+def value_and_gradient(
+    network, X, Y, weights=None, *, workspace=None, streams=(), loss=None, **settings
+):
+    """Return what a step computes before it moves the parameters, the gradient as a copy."""
+    learner = learner_of(network, loss=loss or nn.SquaredError(), streams=streams, **settings)
+    workspace = workspace or learner.workspace(len(Y))
+    value = nn.loss_and_gradient(learner, batch_of(X, Y, weights), workspace)
+    return value, workspace.gradient.vector.copy()
+
+
+def gradient_errors(network, loss, *, dropout=False):
+    """Directional errors of the whole gradient with L2 and weights, in three directions."""
+    rng = np.random.default_rng(10)
+    n_in, n_out = network.sizes[0], network.sizes[-1]
+    X, Y = rng.standard_normal((6, n_in)), targets(loss, rng, 6, n_out)
+    weights = mean_one_weights(rng, 6)
+    vector = network.parameters.vector
+    start = vector.copy()
+
+    def at(point):
+        vector[...] = point
+        streams = streams_of(11) if dropout else ()
+        return value_and_gradient(
+            network, X, Y, weights, loss=loss, l2=0.3, mean_weight=1.7, streams=streams
+        )
+
+    _, gradient = at(start)
+    # A longer step would meet a kink of ReLU or of the absolute error now and then.
+    return [
+        directional_error(lambda point: float(at(point)[0]), gradient, start, rng, step=1e-6)
+        for _ in range(3)
+    ]

@@ -211,7 +211,7 @@ def loss(option, Z, Y, weights=None):
     """Return predictions, the weighted mean loss and dL/dZ of a batch, as nested lists."""
     per_row = LOSSES[type(option).__name__]
     n_rows = len(Z)
-    weights = [1.0] * n_rows if weights is None else [float(w) for w in weights]
+    weights = [1.0] * n_rows if weights is None else [float(w) for (w,) in weights]
     predictions, gradient, total = [], [], 0.0
     for z, y, weight in zip(Z, Y, weights, strict=True):
         p, row_loss, row_gradient = per_row(
@@ -262,7 +262,7 @@ def normalized(x, mean, variance, gamma, beta):
 
 def batch_norm(X, gamma, beta, weights=None):
     """Return the output of a training batch, and each column's weighted mean and variance."""
-    weights = [1.0] * len(X) if weights is None or not any(weights) else weights
+    weights = [1.0] * len(X) if weights is None or not any(weights) else [w for (w,) in weights]
     total = math.fsum(weights)
     means, variances = [], []
     for k in range(len(gamma)):

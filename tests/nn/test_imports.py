@@ -20,12 +20,10 @@ import skscratch.nn as nn
 rng = np.random.default_rng(0)
 X = rng.standard_normal((60, 2))
 Y = np.eye(2)[(X[:, 0] * X[:, 1] > 0).astype(int)]
-network = nn.Network([2, 16, 2], [nn.ReLU()])
+network = nn.Network(nn.Architecture([2, 16, 2], [nn.ReLU()]))
 network.initialize([nn.HeNormal(), nn.GlorotUniform()], [rng])
-training = nn.Training(
-    network, nn.LOSSES["log_loss"](), nn.Adam(), nn.Constant(), learning_rate=0.02
-)
-training.run(nn.Batches(X, Y, batch_size=20, rng=rng), 100)
+learner = nn.Learner(network, nn.LOSSES["log_loss"](), nn.Adam(), learning_rate=0.02)
+nn.fit(learner, nn.Batches(X, Y, batch_size=20, streams=[rng]), 100)
 assert np.mean(network.predict(X).argmax(axis=1) == Y.argmax(axis=1)) > 0.95
 print("trained")
 """

@@ -106,7 +106,7 @@ def test_gradient_is_the_directional_derivative_of_the_value(loss, weighted, n_o
 def test_weights_of_outputs_match_the_reference(loss, dtype, rtol, atol):
     rng = np.random.default_rng(11)
     Z, Y = rng.standard_normal((7, 4)).astype(dtype), targets(loss, rng, 7, 4).astype(dtype)
-    weights = mean_one_weights(rng, (7, 4)).astype(dtype)
+    weights = mean_one_weights(rng, 7, 4).astype(dtype)
     if isinstance(loss, SoftmaxLogLoss):
         message = "The outputs of a softmax share one loss; give weights of rows."
         with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
@@ -129,9 +129,7 @@ def test_equal_weights_of_outputs_are_weights_of_rows(loss):
     Z, Y, weights = rng.standard_normal((5, 3)), targets(loss, rng, 5, 3), mean_one_weights(rng, 5)
     # As in training, the batch is a part of a larger buffer.
     gradient = np.full((9, 3), np.nan)
-    of_outputs = loss.value_and_gradient(
-        Z.copy(), Y, np.repeat(weights[:, np.newaxis], 3, axis=1), gradient[:5]
-    )
+    of_outputs = loss.value_and_gradient(Z.copy(), Y, np.repeat(weights, 3, axis=1), gradient[:5])
     value, expected = run(loss, Z, Y, weights)
     assert of_outputs == pytest.approx(value, rel=1e-14)
     np.testing.assert_allclose(gradient[:5], expected, rtol=1e-13)
@@ -167,11 +165,26 @@ def test_stack_shares_targets_and_weights(loss):
         np.testing.assert_allclose(gradient[index], alone_gradient, rtol=1e-14)
 
 
+def test_networks_side_by_side_may_have_targets_and_weights_of_their_own(loss):
+    rng = np.random.default_rng(20)
+    Z = rng.standard_normal((3, 5, 4))
+    Y = np.stack([targets(loss, rng, 5, 4) for _ in range(3)])
+    for n_columns in (1, 4):
+        if n_columns > 1 and isinstance(loss, SoftmaxLogLoss):
+            continue
+        weights = np.stack([mean_one_weights(rng, 5, n_columns) for _ in range(3)])
+        value, gradient = run(loss, Z, Y, weights)
+        for k in range(3):
+            alone_value, alone_gradient = run(loss, Z[k], Y[k], weights[k])
+            assert value[k] == pytest.approx(alone_value, rel=1e-14)
+            np.testing.assert_allclose(gradient[k], alone_gradient, rtol=1e-13)
+
+
 def test_integer_weights_are_repetition(loss):
     rng = np.random.default_rng(3)
     Z, Y, counts = rng.standard_normal((4, 3)), targets(loss, rng, 4, 3), np.array([1, 3, 0, 2])
     repeated, _ = run(loss, np.repeat(Z, counts, axis=0), np.repeat(Y, counts, axis=0))
-    weighted, _ = run(loss, Z, Y, counts / counts.mean())
+    weighted, _ = run(loss, Z, Y, counts[:, np.newaxis] / counts.mean())
     assert weighted == pytest.approx(repeated, rel=1e-14)
 
 
@@ -196,9 +209,9 @@ def test_float32_is_never_computed_in_double(loss):
     rng = np.random.default_rng(6)
     Z = rng.standard_normal((5, 3)).astype(np.float32)
     Y = targets(loss, rng, 5, 3).astype(np.float32)
-    for shape in (5, (5, 3)):
-        weights = mean_one_weights(rng, shape).astype(np.float32).view(Float32Only)
-        if weights.ndim == 1 or not isinstance(loss, SoftmaxLogLoss):
+    for n_columns in (1, 3):
+        weights = mean_one_weights(rng, 5, n_columns).astype(np.float32).view(Float32Only)
+        if n_columns == 1 or not isinstance(loss, SoftmaxLogLoss):
             run(loss, Z, Y, weights, subclass=Float32Only)
 
 
@@ -210,7 +223,8 @@ def test_log_loss_agrees_with_scipy_and_scikit_learn():
     np.testing.assert_allclose(loss.inverse_link(Z), special.softmax(Z, axis=1), rtol=1e-13)
     value, _ = run(loss, Z, np.eye(4)[labels], weights)
     P = special.softmax(Z, axis=1)
-    assert value == pytest.approx(log_loss(labels, P, sample_weight=weights, labels=range(4)))
+    expected = log_loss(labels, P, sample_weight=weights[:, 0], labels=range(4))
+    assert value == pytest.approx(expected)
 
 
 def test_binary_log_loss_agrees_with_scipy_and_scikit_learn():
@@ -293,7 +307,7 @@ def test_regression_losses_agree_with_scikit_learns_metrics(name):
     loss, (metric, factor) = LOSSES[name](), METRICS[name]
     Z, Y = rng.standard_normal((30, 1)), targets(loss, rng, 30, 1)
     weights = mean_one_weights(rng, 30)
-    expected = factor * metric(Y, loss.inverse_link(Z), sample_weight=weights)
+    expected = factor * metric(Y, loss.inverse_link(Z), sample_weight=weights[:, 0])
     assert run(loss, Z, Y, weights)[0] == pytest.approx(expected, rel=1e-12)
 
 
@@ -414,7 +428,7 @@ def test_a_custom_loss_needs_row_losses_alone_for_weights_stacks_and_outputs():
     loss = Cubic()
     loss.validate()
     assert loss == Cubic()
-    for weights in (None, mean_one_weights(rng, 6), mean_one_weights(rng, (6, 3))):
+    for weights in (None, mean_one_weights(rng, 6), mean_one_weights(rng, 6, 3)):
         value, gradient = run(loss, Z, Y, weights)
         assert value.shape == (2,)
         error = directional_error(

@@ -38,7 +38,7 @@ def assert_views_alias(parameters):
 @stacks
 @dtypes
 def test_views_alias_the_vector(duplicate, stack, dtype):
-    parameters = duplicate(Parameters(SHAPES, stack, np.dtype(dtype)))
+    parameters = duplicate(Parameters.zeros(SHAPES, stack, np.dtype(dtype)))
     assert parameters.vector.shape == (*stack, 12 + 4 + 8 + 2)
     assert parameters.vector.dtype == dtype
     assert parameters.vector.flags.c_contiguous
@@ -48,7 +48,7 @@ def test_views_alias_the_vector(duplicate, stack, dtype):
 @duplicates
 @stacks
 def test_the_penalized_part_comes_first_and_is_exactly_the_weights(duplicate, stack):
-    parameters = duplicate(Parameters(SHAPES, stack, np.dtype(float)))
+    parameters = duplicate(Parameters.zeros(SHAPES, stack, np.dtype(float)))
     penalized = parameters.penalized
     assert penalized.shape == (*stack, 12 + 8)
     assert np.shares_memory(penalized, parameters.vector)
@@ -60,7 +60,7 @@ def test_the_penalized_part_comes_first_and_is_exactly_the_weights(duplicate, st
 
 
 def test_weights_lie_in_the_order_of_the_shapes():
-    parameters = Parameters(SHAPES, (), np.dtype(float))
+    parameters = Parameters.zeros(SHAPES, (), np.dtype(float))
     parameters.vector[...] = np.arange(26)
     first_numbers = [view.flat[0] for view in parameters.views]
     assert first_numbers == [0, 20, 12, 24]
@@ -69,7 +69,7 @@ def test_weights_lie_in_the_order_of_the_shapes():
 
 @duplicates
 def test_values_survive(duplicate):
-    parameters = Parameters(SHAPES, (2,), np.dtype(float))
+    parameters = Parameters.zeros(SHAPES, (2,), np.dtype(float))
     parameters.vector[...] = np.arange(52).reshape(2, 26)
     expected = [view.copy() for view in parameters.views]
     for view, values in zip(duplicate(parameters).views, expected, strict=True):
@@ -78,7 +78,7 @@ def test_values_survive(duplicate):
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
 def test_a_duplicate_has_memory_of_its_own(duplicate):
-    parameters = Parameters(SHAPES, (), np.dtype(float))
+    parameters = Parameters.zeros(SHAPES, (), np.dtype(float))
     other = duplicate(parameters)
     other.views[0][...] = 7
     assert not np.shares_memory(other.vector, parameters.vector)
@@ -87,7 +87,7 @@ def test_a_duplicate_has_memory_of_its_own(duplicate):
 
 @stacks
 def test_like_mirrors_shapes_and_dtype_and_is_zero(stack):
-    parameters = Parameters(SHAPES, stack, np.dtype(np.float32))
+    parameters = Parameters.zeros(SHAPES, stack, np.dtype(np.float32))
     parameters.vector[...] = 3
     gradient = parameters.like()
     assert gradient.vector.shape == parameters.vector.shape
@@ -98,33 +98,36 @@ def test_like_mirrors_shapes_and_dtype_and_is_zero(stack):
 
 
 def test_nothing_penalized_and_nothing_at_all():
-    only_biases = Parameters([Shape(1, 3, False)], (), np.dtype(float))
+    only_biases = Parameters.zeros([Shape(1, 3, False)], (), np.dtype(float))
     assert only_biases.penalized.shape == (0,)
-    assert Parameters([], (2,), np.dtype(float)).vector.shape == (2, 0)
+    assert Parameters.zeros([], (2,), np.dtype(float)).vector.shape == (2, 0)
+
+
+def test_a_member_is_a_view_with_views_of_its_own():
+    parameters = Parameters.zeros(SHAPES, (2, 3), np.dtype(float))
+    member = parameters.member((1, 2))
+    assert member.vector.shape == (26,)
+    assert np.shares_memory(member.vector, parameters.vector)
+    assert_views_alias(member)
+    for own, view in zip(member.views, parameters.views, strict=True):
+        np.testing.assert_array_equal(view[1, 2], own)
+    assert not parameters.vector[0].any()
+    assert not parameters.vector[1, :2].any()
+
+
+def test_a_vector_that_is_given_is_not_copied():
+    vector = np.arange(26.0)
+    parameters = Parameters(SHAPES, vector)
+    assert parameters.vector is vector
+    np.testing.assert_array_equal(parameters.views[1], [[20, 21, 22, 23]])
 
 
 def test_a_member_of_a_stack_is_a_contiguous_run():
     """So that a member's parameters can be copied out as the vector of a single network."""
-    parameters = Parameters(SHAPES, (3,), np.dtype(float))
+    parameters = Parameters.zeros(SHAPES, (3,), np.dtype(float))
     parameters.vector[1] = np.arange(26)
-    single = Parameters(SHAPES, (), np.dtype(float))
+    single = Parameters.zeros(SHAPES, (), np.dtype(float))
     single.vector[...] = np.arange(26)
     for stacked, alone in zip(parameters.views, single.views, strict=True):
         np.testing.assert_array_equal(stacked[1], alone)
         np.testing.assert_array_equal(stacked[[0, 2]], 0)
-
-
-@stacks
-@dtypes
-def test_rates_are_none_if_all_are_1_and_otherwise_laid_out_like_the_vector(stack, dtype):
-    assert Parameters(SHAPES, stack, np.dtype(dtype)).rates() is None
-    assert Parameters([], stack, np.dtype(dtype)).rates() is None
-    factors = [0.5, 1.0, 3.0, 60.0]
-    shapes = [shape._replace(rate=rate) for shape, rate in zip(SHAPES, factors, strict=True)]
-    parameters = Parameters(shapes, stack, np.dtype(dtype))
-    rates = parameters.rates()
-    assert rates.shape == (26,)
-    assert rates.dtype == dtype
-    parameters.vector[...] = rates
-    for view, rate in zip(parameters.views, factors, strict=True):
-        np.testing.assert_array_equal(view, rate)

@@ -67,6 +67,25 @@ def test_rates_match_the_formula_over_a_whole_run(schedule):
 
 
 @pytest.mark.parametrize("schedule", EVERY)
+@pytest.mark.parametrize("own_plateaus", [False, True])
+def test_networks_side_by_side_may_have_base_rates_and_plateaus_of_their_own(
+    schedule, own_plateaus
+):
+    bases = np.array([[0.3], [0.01]])
+    for clock in clocks(10):
+        own = [clock.epoch // 2, clock.epoch // 3] if own_plateaus else [clock.plateaus] * 2
+        plateaus = np.array(own)[:, np.newaxis] if own_plateaus else clock.plateaus
+        together = replace(clock, plateaus=plateaus)
+        rates = schedule.rate(bases, together)
+        goes_on = np.broadcast_to(schedule.continues_after_plateau(bases, together), (2, 1))
+        assert rates.shape == (2, 1)
+        for k in range(2):
+            alone = replace(clock, plateaus=own[k])
+            assert rates[k, 0] == pytest.approx(schedule.rate(bases[k, 0], alone), rel=1e-14)
+            assert goes_on[k, 0] == schedule.continues_after_plateau(bases[k, 0], alone)
+
+
+@pytest.mark.parametrize("schedule", EVERY)
 def test_rate_depends_on_the_clock_alone_and_changes_nothing(schedule):
     before = schedule.get_params()
     early = Clock(epoch=1, step=3, samples=10, horizon=100, last_step=300)

@@ -7,7 +7,7 @@ from sklearn.datasets import make_classification, make_regression
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
-from skscratch.nn import Adaptive, Clock, Patience
+from skscratch.nn import Adaptive, Architecture, Best, Clock, Network, Patience, Tanh
 
 
 def epochs_until_spent(values, tol, n_iter_no_change):
@@ -90,6 +90,52 @@ def test_renewal_forgets_stalled_epochs_but_not_the_best():
     assert not patience.update(0.5)
 
 
+@pytest.mark.parametrize("last_of_equals", [False, True])
+def test_networks_side_by_side_are_watched_like_each_alone(last_of_equals):
+    """Random walks on a coarse grid, so that equal values occur, with NaN among them."""
+    rng = np.random.default_rng(0)
+    tol, n_iter_no_change = np.array([0.0, 0.5, 1.0, 0.5]), np.array([4, 2, 7, math.inf])
+    values = np.cumsum(rng.integers(-1, 2, (60, 4)), axis=0) * 0.5
+    values[rng.random((60, 4)) < 0.1] = math.nan
+    values[0, 2] = math.nan
+    together = Patience(tol, n_iter_no_change, last_of_equals)
+    alone = [
+        Patience(own_tol, own, last_of_equals)
+        for own_tol, own in zip(tol, n_iter_no_change, strict=True)
+    ]
+    for epoch, row in enumerate(values):
+        is_best = together.update(row)
+        assert [p.update(value) for p, value in zip(alone, row, strict=True)] == is_best.tolist()
+        assert [p.best for p in alone] == together.best.tolist()
+        assert [p.spent for p in alone] == together.spent.tolist()
+        if epoch == 30:  # of some patience is renewed
+            together.renew(np.array([True, False, True, True]))
+            for k in (0, 2, 3):
+                alone[k].renew()
+    assert together.spent.tolist() == [p.spent for p in alone]
+    assert together.spent.any()
+    assert not together.spent.all()
+
+
+def test_nothing_is_the_best_once_patience_is_spent():
+    patience = Patience(0.0, np.array([0, 9]))
+    for values in ([1.0, 1.0], [0.5, 0.5], [7.0, 7.0]):
+        is_best = patience.update(np.array(values))
+    assert is_best.tolist() == [False, True]
+    assert patience.best.tolist() == [1.0, 7.0]
+    patience.renew(np.array([True, False]))
+    assert patience.update(np.array([8.0, 6.0])).tolist() == [True, False]
+
+
+def test_one_patience_for_all_takes_a_number_or_an_array():
+    patience = Patience(0.1, 1)
+    patience.update(np.array([1.0, 2.0]))
+    patience.update(np.array([1.0, 3.0]))
+    patience.update(np.array([1.0, 4.0]))
+    assert patience.spent.tolist() == [True, False]
+    assert isinstance(Patience(0.1, 1).spent, bool | np.bool_)
+
+
 def fit(model, X, y):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -147,3 +193,66 @@ def test_adaptive_rate_and_stop_follow_scikit_learn():
             patience.renew()
     assert stops[-1] == model.n_iter_
     assert len(stops) == 10  # 0.5 / 5^9 is the first rate at most 1e-6, and stalls once more
+
+
+# --- The best epoch ---------------------------------------------------------------------------
+
+
+def fill(networks, value):
+    """Fill all numbers of some networks: with one value, or one for each of a stack."""
+    for network in networks:
+        for vector in network.vectors:
+            vector[...] = np.asarray(value)[..., np.newaxis]
+
+
+def networks_like(*stacks):
+    return [
+        Network(Architecture([3, 2, 1], [Tanh()], normalization="batch"), stack) for stack in stacks
+    ]
+
+
+@pytest.mark.parametrize("stacks", [[()], [(), ()], [(2,), (3,)]])
+def test_the_best_networks_come_back_with_all_their_numbers(stacks):
+    networks, best = networks_like(*stacks), Best()
+    assert best.epoch == 0
+    for epoch, is_best in enumerate([True, False, True, False], start=1):
+        fill(networks, epoch)
+        best.keep(networks, epoch, is_best)
+    vectors = [vector for network in networks for vector in network.vectors]
+    best.restore(networks)
+    assert best.epoch == 3
+    for network in networks:
+        for vector in network.vectors:
+            np.testing.assert_array_equal(vector, 3)
+    assert all(
+        now is before
+        for now, before in zip(
+            (vector for network in networks for vector in network.vectors), vectors, strict=True
+        )
+    )
+    fill(networks, 9)
+    best.restore(networks)  # they were forgotten
+    assert networks[0].parameters.vector.min() == 9
+
+
+@pytest.mark.parametrize("stack", [(3,), (1, 3)])
+def test_each_network_of_a_stack_has_a_best_epoch(stack):
+    (network,), best = networks_like(stack), Best()
+    script = [[0, 1, 0], [0, 0, 0], [1, 1, 0], [0, 0, 0]]
+    for epoch, which in enumerate(script, start=1):
+        fill([network], np.full(stack, epoch))
+        best.keep([network], epoch, np.array(which, bool).reshape(stack))
+    best.restore([network])
+    assert best.epoch.ravel().tolist() == [3, 3, 0]
+    for vector in network.vectors:
+        # The third had no best epoch: it stays as it is.
+        np.testing.assert_array_equal(vector[..., 0].ravel(), [3, 3, 4])
+
+
+def test_what_is_kept_is_a_copy():
+    (network,), best = networks_like(()), Best()
+    fill([network], 1)
+    best.keep([network], 1, True)
+    fill([network], 2)
+    best.restore([network])
+    assert network.parameters.vector.max() == 1
