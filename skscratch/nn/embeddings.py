@@ -237,7 +237,8 @@ class Periodic(Embedding):
     >>> import numpy as np
     >>> from skscratch.nn import Architecture, Network, Periodic, ReLU
     >>> edges = [np.array([-1.0, 1.0]), np.array([])]  # the second feature is left alone
-    >>> architecture = Architecture([2, 8, 1], [ReLU()], embedding=Periodic(n_outputs=3), edges=edges)
+    >>> waves = Periodic(n_outputs=3)
+    >>> architecture = Architecture([2, 8, 1], [ReLU()], embedding=waves, edges=edges)
     >>> network = Network(architecture)
     >>> network.dense[0].n_in
     5
