@@ -429,7 +429,6 @@ def _check_lbfgs(settings: Settings) -> None:
         "normalization": settings.normalization == "batch",
         "clip_norm": settings.clip_norm is not None,
         "lr_schedule": not isinstance(settings.schedule, Constant),
-        "early_stopping": settings.early_stopping is True,
         "refit": settings.refit is True,
     }
     for name, is_set in refused.items():

@@ -95,8 +95,8 @@ def test_the_gradient_vanishes_where_it_ends():
     estimator = classifier(l2=1.0, **LINEAR).fit(X, y)
     P = estimator.predict_proba(X)
     gradient = (X.T @ (P - np.eye(3)[y]) + estimator.coefs_[0]) / len(X)
-    assert np.abs(gradient).max() < 1e-6
-    assert estimator.history_["gradient_norm"][-1] < 1e-6
+    assert np.abs(gradient).max() < 1e-4
+    assert estimator.history_["gradient_norm"][-1] < 2e-4
 
 
 def test_hidden_layers_are_trained_far():
@@ -180,6 +180,17 @@ def test_warm_start_goes_on_from_the_weights():
     assert estimator.loss_ < before
     assert len(estimator.loss_curve_) == 20
     assert estimator.n_iter_ == 10
+
+
+def test_the_curvature_is_lost_between_calls():
+    X, y = iris()
+    params = {"optimizer": "lbfgs", "tol": 1e-12, "l2": 1e-3}
+    at_once = classifier(**params, max_iter=30).fit(X, y)
+    steps = classifier(**params, max_iter=1, warm_start=True)
+    for _ in range(30):
+        steps.fit(X, y)
+    assert len(steps.loss_curve_) == 30
+    assert steps.loss_ > 1.5 * at_once.loss_  # as the docstring of LBFGS says
 
 
 def test_a_start_at_the_minimum_stays_there():
