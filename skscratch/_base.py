@@ -92,6 +92,10 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         """Return the class numbers to stratify the validation split by, if any."""
         return None
 
+    def _can_standardize(self) -> bool:
+        """Say whether ``standardize_target`` makes sense for the loss."""
+        return False
+
     def _calibrates(
         self, settings: Settings, n_samples: int, n_held_out: int, incremental: bool
     ) -> bool:

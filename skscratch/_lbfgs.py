@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
-from sklearn.exceptions import ConvergenceWarning
 
 from .nn.batches import Batches
 from .nn.network import Workspace
@@ -61,7 +60,7 @@ class LBFGS(Optimizer):
         validate: Validate | None = None,
         watcher: Any = None,
         score_training: Validate | None = None,
-    ) -> None:
+    ) -> str:
         """Move the network's parameters to a minimum of the loss over the whole data.
 
         Parameters
@@ -80,8 +79,12 @@ class LBFGS(Optimizer):
             Gives the loss and the score on the training data, for the history.
         watcher : object, optional
             Its ``begin_epoch`` and ``end_epoch`` are called after each iteration, the latter with
-            the row of the history; a true answer ends the search. Without one there is no warning
-            of convergence either.
+            the row of the history; a true answer ends the search.
+
+        Returns
+        -------
+        reason : str
+            SciPy's reason if the search ended before it converged, otherwise "".
 
         Raises
         ------
@@ -90,8 +93,6 @@ class LBFGS(Optimizer):
 
         Warns
         -----
-        ConvergenceWarning
-            If the search ends before it converged, with SciPy's reason.
         UserWarning
             If the user interrupts it; the parameters of the last iteration are kept.
         """
@@ -110,8 +111,7 @@ class LBFGS(Optimizer):
             if not isfinite(value):
                 raise DivergenceError(
                     "Training diverged: the loss became non-finite in iteration "
-                    f"{len(training.history['epoch']) + 1} of L-BFGS. Try scaled features "
-                    "(sklearn.preprocessing.StandardScaler) or a larger l2."
+                    f"{len(training.history['epoch']) + 1} of L-BFGS."
                 )
             return value, gradient.astype(np.float64)
 
@@ -168,13 +168,7 @@ class LBFGS(Optimizer):
             )
             vector[...] = settled
             training.outcome = "interrupted"
-            return
+            return ""
         vector[...] = result.x
         # 99: a callback ended it.
-        if watcher is not None and not result.success and result.status != 99:
-            warnings.warn(
-                f"L-BFGS stopped before it converged: {result.message}. Raise max_iter or "
-                "LBFGS(max_fun=...), raise tol, or scale the features.",
-                ConvergenceWarning,
-                stacklevel=7,
-            )
+        return "" if result.success or result.status == 99 else str(result.message)

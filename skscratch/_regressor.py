@@ -423,10 +423,12 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
             )
         self._n_targets = y.shape[1]
         self._target_scaler = None
-        loss = self._make_loss()
-        is_shiftable = loss.out_activation == "identity" and loss.target_domain == REAL_LINE
-        if self.standardize_target and is_shiftable:
+        if self.standardize_target and self._can_standardize():
             self._target_scaler = _fit_scaler(y, sample_weight)
+
+    def _can_standardize(self) -> bool:
+        loss = self._make_loss()
+        return loss.out_activation == "identity" and loss.target_domain == REAL_LINE
 
     def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         if y.shape[1] != self._n_targets:

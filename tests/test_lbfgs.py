@@ -244,7 +244,9 @@ def test_the_object_is_configuration_only():
 def test_a_loss_that_is_not_finite_raises():
     X, y = diabetes()
     estimator = regressor(optimizer="lbfgs", standardize_target=False)
-    with pytest.raises(ValueError, match=r"non-finite in iteration 1 of L-BFGS.*StandardScaler"):
+    with pytest.raises(
+        ValueError, match=r"non-finite in iteration 1 of L-BFGS.*standardize_target"
+    ):
         estimator.fit(X, y * 1e200)
     assert not hasattr(estimator, "network_")
 
