@@ -291,6 +291,11 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             return max(self.history_["validation_score"], default=nan)
         return patience.best if patience.best > -inf else nan
 
+    def _restored_epoch(self) -> int | None:
+        """Return the epoch that early stopping went back to, if it did, or that a refit goes by."""
+        training = self._training
+        return None if training.series and not training.stalled else self.best_epoch_
+
     # Training ---------------------------------------------------------------------------------
 
     def _is_fitted(self) -> bool:
