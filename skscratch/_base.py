@@ -21,7 +21,7 @@ from ._lbfgs import LBFGS
 from ._repr_html import NotebookReprMixin
 from ._run import Run
 from ._scaling import RobustSmoothClip
-from ._settings import OPTION_TABLES, Settings
+from ._settings import NAMES_OF_SKLEARN, OPTION_TABLES, Settings
 from ._validation import Validator
 from .nn.losses import Loss
 from .nn.network import Network
@@ -160,9 +160,15 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         ------
         ValueError
             If a name is unknown, or if ``x__y`` is given where x is no object but a name such
-            as ``"sgd"``.
+            as ``"sgd"``. For a name that scikit-learn's MLP has, the message gives ours.
         """
+        known = self._get_param_names()
         for key in params:
+            if key in NAMES_OF_SKLEARN and key not in known:
+                raise ValueError(
+                    f"Invalid parameter {key!r} for {type(self).__name__}: what scikit-learn's MLP "
+                    f"calls {key} is {NAMES_OF_SKLEARN[key]} here."
+                )
             name, _, nested = key.partition("__")
             value = params.get(name, getattr(self, name, None))
             if nested and name in OPTION_TABLES and not hasattr(value, "set_params"):

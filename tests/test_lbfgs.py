@@ -7,11 +7,14 @@ import scipy.sparse
 from sklearn.datasets import make_classification
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.preprocessing import scale
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler, scale
 
-from skscratch import LBFGS
+from skscratch import LBFGS, ScratchMLPClassifier, from_sklearn
 
-from .conftest import classifier, diabetes, iris, multilabel, regressor
+from .conftest import BOTH, classifier, diabetes, iris, multilabel, regressor
 
 # A linear model has one minimum, so that the optimum is known from elsewhere.
 LINEAR = {"hidden_layer_sizes": (), "optimizer": "lbfgs", "max_iter": 2000, "tol": 1e-9}
@@ -229,6 +232,45 @@ def test_automatic_early_stopping_is_off(splits):
     estimator = classifier(**{**LINEAR, "max_iter": 1}, early_stopping="auto").fit(*many)
     assert splits == []
     assert estimator.validation_scores_ is None
+
+
+@pytest.mark.parametrize(("make", "data"), BOTH)
+def test_early_stopping_makes_no_difference(make, data, splits):
+    X, y = data()
+    params = {"optimizer": "lbfgs", "max_iter": 20, "validation_fraction": 0.5}
+    plain = make(**params).fit(X, y)
+    other = make(**params, early_stopping=True).fit(X, y)
+    monitored = make(**params, early_stopping=True).fit(X, y, X_val=X[::2], y_val=y[::2])
+    assert splits == []
+    for estimator in (other, monitored):
+        np.testing.assert_array_equal(estimator.coefs_[0], plain.coefs_[0])
+        assert estimator.validation_scores_ is None
+        assert estimator.best_epoch_ is None
+    assert np.isfinite(monitored.history_["validation_score"]).all()
+
+
+def test_a_grid_over_optimizers_and_early_stopping():
+    X, y = iris()
+    grid = {"optimizer": ["adam", "lbfgs"], "early_stopping": [True, False, "auto"]}
+    search = GridSearchCV(classifier(), grid, cv=2, error_score="raise").fit(X, y)
+    assert np.isfinite(search.cv_results_["mean_test_score"]).all()
+
+
+def test_the_settings_of_scikit_learns_example_of_alpha():
+    # examples/neural_networks/plot_mlp_alpha.py has MLPClassifier with the like.
+    X, y = make_classification(
+        100, 2, n_redundant=0, n_clusters_per_class=1, random_state=0, class_sep=2.0
+    )
+    clf = ScratchMLPClassifier(
+        [10, 10], optimizer="lbfgs", l2=0.1, max_iter=2000, early_stopping=True, random_state=1
+    )
+    assert make_pipeline(StandardScaler(), clf).fit(X, y).score(X, y) > 0.9
+    mlp = MLPClassifier([10, 10], solver="lbfgs", early_stopping=True, random_state=1)
+    ours = from_sklearn(mlp)
+    assert ours.fit(X, y).score(X, y) > 0.9
+    assert ours.to_sklearn().early_stopping is True
+    mlp.validation_fraction = 0.0  # which scikit-learn takes where it makes no use of it
+    from_sklearn(mlp.fit(X, y))
 
 
 def test_the_object_is_configuration_only():
