@@ -23,6 +23,7 @@ from ._run import Run
 from ._scaling import RobustSmoothClip
 from ._settings import OPTION_TABLES, Settings
 from ._validation import Validator
+from .nn.batches import OneHot
 from .nn.losses import Loss
 from .nn.network import Network
 from .nn.training import Training
@@ -63,7 +64,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         """Learn from the first call's y what encodes and decodes: classes, or mean and scale."""
 
     @abstractmethod
-    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray | OneHot:
         """Turn y into the network's targets, of shape (n_samples, n_outputs)."""
 
     @abstractmethod
@@ -75,20 +76,20 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         """Return the loss to train with."""
 
     @abstractmethod
-    def _score_logits(self, Z: np.ndarray, Y: np.ndarray, sample_weight: Any) -> float:
+    def _score_logits(self, Z: np.ndarray, Y: Any, sample_weight: Any) -> float:
         """Return the score, greater being better, of logits Z for encoded targets Y."""
 
-    def _soften(self, Y: np.ndarray) -> np.ndarray:
+    def _soften(self, Y: Any) -> Any:
         """Return what to train on in place of the encoded targets."""
         return Y
 
     def _weigh(
-        self, Y: np.ndarray, sample_weight: np.ndarray | None, incremental: bool
+        self, Y: Any, sample_weight: np.ndarray | None, incremental: bool
     ) -> np.ndarray | None:
         """Return the weights that count: of rows, or of each output in each row."""
         return sample_weight
 
-    def _strata(self, Y: np.ndarray) -> np.ndarray | None:
+    def _strata(self, Y: Any) -> np.ndarray | None:
         """Return the class numbers to stratify the validation split by, if any."""
         return None
 

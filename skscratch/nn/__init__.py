@@ -36,7 +36,7 @@ from .activations import (
     Softplus,
     Tanh,
 )
-from .batches import Batches
+from .batches import Batches, OneHot
 from .embeddings import (
     EMBEDDINGS,
     Embedding,
@@ -165,6 +165,7 @@ __all__ = [
     "Network",
     "Normal",
     "OneCycle",
+    "OneHot",
     "Optimizer",
     "Orthogonal",
     "Parameters",

@@ -1,6 +1,6 @@
 """Batches: the training rows, in mini-batches, in a new order each epoch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +13,81 @@ Batch = tuple[Any, np.ndarray, np.ndarray | None]
 _GATHERED_ELEMENTS = 2**13
 
 
+class OneHot:
+    """The targets of exclusive classes: labels that become rows of 0s and a 1 when needed.
+
+    With many classes the table of all rows is far larger than the labels, and no more than a
+    batch's part of it is ever in use. Rows are taken by indexing, as from the table;
+    ``numpy.asarray`` makes the table of those taken.
+
+    Parameters
+    ----------
+    labels : ndarray of int of shape (n_samples,)
+        Each row's class, from 0 on.
+    n_classes : int
+        Number of classes.
+    values : ndarray of shape (2,)
+        What stands for the other classes and for the row's own, in the table's dtype: 0 and 1, or
+        with label smoothing numbers between.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscratch.nn import OneHot
+    >>> Y = OneHot(np.array([2, 0, 1]), 3, np.array([0.0, 1.0]))
+    >>> np.asarray(Y[1:])
+    array([[1., 0., 0.],
+           [0., 1., 0.]])
+    """
+
+    def __init__(self, labels: np.ndarray, n_classes: int, values: np.ndarray):
+        self.labels, self.n_classes, self.values = labels, n_classes, values
+        self._starts = np.empty(0, np.intp)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.labels), self.n_classes
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.values.dtype
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.labels)
+
+    def __getitem__(self, rows: Any) -> "OneHot":
+        return OneHot(self.labels[rows], self.n_classes, self.values)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("A OneHot holds labels; its table is always made anew.")
+        table = self.write(slice(None), np.empty(self.shape, self.dtype))
+        return table if dtype is None else table.astype(dtype, copy=False)
+
+    def astype(self, dtype: Any) -> "OneHot":
+        """Return the same targets, whose table has another dtype."""
+        return OneHot(self.labels, self.n_classes, self.values.astype(dtype))
+
+    @classmethod
+    def join(cls, parts: Sequence["OneHot"]) -> "OneHot":
+        """Return the rows of several, one after another."""
+        labels = np.concatenate([part.labels for part in parts])
+        return cls(labels, parts[0].n_classes, parts[0].values)
+
+    def write(self, rows: Any, room: np.ndarray) -> np.ndarray:
+        """Write the chosen rows (a slice or indices) to the first of ``room``, and return these."""
+        places = self.labels[rows].astype(np.intp)  # a copy, to be added to
+        n_rows = len(places)
+        if n_rows > len(self._starts):
+            self._starts = np.arange(0, n_rows * self.n_classes, self.n_classes)
+        places += self._starts[:n_rows]
+        room = room[:n_rows]
+        room.fill(self.values[0])
+        room.reshape(-1)[places] = self.values[1]
+        return room
+
+
 class Batches:
     """An epoch's batches, each time it is iterated over.
 
@@ -23,7 +98,7 @@ class Batches:
     ----------
     X : ndarray or sparse CSR matrix of shape (n_samples, n_features)
         The inputs.
-    Y : ndarray of shape (n_samples, n_outputs)
+    Y : ndarray or OneHot of shape (n_samples, n_outputs)
         The targets, of the network's dtype.
     weights : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
         Weights of the rows, or of each output in each row, of the network's dtype and with mean 1
@@ -54,7 +129,7 @@ class Batches:
     def __init__(
         self,
         X: Any,
-        Y: np.ndarray,
+        Y: np.ndarray | OneHot,
         weights: np.ndarray | None = None,
         *,
         batch_size: int | None = None,
@@ -63,9 +138,11 @@ class Batches:
         join_single: bool = False,
         prepare: Callable[..., Any] | None = None,
     ):
-        self._X, self._Y, self._weights, self._rng, self._rows = X, Y, weights, rng, rows
         self.n_samples = len(Y) if rows is None else len(rows)
         self.batch_size = min(batch_size or self.n_samples, self.n_samples)
+        if isinstance(Y, OneHot) and self.batch_size == self.n_samples:
+            Y = np.asarray(Y)  # the batch is everything, and its table is made once
+        self._X, self._Y, self._weights, self._rng, self._rows = X, Y, weights, rng, rows
         # The order within a batch does not matter: with a single one there is nothing to shuffle.
         if self.batch_size == self.n_samples:
             self._rng = None
@@ -83,7 +160,8 @@ class Batches:
         n_rows = (self._at_once - 1) * self.batch_size + self.largest
         self._room = [
             np.empty((n_rows, *array.shape[1:]), Y.dtype)
-            if isinstance(array, np.ndarray) and (gathered or how or array.dtype != Y.dtype)
+            if isinstance(array, OneHot)
+            or (isinstance(array, np.ndarray) and (gathered or how or array.dtype != Y.dtype))
             else None
             for array, how in ((X, prepare), (Y, None), (weights, None))
         ]
@@ -123,6 +201,8 @@ def _pick(
     """Return the chosen rows (a slice or indices), in ``room`` if they need any."""
     if array is None or room is None:
         return None if array is None else array[chosen]
+    if isinstance(array, OneHot):
+        return array.write(chosen, room)
     if prepare is not None:
         picked = array[chosen]
         return prepare(picked, out=room[: len(picked)])

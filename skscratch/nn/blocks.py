@@ -13,6 +13,12 @@ BLOCK = 2**16
 """Numbers in a block: five arrays of them are about a megabyte in float32."""
 
 
+def row_blocks(n_rows: int, n_columns: int) -> list[slice]:
+    """Cut the rows of a table into slices that hold about `BLOCK` numbers each, or one row."""
+    n = max(1, BLOCK // max(1, n_columns))
+    return [slice(start, min(start + n, n_rows)) for start in range(0, n_rows, n)]
+
+
 def blocks(
     vectors: Sequence[np.ndarray], scratch: Sequence[np.ndarray]
 ) -> list[tuple[np.ndarray, ...]]:
