@@ -16,7 +16,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callback_support import CallbackSupportMixin, with_callbacks
-from ._input import check_sample_weight, validate_numbers
+from ._input import check_sample_weight, check_target, validate_numbers
 from ._lbfgs import LBFGS
 from ._repr_html import NotebookReprMixin
 from ._run import Run
@@ -343,12 +343,18 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         self, X: Any, y: Any, sample_weight: Any, reset: bool
     ) -> tuple[Any, np.ndarray, np.ndarray | None]:
         _check_layout(X, self.numerical_embedding)
-        X, y = validate_numbers(
-            self, X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self)
-        )
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X)
-        return X.tocsr() if issparse(X) else X, self._clean_target(y), sample_weight
+        given, numeric = y, is_regressor(self)
+        if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
+            check_target(y, numeric)  # in an array of text, NaN would be a word
+        try:
+            X, y = validate_numbers(self, X, y, reset=reset, multi_output=True, y_numeric=numeric)
+            if sample_weight is not None:
+                sample_weight = check_sample_weight(sample_weight, X)
+            y = self._clean_target(y)
+        except (ValueError, TypeError):
+            check_target(given, numeric)  # where, and what to do
+            raise
+        return X.tocsr() if issparse(X) else X, y, sample_weight
 
     def _preparation(self, dtype: np.dtype) -> Callable[..., Any] | None:
         """Return what turns rows of X into the network's inputs, if they are not that already."""

@@ -544,6 +544,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         y = y.toarray() if issparse(y) else y
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        if y.dtype.kind in "mM" and np.isnat(y).any():
+            raise ValueError("y contains NaT.")
         try:
             check_classification_targets(y)
         except (TypeError, ValueError) as error:

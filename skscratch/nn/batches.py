@@ -77,14 +77,13 @@ class OneHot:
 
     def write(self, rows: Any, room: np.ndarray) -> np.ndarray:
         """Write the chosen rows (a slice or indices) to the first of ``room``, and return these."""
-        places = self.labels[rows].astype(np.intp)  # a copy, to be added to
-        n_rows = len(places)
+        labels = self.labels[rows]
+        n_rows = len(labels)
         if n_rows > len(self._starts):
             self._starts = np.arange(0, n_rows * self.n_classes, self.n_classes)
-        places += self._starts[:n_rows]
         room = room[:n_rows]
         room.fill(self.values[0])
-        room.reshape(-1)[places] = self.values[1]
+        room.reshape(-1)[self._starts[:n_rows] + labels] = self.values[1]
         return room
 
 
