@@ -77,7 +77,7 @@ def from_sklearn(mlp: MLPClassifier | MLPRegressor) -> ScratchMLPClassifier | Sc
     TypeError
         If ``mlp`` is something else, a class, or of a derived class, which may do anything.
     ValueError
-        If a parameter of ``mlp`` is not what it may be, or if it learned from one class only.
+        If a parameter of ``mlp`` is not what it may be.
 
     See Also
     --------
@@ -399,11 +399,6 @@ def _build_state(new: Any, fitted: Any, **meanwhile: Any) -> None:
 
 def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
     """Fit our estimator to predict, and to go on training, as scikit-learn's does."""
-    if is_classifier(mlp) and len(mlp.classes_) < 2:
-        raise ValueError(
-            f"This MLPClassifier learned from one class, {mlp.classes_.tolist()}, but "
-            f"{type(estimator).__name__} needs at least two."
-        )
     stochastic = not isinstance(estimator.optimizer, LBFGS)
     _build_state(estimator, mlp, **({} if stochastic else {"optimizer": "sgd"}))
     network, training = estimator.network_, estimator._training

@@ -21,7 +21,7 @@ from ._split import split_rows
 from ._threads import few_threads
 from ._validation import Validator
 from ._watcher import Watcher
-from .nn.batches import Batches
+from .nn.batches import Batches, OneHot
 from .nn.network import Network, cast
 from .nn.schedules import Adaptive, Constant
 from .nn.stopping import Patience
@@ -38,7 +38,7 @@ class Data(NamedTuple):
     """
 
     X: Any
-    Y: np.ndarray
+    Y: np.ndarray | OneHot
     y: np.ndarray
     sample_weight: np.ndarray | None
     prepare: Callable[..., Any] | None
@@ -190,9 +190,12 @@ class Run:
         if self._X_val is not None:
             self.validate = self._make_own_validator()
         elif held_out is not None:
-            self.validate = self._make_validator(held_out, settings.scoring, X)
+            place = "the rows held out of X"
+            self.validate = self._make_validator(held_out, settings.scoring, X, place)
         if settings.train_score:
-            self.score_training = self._make_validator(rows, settings.scoring, X)
+            self.score_training = self._make_validator(
+                rows, settings.scoring, X, "the training rows"
+            )
 
     def _make_network(self, X: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> Network:
         estimator, settings = self._estimator, self.settings
@@ -289,7 +292,7 @@ class Run:
         X = cast(X, dtype)
         return X if issparse(X) else np.ascontiguousarray(X), None
 
-    def _split(self, Y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _split(self, Y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows to train on, and those to hold out."""
         n_samples, fraction = len(Y), self._estimator.validation_fraction
         # A copy of the stream: a warm start draws the same split again, so that no row is validated
@@ -343,11 +346,23 @@ class Run:
             prepare=data.prepare,
         )
 
-    def _make_validator(self, rows: np.ndarray | None, scoring: Any, raw: Any) -> Validator:
+    def _make_validator(
+        self, rows: np.ndarray | None, scoring: Any, raw: Any, place: str
+    ) -> Validator:
         """Make what measures a network on some of the rows."""
         X, Y, y, sample_weight, prepare = self.data
         return Validator(
-            self._estimator, self.training, X, Y, y, sample_weight, rows, scoring, raw, prepare
+            self._estimator,
+            self.training,
+            X,
+            Y,
+            y,
+            sample_weight,
+            rows,
+            scoring,
+            raw,
+            prepare,
+            place,
         )
 
     def _make_own_validator(self) -> Validator:
@@ -364,9 +379,9 @@ class Run:
             raise ValueError(f"X_val and y_val do not go with X and y: {error}") from error
         sample_weight = estimator._weigh(Y, None, incremental=False)
         X, prepare = self._network_inputs(raw, self.training.network.dtype)
-        scoring = self.settings.scoring
+        scoring, place = self.settings.scoring, "X_val and y_val"
         return Validator(
-            estimator, self.training, X, Y, y, sample_weight, None, scoring, raw, prepare
+            estimator, self.training, X, Y, y, sample_weight, None, scoring, raw, prepare, place
         )
 
     # Training ---------------------------------------------------------------------------------
