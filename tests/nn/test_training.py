@@ -174,7 +174,7 @@ def test_training_with_rates_matches_the_loops(optimizer, block, stack, monkeypa
         monkeypatch.setattr(f"skscratch.nn.{module}.BLOCK", block)
     optimizer, lr, l2 = OPTIMIZERS[optimizer](), 0.003, 0.4
     X, Y, weights = problem()
-    network = small_network(stack=stack, learned_scales=True, layerwise_rates=True)
+    network = small_network(stack=stack, feature_scaling="learned")
     training = training_of(network, optimizer=optimizer, learning_rate=lr, l2=l2)
     workspace = Workspace(network, len(X), training=True)
     n_parameters = network.parameters.vector.shape[-1]
@@ -200,7 +200,7 @@ def test_training_with_rates_matches_the_loops(optimizer, block, stack, monkeypa
 @optimizers
 def test_float32_with_rates_stays_float32(optimizer):
     X, Y, weights = (array.astype(np.float32) for array in problem())
-    network = small_network(dtype=np.float32, learned_scales=True, layerwise_rates=True)
+    network = small_network(dtype=np.float32, feature_scaling="learned")
     training = training_of(network, optimizer=OPTIMIZERS[optimizer](), l2=0.1, learning_rate=1e-3)
     workspace = Workspace(network, len(X), training=True)
     value, norm = train_step(training, X, Y, weights, workspace)
@@ -391,9 +391,7 @@ def test_a_stack_with_learned_scales_trains_like_separate_networks(optimizer):
     X, Y, weights = problem(SoftmaxLogLoss(), n_rows=23)
 
     def trained(stack, seeds):
-        network = Network(
-            [3, 6, 5, 2], [ReLU(), Tanh()], stack=stack, learned_scales=True, layerwise_rates=True
-        )
+        network = Network([3, 6, 5, 2], [ReLU(), Tanh()], stack=stack, feature_scaling="learned")
         streams = [np.random.default_rng(seed) for seed in seeds]
         network.initialize([HeNormal(), GlorotUniform(), None], streams, bias_std=1.0)
         training = training_of(
@@ -460,7 +458,6 @@ def peak_of_a_step(
         normalization=settings.pop("normalization", None),
         stack=stack,
         learned_scales=with_rates,
-        layerwise_rates=with_rates,
     )
     randomized(network, scale=0.05)
     n_members = math.prod(stack)
@@ -1444,7 +1441,7 @@ def test_without_moments_a_training_is_small_and_starts_them_anew():
 
 
 def test_a_pickle_does_not_hold_the_rates_that_follow_from_the_network():
-    network = small_network(learned_scales=True, layerwise_rates=True)
+    network = small_network(feature_scaling="learned")
     training = training_of(network)
     before = len(pickle.dumps(training))
     assert training.rates is not None
