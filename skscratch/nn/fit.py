@@ -21,7 +21,7 @@ from .divergence import (
     members,
 )
 from .schedules import Clock
-from .step import Learner, per_network, train_step
+from .step import Learner, in_dtype, per_network, train_step
 from .stopping import Best, Patience
 from .workspace import Workspace
 
@@ -234,7 +234,8 @@ def epoch(
     clock, schedule = progress.clock, learner.schedule
     n_steps = len(batches)
     clock = replace(clock, step=clock.epoch * n_steps, last_step=clock.horizon * n_steps)
-    rate = schedule.rate(learner.learning_rate, clock)
+    # Plateaus, of which each network has its own number, would make it float64.
+    rate = in_dtype(schedule.rate(learner.learning_rate, clock), learner.network.dtype)
     loss: Any = 0.0
     norm: Any = 0.0
     total_rate: Any = 0.0

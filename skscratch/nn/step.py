@@ -72,7 +72,7 @@ def loss_and_gradient(learner: "Learner", batch: Batch, workspace: Workspace) ->
     value = learner.loss.value_and_gradient(Z, Y, weights, workspace.dZ)
     learner.network.backward(workspace.dZ, workspace)
     if learner.is_penalized:
-        strength = learner.l2 / (n_rows * learner.mean_weight)
+        strength = in_dtype(learner.l2 / (n_rows * learner.mean_weight), workspace.dZ.dtype)
         value += penalize(learner.network.parameters, workspace, strength)
     return value
 
@@ -99,6 +99,11 @@ def clip(gradient: np.ndarray, bound: Number | None) -> Any:
 def per_network(number: Number) -> Any:
     """Turn an array of shape (*stack, 1) into one of shape (*stack,); a float stays as it is."""
     return number[..., 0] if isinstance(number, np.ndarray) else number
+
+
+def in_dtype(number: Number, dtype: np.dtype) -> Number:
+    """Return an array in the network's dtype: float64 would drag float32 loops through double."""
+    return number.astype(dtype) if isinstance(number, np.ndarray) else number
 
 
 @dataclass
@@ -153,9 +158,7 @@ class Learner:
     def __post_init__(self) -> None:
         self.state = self.optimizer.init(self.network.parameters.vector)
         for name in ("learning_rate", "l2", "clip_norm", "mean_weight"):
-            value = getattr(self, name)
-            if isinstance(value, np.ndarray):  # float64 would drag float32 loops through double
-                setattr(self, name, value.astype(self.network.dtype))
+            setattr(self, name, in_dtype(getattr(self, name), self.network.dtype))
 
     @property
     def is_penalized(self) -> bool:
