@@ -16,13 +16,14 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callback_support import CallbackSupportMixin, with_callbacks
-from ._input import check_sample_weight, validate_numbers
+from ._input import check_sample_weight, check_target, validate_numbers
 from ._lbfgs import LBFGS
 from ._repr_html import NotebookReprMixin
 from ._run import Run
 from ._scaling import RobustSmoothClip
-from ._settings import OPTION_TABLES, Settings
+from ._settings import NAMES_OF_SKLEARN, OPTION_TABLES, Settings
 from ._validation import Validator
+from .nn.batches import OneHot
 from .nn.losses import Loss
 from .nn.network import Network
 from .nn.training import Training
@@ -63,7 +64,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         """Learn from the first call's y what encodes and decodes: classes, or mean and scale."""
 
     @abstractmethod
-    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray | OneHot:
         """Turn y into the network's targets, of shape (n_samples, n_outputs)."""
 
     @abstractmethod
@@ -75,22 +76,26 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         """Return the loss to train with."""
 
     @abstractmethod
-    def _score_logits(self, Z: np.ndarray, Y: np.ndarray, sample_weight: Any) -> float:
+    def _score_logits(self, Z: np.ndarray, Y: Any, sample_weight: Any) -> float:
         """Return the score, greater being better, of logits Z for encoded targets Y."""
 
-    def _soften(self, Y: np.ndarray) -> np.ndarray:
+    def _soften(self, Y: Any) -> Any:
         """Return what to train on in place of the encoded targets."""
         return Y
 
     def _weigh(
-        self, Y: np.ndarray, sample_weight: np.ndarray | None, incremental: bool
+        self, Y: Any, sample_weight: np.ndarray | None, incremental: bool
     ) -> np.ndarray | None:
         """Return the weights that count: of rows, or of each output in each row."""
         return sample_weight
 
-    def _strata(self, Y: np.ndarray) -> np.ndarray | None:
+    def _strata(self, Y: Any) -> np.ndarray | None:
         """Return the class numbers to stratify the validation split by, if any."""
         return None
+
+    def _can_standardize(self) -> bool:
+        """Say whether ``standardize_target`` makes sense for the loss."""
+        return False
 
     def _calibrates(
         self, settings: Settings, n_samples: int, n_held_out: int, incremental: bool
@@ -156,9 +161,15 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         ------
         ValueError
             If a name is unknown, or if ``x__y`` is given where x is no object but a name such
-            as ``"sgd"``.
+            as ``"sgd"``. For a name that scikit-learn's MLP has, the message gives ours.
         """
+        known = self._get_param_names()
         for key in params:
+            if key in NAMES_OF_SKLEARN and key not in known:
+                raise ValueError(
+                    f"Invalid parameter {key!r} for {type(self).__name__}: what scikit-learn's MLP "
+                    f"calls {key} is {NAMES_OF_SKLEARN[key]} here."
+                )
             name, _, nested = key.partition("__")
             value = params.get(name, getattr(self, name, None))
             if nested and name in OPTION_TABLES and not hasattr(value, "set_params"):
@@ -287,6 +298,11 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             return max(self.history_["validation_score"], default=nan)
         return patience.best if patience.best > -inf else nan
 
+    def _restored_epoch(self) -> int | None:
+        """Return the epoch that early stopping went back to, if it did, or that a refit goes by."""
+        training = self._training
+        return None if training.series and not training.stalled else self.best_epoch_
+
     # Training ---------------------------------------------------------------------------------
 
     def _is_fitted(self) -> bool:
@@ -342,12 +358,18 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         self, X: Any, y: Any, sample_weight: Any, reset: bool
     ) -> tuple[Any, np.ndarray, np.ndarray | None]:
         _check_layout(X, self.numerical_embedding)
-        X, y = validate_numbers(
-            self, X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self)
-        )
-        if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X)
-        return X.tocsr() if issparse(X) else X, self._clean_target(y), sample_weight
+        given, numeric = y, is_regressor(self)
+        if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
+            check_target(y, numeric)  # in an array of text, NaN would be a word
+        try:
+            X, y = validate_numbers(self, X, y, reset=reset, multi_output=True, y_numeric=numeric)
+            if sample_weight is not None:
+                sample_weight = check_sample_weight(sample_weight, X)
+            y = self._clean_target(y)
+        except (ValueError, TypeError):
+            check_target(given, numeric)  # where, and what to do
+            raise
+        return X.tocsr() if issparse(X) else X, y, sample_weight
 
     def _preparation(self, dtype: np.dtype) -> Callable[..., Any] | None:
         """Return what turns rows of X into the network's inputs, if they are not that already."""

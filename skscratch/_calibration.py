@@ -1,10 +1,12 @@
 """Temperature scaling: one number that makes a classifier as sure as it is right."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.optimize import brentq
 
+from .nn.blocks import row_blocks
 from .nn.losses import Loss
 
 PRIOR_ROWS = 10.0
@@ -18,7 +20,7 @@ HIGHEST = 20.0
 """The highest temperature; the lowest is its inverse."""
 
 
-def find_temperature(Z: np.ndarray, Y: np.ndarray, weights: np.ndarray | None, loss: Loss) -> float:
+def find_temperature(Z: np.ndarray, Y: Any, weights: np.ndarray | None, loss: Loss) -> float:
     r"""Return the temperature that makes the log loss of logits ``Z / T`` smallest.
 
     In terms of ``b = 1 / T`` the log loss is convex, since it is convex in the logits. Where the
@@ -34,7 +36,7 @@ def find_temperature(Z: np.ndarray, Y: np.ndarray, weights: np.ndarray | None, l
     ----------
     Z : ndarray of shape (n_samples, n_outputs)
         The logits, of rows that were not trained on.
-    Y : ndarray of shape (n_samples, n_outputs)
+    Y : ndarray or OneHot of shape (n_samples, n_outputs)
         The targets, 0 and 1.
     weights : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
         Weights of the rows, or of each output in each row, a row of weight 2 counting as two;
@@ -49,12 +51,18 @@ def find_temperature(Z: np.ndarray, Y: np.ndarray, weights: np.ndarray | None, l
     """
     if not np.isfinite(Z).all():
         return 1.0
-    gradient = np.empty(Z.shape)
+    # Block by block: with many classes, tables of all rows take much memory.
+    parts = row_blocks(*Z.shape)
+    gradient = np.empty(Z[parts[0]].shape)
 
     def slope(log_b: float) -> float:
-        b = math.exp(log_b)
-        loss.value_and_gradient(b * Z, Y, weights, gradient)
-        return len(Z) * float(np.vdot(gradient, Z)) + PRIOR_ROWS * (1 - 1 / b)
+        b, total = math.exp(log_b), 0.0
+        for rows in parts:
+            logits, w = Z[rows], None if weights is None else weights[rows]
+            dZ = gradient[: len(logits)]
+            loss.value_and_gradient(b * logits, np.asarray(Y[rows]), w, dZ)
+            total += len(logits) * float(np.vdot(dZ, logits))
+        return total + PRIOR_ROWS * (1 - 1 / b)
 
     # The slope rises with b, so that its signs at the bounds tell on which side its zero is.
     bound = math.log(HIGHEST)

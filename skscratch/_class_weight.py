@@ -16,8 +16,9 @@ def weigh_classes(
     Parameters
     ----------
     class_weight : dict or "balanced"
-        From classes to weights >= 0, 1 where a class is missing; "balanced" gives all classes the
-        same total, and leaves that over all rows as it is.
+        From classes to weights >= 0, 1 where a class is missing; other keys, of classes that these
+        rows lack, have no effect. "balanced" gives all classes the same total, and leaves that over
+        all rows as it is.
     classes : ndarray of shape (n_classes,)
         The classes.
     index : ndarray of int of shape (n_samples,)
@@ -76,6 +77,11 @@ def weigh_labels(class_weight: Any, Y: np.ndarray, sample_weight: np.ndarray | N
             f"class_weight must have a dict for each label: y has {n_labels}, class_weight has "
             f"{len(class_weight)}."
         )
+    others = {key for item in class_weight if isinstance(item, Mapping) for key in item} - {0, 1}
+    if others:
+        raise ValueError(
+            f"class_weight of a label has the keys 0 and 1, got {sorted(others, key=repr)}."
+        )
     columns = zip(class_weight, Y.T.astype(int), strict=True)
     classes = np.arange(2)
     return np.column_stack(
@@ -85,13 +91,14 @@ def weigh_labels(class_weight: Any, Y: np.ndarray, sample_weight: np.ndarray | N
 
 def _from_mapping(class_weight: Mapping, classes: np.ndarray) -> np.ndarray:
     place = {label: index for index, label in enumerate(classes.tolist())}
-    unknown = [label for label in class_weight if label not in place]
-    if unknown:
-        raise ValueError(
-            f"class_weight has classes {unknown!r} that are not among the known classes "
-            f"{classes.tolist()}."
-        )
     weights = np.ones(len(classes))
     for label, weight in class_weight.items():
-        weights[place[label]] = check_real(f"class_weight[{label!r}]", weight, NON_NEGATIVE)
+        checked = check_real(f"class_weight[{label!r}]", weight, NON_NEGATIVE)
+        if label in place:  # a fold may lack a class
+            weights[place[label]] = checked
+    if class_weight and place.keys().isdisjoint(class_weight):
+        raise ValueError(
+            f"class_weight has weights of the classes {list(class_weight)!r}, none of which is among "
+            f"the classes of y, {classes.tolist()}."
+        )
     return weights

@@ -17,7 +17,8 @@ from ._class_weight import weigh_classes, weigh_labels
 from ._input import check_container, check_objects, is_missing
 from ._settings import AUTO_CALIBRATE_FROM, AUTO_CROSS_FIT_FROM, CLASSIFIER_LOSSES, Settings
 from ._validation import Validator
-from .nn.losses import Loss
+from .nn.batches import OneHot
+from .nn.losses import Loss, SoftmaxLogLoss
 from .nn.network import Network
 from .nn.options import FRACTION, check_real, lookup
 
@@ -63,9 +64,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ``SGD(momentum=0.8, nesterov=True)``, whose parameters can be searched as
         ``optimizer__momentum``. ``"auto"`` is ``Adam(beta2=0.95)``, which forgets old gradients
         sooner than ``"adam"`` does, as RealMLP's. ``"lbfgs"`` trains on all rows at
-        once; it refuses dropout, batch normalization, a schedule, ``clip_norm`` and
-        ``early_stopping=True``, and makes no use of ``learning_rate``, ``batch_size``, ``shuffle``
-        and ``n_iter_no_change``.
+        once; it refuses dropout, batch normalization, a schedule and ``clip_norm``, and makes no
+        use of ``learning_rate``, ``batch_size``, ``shuffle``, ``early_stopping`` and
+        ``n_iter_no_change``.
     l2 : float, default=1e-4
         Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights (not the biases), >= 0,
         where n is the number of rows of a batch; scikit-learn's ``alpha``. With ``"adamw"`` it
@@ -148,16 +149,18 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     tol : float, default=1e-4
         Least improvement of the training loss, or with early stopping of the validation score,
         that counts as one, >= 0. With ``"lbfgs"`` the largest gradient component at convergence,
-        unless the loss is down to its rounding before.
+        unless the loss hardly changes any more before, see `LBFGS`.
     n_iter_no_change : int or inf, default=10
         Training ends after more than this many epochs in a row without improvement, >= 1. With inf
-        it goes on for ``max_iter`` epochs.
+        it goes on for ``max_iter`` epochs, which are then all meant to be made: in contrast to
+        scikit-learn's there is no ConvergenceWarning after them.
     early_stopping : bool or "auto", default="auto"
         Whether to hold a part of the rows out and to return, in the end, to the weights with the
         best score on it (accuracy; the first of equals), or to ``refit`` then. True also ends
         training when the score does not improve any more. ``"auto"`` holds rows out from 1,000 on,
         where that was measured to be worth the loss of them; it lets a schedule that has an end
-        come to it, and takes the last of equal scores.
+        come to it, and takes the last of equal scores. It makes no difference to
+        ``optimizer="lbfgs"``, as in scikit-learn.
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out, in (0, 1), but at least 2 rows. Each class gives its share,
         unless the target is multilabel; a class of one row stays in training. Groups and time
@@ -204,8 +207,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         rows; four parts in place of two, 13 %. The first call decides: T stays with ``warm_start``
         and in `partial_fit`, and is 1 if `partial_fit` was the first.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the optimizer's state of the last call instead
-        of starting anew. A schedule with an end, such as ``"cosine"``, starts anew.
+        Whether `fit` goes on from the weights and the optimizer's moments of the last call instead
+        of starting anew. A schedule with an end, such as ``"cosine"``, starts anew, and so does
+        what ``"lbfgs"`` knows of the curvature.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training. ``"auto"`` is float32 where that pays and is accurate enough, and
         float64 otherwise. It pays from 1,000 rows on, except with ``"lbfgs"``: an epoch was
@@ -432,7 +436,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         Returns
         -------
         Z : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Logits in float64; for two classes those of the second one.
+            Logits in float64; for two classes those of the second one, for a single class those
+            of that one, which mean nothing.
 
         Raises
         ------
@@ -440,7 +445,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
         Z = self._temper(self._predict(X))
-        return Z[:, 0] if self._is_binary() else Z
+        return Z[:, 0] if Z.shape[1] == 1 else Z
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable class of each row, or its labels.
@@ -535,10 +540,15 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     def _is_binary(self) -> bool:
         return not self._multilabel and len(self.classes_) == 2
 
+    def _has_one_class(self) -> bool:
+        return not self._multilabel and len(self.classes_) == 1
+
     def _clean_target(self, y: Any) -> np.ndarray:
         y = y.toarray() if issparse(y) else y
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        if y.dtype.kind in "mM" and np.isnat(y).any():
+            raise ValueError("y contains NaT.")
         try:
             check_classification_targets(y)
         except (TypeError, ValueError) as error:
@@ -567,19 +577,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         self.temperature_ = 1.0
         seen = np.arange(y.shape[1]) if self._multilabel else np.unique(y)
         self.classes_ = seen if classes is None else classes
-        if self._multilabel:
-            return
-        if classes is None and sample_weight is not None:
-            seen = np.unique(y[sample_weight > 0])
-        known = seen if classes is None else self.classes_
-        if len(known) < 2:
-            weighted = "" if sample_weight is None else " with rows of positive weight"
-            raise ValueError(
-                f"{type(self).__name__} needs at least two classes, got one class{weighted}: "
-                f"{known.tolist()}."
-            )
 
-    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray | OneHot:
         expected = (len(y), len(self.classes_)) if self._multilabel else (len(y),)
         if y.shape != expected:
             raise ValueError(
@@ -598,9 +597,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         index = np.searchsorted(self.classes_, y)
         if self._is_binary():
             return index[:, np.newaxis].astype(dtype)
-        Y = np.zeros((len(y), len(self.classes_)), dtype)
-        Y[np.arange(len(y)), index] = 1
-        return Y
+        return OneHot(index, len(self.classes_), np.array([0, 1], dtype))
 
     def _decide(self, Z: np.ndarray) -> np.ndarray:
         """Return the index of each row's class, or for multilabel targets 0 or 1 for each label."""
@@ -613,6 +610,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
 
     def _make_loss(self) -> Loss:
         loss = lookup("loss", self.loss, CLASSIFIER_LOSSES, Loss)
+        if self._has_one_class():
+            return SoftmaxLogLoss()  # that of one logit is 1, whatever there is to be learned
         exclusive = not (self._multilabel or self._is_binary())
         loss = loss if exclusive else loss.for_labels()
         if loss.out_activation in ("identity", "exp", "logistic" if exclusive else "softmax"):
@@ -628,7 +627,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     ) -> bool:
         wanted, link = settings.calibrate, self._make_loss().out_activation
         has_log_loss = link in ("softmax", "logistic")
-        if not wanted:
+        if not wanted or self._has_one_class():
             return False
         if wanted == "auto":
             few = AUTO_CROSS_FIT_FROM <= n_samples < settings.split_from
@@ -654,23 +653,26 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
 
     def _calibrate(self, judged: list[tuple[Validator, Network]]) -> None:
         loss: Loss = CLASSIFIER_LOSSES["log_loss"]()
-        if self._make_loss().out_activation == "logistic":
-            loss = loss.for_labels()
+        exclusive = self._make_loss().out_activation == "softmax"
+        loss = loss if exclusive else loss.for_labels()
         parts = [validate.logits(network) for validate, network in judged]
         if parts:
             Z, Y, weights = zip(*parts, strict=True)
             counts = None if weights[0] is None else np.concatenate(weights)
-            self.temperature_ = find_temperature(np.vstack(Z), np.vstack(Y), counts, loss)
+            truth: Any = OneHot.join(Y) if exclusive else np.vstack(Y)
+            self.temperature_ = find_temperature(np.vstack(Z), truth, counts, loss)
 
-    def _soften(self, Y: np.ndarray) -> np.ndarray:
+    def _soften(self, Y: np.ndarray | OneHot) -> np.ndarray | OneHot:
         share = check_real("label_smoothing", self.label_smoothing, FRACTION)
         if share == 0:
             return Y
-        n_classes = 2 if self._multilabel or self._is_binary() else len(self.classes_)
-        return (1 - share) * Y + share / n_classes
+        if isinstance(Y, OneHot):
+            softened = (1 - share) * Y.values + share / Y.n_classes
+            return OneHot(Y.labels, Y.n_classes, softened)
+        return (1 - share) * Y + share / 2
 
     def _weigh(
-        self, Y: np.ndarray, sample_weight: np.ndarray | None, incremental: bool
+        self, Y: Any, sample_weight: np.ndarray | None, incremental: bool
     ) -> np.ndarray | None:
         if self.class_weight is None:
             return sample_weight
@@ -693,20 +695,18 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             )
         return weights
 
-    def _score_logits(self, Z: np.ndarray, Y: np.ndarray, sample_weight: Any) -> float:
+    def _score_logits(self, Z: np.ndarray, Y: Any, sample_weight: Any) -> float:
         decided = self._decide(Z)
-        if self._multilabel:
-            correct = (decided == Y).all(axis=1)
-        else:
-            correct = decided == (Y[:, 0] if self._is_binary() else Y.argmax(axis=1))
+        labels = self._strata(Y)
+        correct = (decided == Y).all(axis=1) if labels is None else decided == labels
         # scikit-learn's accuracy_score looks at all labels first, which takes longer than a small
         # epoch; here they are known.
         return float(np.average(correct, weights=sample_weight))
 
-    def _strata(self, Y: np.ndarray) -> np.ndarray | None:
+    def _strata(self, Y: Any) -> np.ndarray | None:
         if self._multilabel:
             return None
-        return Y[:, 0].astype(int) if self._is_binary() else Y.argmax(axis=1)
+        return Y.labels if isinstance(Y, OneHot) else Y[:, 0].astype(int)
 
 
 def _sort_classes(classes: Any) -> np.ndarray:

@@ -130,6 +130,54 @@ def check_objects(name: str, values: Any) -> None:
             )
 
 
+def check_target(y: Any, numeric: bool) -> None:
+    """Raise if y has gaps, or text where it has to be numbers; the error says where.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        The targets as the caller gave them.
+    numeric : bool
+        Whether they have to be numbers.
+    """
+    columns = _columns_of_target(y)
+    counts = [(name, sum(map(is_missing, values))) for name, values in columns]
+    n_rows = len(columns[0][1]) if columns else 0
+    gaps = [f"{name!r} ({count} of {n_rows} rows)" for name, count in counts if count]
+    if gaps and len(columns) == 1:
+        raise ValueError(
+            f"y contains NaN or missing values in {counts[0][1]} of {n_rows} rows. Leave these "
+            "rows out."
+        )
+    if gaps:
+        more = f" and {len(gaps) - _NAMED_AT_MOST} more" if len(gaps) > _NAMED_AT_MOST else ""
+        raise ValueError(
+            f"y contains NaN or missing values in column{'s' * (len(gaps) > 1)} "
+            f"{', '.join(gaps[:_NAMED_AT_MOST])}{more}. Leave these rows out, or fit an estimator "
+            "for each column, on the rows where it has a value."
+        )
+    for name, values in columns if numeric else ():
+        text = next((v for v in values if isinstance(v, str | bytes) and _is_no_number(v)), None)
+        if text is not None:
+            place = f" in column {name!r}" if len(columns) > 1 else ""
+            raise ValueError(
+                f"ScratchMLPRegressor takes numbers for y, got {text!r}{place}. If these are "
+                "classes, take ScratchMLPClassifier."
+            )
+
+
+def _columns_of_target(y: Any) -> list[tuple[Any, np.ndarray]]:
+    """List the names of y's columns and their values as objects; none if y is no table."""
+    if _is_frame(y):
+        return [(name, np.asarray(y[name], object).ravel()) for name in y.columns]
+    array = _as_array(y.toarray() if issparse(y) else y)
+    if array.ndim not in (1, 2):
+        return []
+    # In a list beside text, NaN is still NaN.
+    array = np.asarray(y, object) if isinstance(y, list | tuple) else array.astype(object)
+    return list(enumerate(array.reshape(len(array), -1).T))
+
+
 def is_missing(value: Any) -> bool:
     """Say whether a value is None, NaN, or pandas' NA or NaT."""
     if isinstance(value, Number):

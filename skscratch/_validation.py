@@ -7,8 +7,10 @@ from math import nan
 from typing import Any
 
 import numpy as np
+from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 
+from .nn.blocks import row_blocks
 from .nn.network import Network
 from .nn.training import Training
 
@@ -24,7 +26,7 @@ class Validator:
         The training, whose loss is the validation loss.
     X : {ndarray, sparse matrix} of shape (n_samples, n_features)
         The network's inputs, or what ``prepare`` turns into them.
-    Y : ndarray of shape (n_samples, n_outputs)
+    Y : ndarray or OneHot of shape (n_samples, n_outputs)
         The encoded targets.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         The targets in the caller's labels and units, for a scorer.
@@ -38,6 +40,8 @@ class Validator:
         The inputs as `predict` takes them, for a scorer.
     prepare : callable or None
         Turns rows of X into the network's inputs, if they are not that yet.
+    place : str, default="the rows held out"
+        What the rows are called in errors.
     """
 
     def __init__(
@@ -45,13 +49,14 @@ class Validator:
         estimator: Any,
         training: Training,
         X: Any,
-        Y: np.ndarray,
+        Y: Any,
         y: np.ndarray,
         sample_weight: np.ndarray | None,
         rows: np.ndarray | None,
         scoring: Any,
         raw: Any,
         prepare: Callable[..., Any] | None = None,
+        place: str = "the rows held out",
     ):
         taken = slice(None) if rows is None else rows
         self._estimator, self._training, self._X, self._rows = estimator, training, X, rows
@@ -65,19 +70,27 @@ class Validator:
             self._shares = self._weights / self._weights.mean()
             if self._weights.ndim == 2:
                 self._weights = self._weights.mean(axis=1)
-        self._score = self._choose(scoring, raw)
+        self._score = self._choose(scoring, raw, place)
 
     def __call__(self, network: Network) -> tuple[float, float]:
         """Return the loss and the score of a network; NaN if its logits are not finite."""
         Z = self._predict(network)
         if not np.isfinite(Z).all():
             return nan, nan
-        logits = Z.copy()  # the loss overwrites them
-        loss = self._training.loss.value_and_gradient(
-            logits, self._Y, self._shares, np.empty_like(Z)
-        )
-        score = float(self._score(network, Z, float(loss)))
-        return float(loss), score
+        loss = self._loss(Z)
+        return loss, float(self._score(network, Z, loss))
+
+    def _loss(self, Z: np.ndarray) -> float:
+        # Block by block: the loss overwrites logits and needs room, with many classes a lot of it.
+        loss = 0.0
+        for rows in row_blocks(*Z.shape):
+            logits, Y = Z[rows].copy(), np.asarray(self._Y[rows])
+            shares = None if self._shares is None else self._shares[rows]
+            value = self._training.loss.value_and_gradient(
+                logits, Y, shares, np.empty_like(logits)
+            )
+            loss += float(value) * (len(logits) / len(Z))
+        return loss
 
     @property
     def n_rows(self) -> int:
@@ -86,21 +99,29 @@ class Validator:
             return len(self._Y)
         return int(np.count_nonzero(self._weights))
 
-    def logits(self, network: Network) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def logits(self, network: Network) -> tuple[np.ndarray, Any, np.ndarray | None]:
         """Return a network's logits, the targets, and the weights or None."""
         return self._predict(network), self._Y, self._counts
 
     def _predict(self, network: Network) -> np.ndarray:
         return network.predict(self._X, self._rows, prepare=self._prepare)
 
-    def _choose(self, scoring: Any, raw: Any) -> Callable[[Network, np.ndarray, float], float]:
+    def _choose(
+        self, scoring: Any, raw: Any, place: str
+    ) -> Callable[[Network, np.ndarray, float], float]:
         # Functions that held on to self would keep all of X in memory until the next collection.
         estimator, Y, y, weights = self._estimator, self._Y, self._y, self._weights
-        if scoring is None:
-            return lambda network, Z, loss: estimator._score_logits(Z, Y, weights)
         if isinstance(scoring, str) and scoring == "loss":
             return lambda network, Z, loss: -loss
-        scorer = check_scoring(estimator, scoring)
+        scorer = None if scoring is None else check_scoring(estimator, scoring)
+        classes = getattr(estimator, "classes_", ())
+        # Of a single class there is nothing to tell apart, and many scorers refuse to try.
+        if scorer is None or len(classes) == 1:
+            return lambda network, Z, loss: estimator._score_logits(Z, Y, weights)
+        labels = estimator._strata(Y)
+        lacking = [] if labels is None else np.delete(classes, np.unique(labels)).tolist()
+        if lacking:
+            scorer = _with_labels(scorer, classes)
         kwargs = {}
         if weights is not None and _takes_weights(scorer):
             kwargs["sample_weight"] = weights
@@ -111,9 +132,26 @@ class Validator:
         predictor._training = self._training
         predictor.temperature_ = 1.0  # history_ tells of the network, not of its calibration
 
+        def explain(what: str) -> str:
+            if lacking:
+                return (
+                    f"On {place}, which lack the classes {lacking}, scoring={scoring!r} {what} Have "
+                    "rows of each class there, by a larger validation_fraction or other X_val and "
+                    "y_val, or take a scoring that is defined without, such as 'accuracy' or "
+                    "'neg_log_loss'."
+                )
+            return f"On {place}, scoring={scoring!r} {what} {_REMEDIES[is_classifier(estimator)]}"
+
         def score(network: Network, Z: np.ndarray, loss: float) -> float:
             predictor.network_ = network
-            found = scorer(predictor, X, y, **kwargs)
+            try:
+                found = scorer(predictor, X, y, **kwargs)
+            except (ValueError, TypeError, AttributeError) as error:
+                if not (lacking or isinstance(scoring, str)):
+                    raise  # a function of the user's own, and its error
+                raise ValueError(explain(f"failed: {error}")) from error
+            if lacking and found != found:
+                raise ValueError(explain("is undefined."))
             try:
                 if isinstance(found, str | bytes) or np.ndim(found) != 0:
                     raise TypeError("It is none.")
@@ -124,6 +162,31 @@ class Validator:
                 ) from error
 
         return score
+
+
+# By whether the estimator is a classifier.
+_REMEDIES = {
+    True: "For a classifier take 'accuracy', 'balanced_accuracy', 'f1_macro', 'neg_log_loss', "
+    "'roc_auc_ovr' or another scorer of classes; others, such as 'r2', go with ScratchMLPRegressor.",
+    False: "For a regressor take 'r2', 'neg_root_mean_squared_error', 'neg_mean_absolute_error' or "
+    "another scorer of numbers; others, such as 'accuracy', go with ScratchMLPClassifier.",
+}
+
+
+def _with_labels(scorer: Any, classes: np.ndarray) -> Any:
+    """Tell a scorer of probabilities which class each column is of, if its metric can be told.
+
+    From the true labels, as which it takes them else, a class is missing.
+    """
+    kwargs, methods = getattr(scorer, "_kwargs", None), getattr(scorer, "_response_method", ())
+    by_column = "predict" not in ((methods,) if isinstance(methods, str) else methods)
+    if kwargs is None or "labels" in kwargs or not by_column:
+        return scorer
+    if "labels" not in inspect.signature(scorer._score_func).parameters:
+        return scorer
+    scorer = copy.copy(scorer)
+    scorer._kwargs = {**kwargs, "labels": classes}
+    return scorer
 
 
 def _takes_weights(scorer: Any) -> bool:

@@ -124,7 +124,7 @@ def run_passes(
     double = np.dtype(np.float64)
     if y is not None:
         encoded = estimator._encode(y, double)
-        Y = estimator._soften(encoded)
+        Y = np.asarray(estimator._soften(encoded))
         weights = estimator._weigh(encoded, sample_weight, False)
         weights = None if weights is None else weights / weights.mean()
     inputs = X

@@ -340,7 +340,7 @@ def _prediction_steps(estimator: Any, symbol: str, Z: np.ndarray) -> list[TraceS
 
 def _loss_steps(estimator: Any, y: Any, passes: Passes, symbol: str) -> list[TraceStep]:
     """Return the steps from the targets to the gradient by the logits, which have the symbol."""
-    encoded = estimator._encode(y, np.dtype(np.float64))
+    encoded = np.asarray(estimator._encode(y, np.dtype(np.float64)))
     given = {}
     if is_classifier(estimator):
         equation = "Y = y"

@@ -105,7 +105,7 @@ from .optimizers import (
 )
 from .options import lookup
 from .parameters import Parameters
-from .rows import DenseRows, SparseBlock, SparseRows
+from .rows import DenseRows, OneHot, SparseBlock, SparseRows
 from .schedules import (
     SCHEDULES,
     Adaptive,
@@ -183,6 +183,7 @@ __all__ = [
     "Network",
     "Normal",
     "OneCycle",
+    "OneHot",
     "Optimizer",
     "Orthogonal",
     "Parameters",

@@ -49,7 +49,7 @@ class Activation(Options):
 
     >>> from dataclasses import dataclass
     >>> import numpy as np
-    >>> from skscratch.nn import Activation, Network
+    >>> from skscratch.nn import Activation, Architecture, Network
     >>> @dataclass
     ... class Snake(Activation):
     ...     a: float = 1.0
@@ -62,7 +62,7 @@ class Activation(Options):
     ...
     ...     def backward(self, dA, Z, A):
     ...         dA *= 1 + np.sin(2 * self.a * Z)
-    >>> network = Network([3, 8, 1], [Snake(a=2.0)])
+    >>> network = Network(Architecture([3, 8, 1], [Snake(a=2.0)]))
     >>> network.predict(np.ones((5, 3))).shape
     (5, 1)
     """

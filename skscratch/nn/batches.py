@@ -26,16 +26,21 @@ class Batch(NamedTuple):
         Inputs.
     Y : ndarray of shape (..., batch, n_out)
         Targets.
-    weights : ndarray of shape (..., batch, 1) or (..., batch, n_out), or None
+    weights : ndarray of shape (..., batch, 1) or (..., batch, n_out), or None, default=None
         Weights of the rows, or of each output in each row.
-    n_rows : int or ndarray of int of shape (K, 1)
-        The number of rows that count, of each network if they differ.
+    counts : ndarray of int of shape (K, 1), or None, default=None
+        For each network the number of rows that count, the first ones; None if all do.
     """
 
     X: Any
     Y: np.ndarray
-    weights: np.ndarray | None
-    n_rows: Any
+    weights: np.ndarray | None = None
+    counts: np.ndarray | None = None
+
+    @property
+    def n_rows(self) -> Any:
+        """The number of rows that count, of each network if they differ."""
+        return self.Y.shape[-2] if self.counts is None else self.counts
 
 
 class Batches:
@@ -122,13 +127,12 @@ class Batches:
 
     def _make_last(self, counts: Sequence[int]) -> None:
         """Let rows that only fill the last batch have no weight there, and the others the more."""
-        start, n_rows = self._bounds[-2], self.n_samples - self._bounds[-2]
-        self._n_last: Any = n_rows
-        self._last_weights = None
+        self._last_counts: np.ndarray | None = None
         if min(counts) < self.n_samples:
-            self._n_last = np.array(counts)[:, np.newaxis] - start
-            counted = np.arange(n_rows) < self._n_last
-            factors = np.where(counted, n_rows / self._n_last, 0)
+            start, stop = self._bounds[-2:]
+            self._last_counts = np.array(counts)[:, np.newaxis] - start
+            counted = np.arange(stop - start) < self._last_counts
+            factors = np.where(counted, (stop - start) / self._last_counts, 0)
             self._last_weights = factors[..., np.newaxis].astype(self._Y.dtype)
 
     def _make_room(self, dtype: np.dtype) -> None:
@@ -162,7 +166,6 @@ class Batches:
             bounds = self._bounds[first : first + self._at_once + 1]
             X, Y, weights = self._gather(order, bounds[0], bounds[-1])
             for start, stop in pairwise(bounds):
-                n_rows: Any = stop - start
                 if self._at_once == 1:
                     batch = X, Y, weights
                 else:
@@ -172,11 +175,11 @@ class Batches:
                         Y[..., part, :],
                         None if weights is None else weights[..., part, :],
                     )
-                if start == last and self._last_weights is not None:
-                    n_rows, factors = self._n_last, self._last_weights
-                    own = batch[2]
-                    batch = (*batch[:2], factors if own is None else own * factors)
-                yield Batch(*batch, n_rows)
+                if start == last and self._last_counts is not None:
+                    *batch, own = batch
+                    filled = self._last_weights if own is None else own * self._last_weights
+                    batch = *batch, filled, self._last_counts
+                yield Batch(*batch)
 
     def _shuffled(self) -> np.ndarray | None:
         """Return the epoch's rows, of shape (..., n_samples), None if all are taken in order."""

@@ -23,6 +23,12 @@ STACKED_ELEMENTS = 2**15
 that it pays while its arrays are small."""
 
 
+def row_blocks(n_rows: int, n_columns: int) -> list[slice]:
+    """Cut the rows of a table into slices that hold about `BLOCK` numbers each, or one row."""
+    n = max(1, BLOCK // max(1, n_columns))
+    return [slice(start, min(start + n, n_rows)) for start in range(0, n_rows, n)]
+
+
 def blocks(
     vectors: Sequence[np.ndarray], scratch: Sequence[np.ndarray]
 ) -> list[tuple[np.ndarray, ...]]:

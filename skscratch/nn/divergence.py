@@ -19,7 +19,13 @@ SUSPICIOUS = 1e6
 
 
 class DivergenceError(ValueError):
-    """Training has come to numbers that are not finite; the message says where, and what to try."""
+    """Training has come to numbers that are not finite; the message says where, and what to try.
+
+    The arguments are what happened and, if known, what to try, a sentence each.
+    """
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.args))
 
 
 def is_finite(value: Any) -> bool:

@@ -235,9 +235,11 @@ class Periodic(Embedding):
     Examples
     --------
     >>> import numpy as np
-    >>> from skscratch.nn import Network, Periodic, ReLU
+    >>> from skscratch.nn import Architecture, Network, Periodic, ReLU
     >>> edges = [np.array([-1.0, 1.0]), np.array([])]  # the second feature is left alone
-    >>> network = Network([2, 8, 1], [ReLU()], embedding=Periodic(n_outputs=3), edges=edges)
+    >>> waves = Periodic(n_outputs=3)
+    >>> architecture = Architecture([2, 8, 1], [ReLU()], embedding=waves, edges=edges)
+    >>> network = Network(architecture)
     >>> network.dense[0].n_in
     5
     """
@@ -270,9 +272,10 @@ class PiecewiseLinear(Embedding):
     Examples
     --------
     >>> import numpy as np
-    >>> from skscratch.nn import Network, PiecewiseLinear, ReLU
+    >>> from skscratch.nn import Architecture, Network, PiecewiseLinear, ReLU
     >>> edges = [np.array([-1.0, 0.0, 2.0]), np.array([])]  # the second feature is left alone
-    >>> network = Network([2, 8, 1], [ReLU()], embedding=PiecewiseLinear(), edges=edges)
+    >>> architecture = Architecture([2, 8, 1], [ReLU()], embedding=PiecewiseLinear(), edges=edges)
+    >>> network = Network(architecture)
     >>> network.dense[0].n_in
     5
     """

@@ -301,9 +301,8 @@ def divergence(where: str, progress: Progress, learning_rate: Any) -> Divergence
     rates = " ".join(f"{rate:g}" for rate in np.ravel(learning_rate))
     return DivergenceError(
         "Training diverged: the loss or the parameters became non-finite in epoch "
-        f"{len(progress.rows) + 1}, at learning rate {rates}, first in {where}. Try a smaller "
-        "learning_rate, scaled features (sklearn.preprocessing.StandardScaler), or another "
-        "optimizer or init."
+        f"{len(progress.rows) + 1}, at learning rate {rates}, first in {where}.",
+        "Try a smaller learning_rate, scaled inputs, or another optimizer or initializer.",
     )
 
 

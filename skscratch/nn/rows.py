@@ -106,6 +106,70 @@ class SparseRows:
         return SparseBlock(self._matrix[chosen], self._shift)
 
 
+class OneHot:
+    """The targets of exclusive classes: labels that become rows of 0s and a 1 when needed.
+
+    With many classes the table of all rows is far larger than the labels, and no more than a
+    batch's part of it is ever in use.
+
+    Parameters
+    ----------
+    labels : ndarray of int of shape (n_samples,)
+        Each row's class, from 0 on.
+    n_classes : int
+        Number of classes.
+    values : ndarray of shape (2,)
+        What stands for the other classes and for the row's own, in the dtype of the rows: 0 and 1,
+        or with label smoothing numbers between.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skscratch.nn import OneHot
+    >>> Y = OneHot(np.array([2, 0, 1]), 3, np.array([0.0, 1.0]))
+    >>> np.asarray(Y[1:])
+    array([[1., 0., 0.],
+           [0., 1., 0.]])
+    """
+
+    def __init__(self, labels: np.ndarray, n_classes: int, values: np.ndarray):
+        self.labels, self.n_classes, self.values = labels, n_classes, values
+        self.shape, self.dtype = (len(labels), n_classes), values.dtype
+        self._starts = np.empty(0, np.intp)
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.labels)
+
+    def __getitem__(self, rows: Any) -> "OneHot":
+        return OneHot(self.labels[rows], self.n_classes, self.values)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if copy is False:
+            raise ValueError("A OneHot holds labels; its table is always made anew.")
+        table = self.take(slice(None), np.empty(self.shape, self.dtype))
+        return table if dtype is None else table.astype(dtype, copy=False)
+
+    def astype(self, dtype: Any) -> "OneHot":
+        """Return the same targets, whose rows have another dtype."""
+        return OneHot(self.labels, self.n_classes, self.values.astype(dtype))
+
+    def needs_room(self, gathered: bool) -> bool:
+        """Say that rows are written to ``out`` always."""
+        return True
+
+    def take(self, chosen: Any, out: np.ndarray) -> np.ndarray:
+        """Write some rows (a slice, or indices) to the first ones of ``out``, and return these."""
+        labels = self.labels[chosen]
+        n_rows = len(labels)
+        if n_rows > len(self._starts):
+            self._starts = np.arange(0, n_rows * self.n_classes, self.n_classes)
+        out = out[:n_rows]
+        out.fill(self.values[0])
+        out.reshape(-1)[self._starts[:n_rows] + labels] = self.values[1]
+        return out
+
+
 class SparseBlock:
     """Some sparse rows, ``X + 1 s``, as a layer meets them.
 
@@ -163,7 +227,7 @@ class SparseBlock:
             yield member, self._matrix[own] if self._stack else self._matrix
 
 
-Rows = DenseRows | SparseRows
+Rows = DenseRows | SparseRows | OneHot
 
 
 def as_rows(X: Any, dtype: Any) -> Rows:

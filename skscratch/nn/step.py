@@ -66,13 +66,13 @@ def train_step(
 
 def loss_and_gradient(learner: "Learner", batch: Batch, workspace: Workspace) -> Any:
     """Compute a batch's loss, penalty included, and write its gradient to the workspace."""
-    X, Y, weights, n_rows = batch
-    workspace.context.weights, workspace.context.n_rows = weights, n_rows
+    X, Y, weights, counts = batch
+    workspace.context.weights, workspace.context.counts = weights, counts
     Z = learner.network.forward(X, workspace)
     value = learner.loss.value_and_gradient(Z, Y, weights, workspace.dZ)
     learner.network.backward(workspace.dZ, workspace)
     if learner.is_penalized:
-        strength = in_dtype(learner.l2 / (n_rows * learner.mean_weight), workspace.dZ.dtype)
+        strength = in_dtype(learner.l2 / (batch.n_rows * learner.mean_weight), workspace.dZ.dtype)
         value += penalize(learner.network.parameters, workspace, strength)
     return value
 

@@ -25,22 +25,22 @@ class Context:
         The dropout streams, one for each network of the stack.
     weights : ndarray of shape (..., batch, 1) or (..., batch, n_out), or None
         Weights of the rows, or of each output in each row.
-    n_rows : int or ndarray of int of shape (K, 1)
-        The number of rows that count, of each network if they differ.
+    counts : ndarray of int of shape (K, 1), or None
+        For each network the number of rows that count; None if all do.
     """
 
     streams: Sequence[np.random.Generator]
     weights: np.ndarray | None = None
-    n_rows: Any = None
+    counts: np.ndarray | None = None
 
     def draw(self, M: np.ndarray) -> None:
         """Fill M, of shape (..., batch, units), with uniform numbers from 0 to 1.
 
         A network draws for the rows that count, as many as if it were alone.
         """
-        counts = [self.n_rows] * len(self.streams)
-        if isinstance(self.n_rows, np.ndarray):
-            counts = self.n_rows.ravel().tolist()
+        counts: list[Any] = [None] * len(self.streams)
+        if self.counts is not None:
+            counts = self.counts.ravel().tolist()
         members = np.ndindex(M.shape[:-2])
         for stream, member, n_rows in zip(self.streams, members, counts, strict=True):
             stream.random(out=M[member][:n_rows], dtype=M.dtype)

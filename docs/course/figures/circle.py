@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from skscratch.nn import Network, ReLU
+from skscratch.nn import Architecture, Network, ReLU
 
 X = np.random.default_rng(0).standard_normal((1000, 2))
 shown = slice(250)
@@ -13,7 +13,7 @@ inside = (X**2).sum(axis=1) < 1
 def by_hand(n_units):
     """Make the network whose hidden units look evenly in all directions."""
     angles = 2 * np.pi * np.arange(n_units) / n_units
-    network = Network([2, n_units, 1], [ReLU()])
+    network = Network(Architecture([2, n_units, 1], [ReLU()]))
     hidden, out = network.dense
     hidden.W[...] = [np.cos(angles), np.sin(angles)]
     out.W[...] = -1.0
@@ -21,7 +21,7 @@ def by_hand(n_units):
     return network
 
 
-linear = Network([2, 1], [])
+linear = Network(Architecture([2, 1]))
 with_ones = np.column_stack([X, np.ones(len(X))])
 linear.dense[0].W[:, 0], linear.dense[0].b[...] = np.split(
     np.linalg.lstsq(with_ones, np.where(inside, 1.0, -1.0), rcond=None)[0], [2]

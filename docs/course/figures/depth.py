@@ -3,14 +3,14 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from skscratch.nn import Network, ReLU
+from skscratch.nn import Architecture, Network, ReLU
 
 x = np.linspace(0, 1, 4097).reshape(-1, 1)
 
 
 def fold(times):
     """Apply the tent function again and again, by a network with two units a layer."""
-    network = Network([1] + [2] * times + [1], [ReLU()] * times)
+    network = Network(Architecture([1] + [2] * times + [1], [ReLU()] * times))
     for layer in network.dense[:-1]:
         layer.W[...] = [[1.0, 1.0]] if layer.n_in == 1 else [[2.0, 2.0], [-4.0, -4.0]]
         layer.b[...] = [[0.0, -0.5]]
@@ -20,7 +20,7 @@ def fold(times):
 
 def square(depth):
     """Approximate x^2: a third unit in each layer subtracts the teeth one after the other."""
-    network = Network([1] + [3] * depth + [1], [ReLU()] * depth)
+    network = Network(Architecture([1] + [3] * depth + [1], [ReLU()] * depth))
     first, *middle, last = network.dense
     first.W[...], first.b[...] = 1.0, [[0.0, -0.5, 0.0]]
     for s, layer in enumerate(middle, start=1):

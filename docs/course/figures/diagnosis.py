@@ -6,16 +6,18 @@ from sklearn.datasets import load_digits
 
 from skscratch.nn import (
     SGD,
+    Architecture,
+    Batch,
     Batches,
-    Constant,
     GlorotUniform,
     HeNormal,
+    Learner,
     Logistic,
     Network,
     ReLU,
     SoftmaxLogLoss,
-    Training,
     Workspace,
+    fit,
     loss_and_gradient,
 )
 
@@ -26,9 +28,9 @@ X, Y = X / 16, np.eye(10)[y]
 def make(activation, initializer, depth, rate):
     """Make a network for the digits and its training."""
     rng = np.random.default_rng(0)
-    network = Network([64] + [32] * depth + [10], [activation] * depth)
+    network = Network(Architecture([64] + [32] * depth + [10], [activation] * depth))
     network.initialize([initializer] * (depth + 1), [rng])
-    return Training(network, SoftmaxLogLoss(), SGD(momentum=0.9), Constant(), rate), rng
+    return Learner(network, SoftmaxLogLoss(), SGD(momentum=0.9), rate), rng
 
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.7), layout="constrained")
@@ -38,11 +40,11 @@ for rate, name, color, style in (
     (0.3, "too large", "#D55E00", "--"),
     (1.0, "far too large", "#CC79A7", (0, (6, 1, 1, 1, 1, 1))),
 ):
-    training, rng = make(ReLU(), HeNormal(), 2, rate)
-    training.run(Batches(X, Y, batch_size=64, rng=rng), 20)
+    learner, rng = make(ReLU(), HeNormal(), 2, rate)
+    progress = fit(learner, Batches(X, Y, batch_size=64, streams=[rng]), epochs=20)
     left.semilogy(
         range(1, 21),
-        training.history["loss"],
+        progress.history["loss"],
         color=color,
         linestyle=style,
         linewidth=2,
@@ -58,13 +60,13 @@ for activation, initializer, name, color, style in (
     (ReLU(), HeNormal(), "ReLU, He", "#0072B2", "o-"),
     (Logistic(), GlorotUniform(), "logistic, Glorot", "#D55E00", "s--"),
 ):
-    training, _ = make(activation, initializer, 10, 0.05)
-    workspace = Workspace(training.network, len(X), training=True)
-    loss_and_gradient(training, X, Y, None, workspace)
+    learner, _ = make(activation, initializer, 10, 0.05)
+    workspace = Workspace(learner.network, len(X), training=True)
+    loss_and_gradient(learner, Batch(X, Y), workspace)
     sizes = [
         np.abs(cache.dW).mean()
         for layer, cache in workspace.forward_order
-        if layer in training.network.dense
+        if layer in learner.network.dense
     ]
     right.semilogy(range(1, 12), sizes, style, color=color, label=name)
 right.axhspan(1e-10, 1e-7, color="0.9")

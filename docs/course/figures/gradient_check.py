@@ -5,21 +5,22 @@ import numpy as np
 
 from skscratch.nn import (
     SGD,
-    Constant,
+    Architecture,
+    Batch,
     GlorotUniform,
+    Learner,
     Network,
     SoftmaxLogLoss,
     Tanh,
-    Training,
     Workspace,
     loss_and_gradient,
 )
 
 rng = np.random.default_rng(0)
 X, Y = rng.standard_normal((20, 4)), np.eye(3)[rng.integers(3, size=20)]
-network = Network([4, 5, 3], [Tanh()])
+network = Network(Architecture([4, 5, 3], [Tanh()]))
 network.initialize([GlorotUniform(), GlorotUniform()], [rng])
-training = Training(network, SoftmaxLogLoss(), SGD(), Constant(), learning_rate=0.1)
+learner = Learner(network, SoftmaxLogLoss(), SGD(), 0.1)
 workspace = Workspace(network, len(X), training=True)
 w = network.parameters.vector
 start = w.copy()
@@ -30,7 +31,7 @@ direction /= np.linalg.norm(direction)
 def loss(distance):
     """Compute the loss, and its gradient, at a distance from the start."""
     w[...] = start + distance * direction
-    return loss_and_gradient(training, X, Y, None, workspace)
+    return loss_and_gradient(learner, Batch(X, Y), workspace)
 
 
 here = loss(0.0)

@@ -3,13 +3,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 
-from skscratch.nn import HeNormal, LecunNormal, Network, Normal, ReLU, Workspace
+from skscratch.nn import Architecture, HeNormal, LecunNormal, Network, Normal, ReLU, Workspace
 
 n_layers, n_units = 30, 100
 rng = np.random.default_rng(0)
 X = rng.standard_normal((256, n_units))
 dZ = rng.standard_normal((256, n_units))
-network = Network([n_units] * (n_layers + 1), [ReLU()] * (n_layers - 1))
+network = Network(Architecture([n_units] * (n_layers + 1), [ReLU()] * (n_layers - 1)))
 workspace = Workspace(network, len(X), training=True)
 cases = [
     ("std 0.2", Normal(0.2), "#D55E00", "v-"),

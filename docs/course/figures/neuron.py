@@ -4,16 +4,16 @@ import matplotlib.pyplot as plt
 import numpy as np
 from sklearn.datasets import load_iris
 
-from skscratch.nn import Network
+from skscratch.nn import Architecture, Network
 
 X, y = load_iris(return_X_y=True)
 petals = X[:, 2:]
 
-neuron = Network([2, 1], [])
+neuron = Network(Architecture([2, 1]))
 neuron.dense[0].W[...] = [[-1.0], [-1.0]]
 neuron.dense[0].b[...] = 3.25
 
-layer = Network([2, 3], [])
+layer = Network(Architecture([2, 3]))
 layer.dense[0].W[...] = [[-1.0, 0.0, 1.0], [-1.0, 0.0, 1.0]]
 layer.dense[0].b[...] = [[3.25, 0.0, -6.5]]
 

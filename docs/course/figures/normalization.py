@@ -6,14 +6,15 @@ from sklearn.datasets import load_digits
 
 from skscratch.nn import (
     SGD,
+    Architecture,
     Batches,
-    Constant,
     HeNormal,
+    Learner,
     Network,
     Normal,
     ReLU,
     SoftmaxLogLoss,
-    Training,
+    fit,
 )
 
 X, y = load_digits(return_X_y=True)
@@ -28,11 +29,13 @@ figure, axes = plt.subplots(1, 2, figsize=(8, 3.5), sharey=True, layout="constra
 for axis, (title, initializer) in zip(axes, cases, strict=True):
     for normalization, name, color, style in styles:
         rng = np.random.default_rng(0)
-        network = Network([64] + [32] * 6 + [10], [ReLU()] * 6, normalization=normalization)
+        network = Network(
+            Architecture([64] + [32] * 6 + [10], [ReLU()] * 6, normalization=normalization)
+        )
         network.initialize([initializer] * 7, [rng])
-        training = Training(network, SoftmaxLogLoss(), SGD(momentum=0.9), Constant(), 0.005)
-        training.run(Batches(X, Y, batch_size=128, rng=rng), 30)
-        losses = training.history["loss"]
+        learner = Learner(network, SoftmaxLogLoss(), SGD(momentum=0.9), 0.005)
+        progress = fit(learner, Batches(X, Y, batch_size=128, streams=[rng]), epochs=30)
+        losses = progress.history["loss"]
         axis.plot(range(1, 31), losses, color=color, linestyle=style, linewidth=2, label=name)
     axis.set(title=f"Weights of {title}", xlabel="epoch")
     axis.axhline(np.log(10), color="black", linewidth=1, linestyle=":")

@@ -6,14 +6,15 @@ from sklearn.datasets import load_digits
 
 from skscratch.nn import (
     Adam,
+    Architecture,
     Batches,
-    Constant,
     GlorotUniform,
     HeNormal,
+    Learner,
     Network,
     ReLU,
     SoftmaxLogLoss,
-    Training,
+    fit,
 )
 
 X, y = load_digits(return_X_y=True)
@@ -31,12 +32,10 @@ epochs = 100
 def error_curves(l2, dropout):
     """Train a network, and return the share of errors on both parts after each epoch."""
     rng = np.random.default_rng(1)
-    network = Network([64, 100, 10], [ReLU()], [dropout])
+    network = Network(Architecture([64, 100, 10], [ReLU()], [dropout]))
     network.initialize([HeNormal(), GlorotUniform()], [rng])
     streams = tuple(rng.spawn(1))
-    training = Training(
-        network, SoftmaxLogLoss(), Adam(), Constant(), 0.003, l2=l2, dropout_streams=streams
-    )
+    learner = Learner(network, SoftmaxLogLoss(), Adam(), 0.003, l2=l2, streams=streams)
     errors = ([], [])
 
     def record(row):
@@ -44,7 +43,12 @@ def error_curves(l2, dropout):
             wrong = network.predict(X[part]).argmax(axis=1) != labels[part]
             values.append(100 * wrong.mean())
 
-    training.run(Batches(X, Y, batch_size=50, rng=rng, rows=train), epochs, report=record)
+    fit(
+        learner,
+        Batches(X, Y, batch_size=50, streams=[rng], rows=train),
+        epochs=epochs,
+        report=record,
+    )
     return errors
 
 
