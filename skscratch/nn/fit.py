@@ -191,7 +191,7 @@ def fit(
         row = {name: _plain(row[name]) for name in HISTORY}
         progress.record(row, groups)
         if report(row):
-            progress.ended = "stopped"
+            progress.ended = progress.ended or "stopped"
         return bool(progress.ended)
 
     # Overflow is no warning of NumPy's here but an error of ours.
@@ -212,12 +212,15 @@ def fit(
                     end_epoch(_merge(parts), started)
         except KeyboardInterrupt:
             progress.ended = "interrupted"
-            for learner, _ in groups:
+    if not endless or progress.ended == "stalled":
+        progress.ended = progress.ended or "exhausted"
+        progress.best.restore(networks)
+    if progress.ended == "interrupted":  # nobody has looked at the last steps
+        for learner, _ in groups:
+            try:
                 check(learner)
-    if endless and progress.ended != "stalled":
-        return progress
-    progress.ended = progress.ended or "exhausted"
-    progress.best.restore(networks)
+            except DivergenceError as error:
+                raise divergence(str(error), progress, per_network(learner.learning_rate)) from None
     return progress
 
 
