@@ -184,6 +184,8 @@ class Learner:
     def give_up(self, index: tuple[int, ...], where: str) -> None:
         """Write down where a network diverged. It goes on as NaN, which touches no other.
 
+        Whether its numbers are finite or not, it is of no use: alone, it would have ended the run.
+
         Raises
         ------
         DivergenceError
@@ -192,3 +194,4 @@ class Learner:
         self.diverged.setdefault(index, where)
         if len(self.diverged) == self.network.parameters.vector[..., 0].size:
             raise DivergenceError(next(iter(self.diverged.values())))
+        self.network.parameters.vector[index] = np.nan
