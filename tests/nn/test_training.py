@@ -11,6 +11,7 @@ from sklearn.datasets import load_iris
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
+from skscratch.nn.training import HISTORY
 
 from skscratch.nn import (
     ACTIVATIONS,
@@ -48,7 +49,6 @@ from skscratch.nn import (
     train_step,
 )
 from skscratch.nn.blocks import BLOCK
-from skscratch.nn.training import HISTORY
 
 from . import reference
 from .checks import mean_one_weights, randomized, targets, training_of, with_numpy_scalars
