@@ -42,7 +42,6 @@ for l2 in (0.0, 0.3):
         max_iter=60,
         label_smoothing=0.0,
         feature_scaling=None,
-        learned_scales=False,
         early_stopping=False,
         random_state=0,
     ).fit(X_train, y_train)

@@ -44,7 +44,6 @@ for name, init in INITS.items():
         (32,) * 10,
         activation="tanh",
         init=init,
-        bias_init="zeros",
         optimizer=SGD(momentum=0.9),
         l2=0.0,
         batch_size=64,

@@ -46,7 +46,6 @@ def accuracies(depth, learning_rate, **params):
         ScratchMLPClassifier(
             (32,) * depth,
             activation="relu",
-            bias_init="zeros",
             optimizer=SGD(momentum=0.9),
             l2=0.0,
             batch_size=64,

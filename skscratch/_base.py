@@ -17,16 +17,16 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._callback_support import CallbackSupportMixin, with_callbacks
 from ._input import check_sample_weight, check_target, validate_numbers
-from ._lbfgs import LBFGS
 from ._repr_html import NotebookReprMixin
 from ._run import Run
 from ._scaling import RobustSmoothClip
-from ._settings import NAMES_OF_SKLEARN, OPTION_TABLES, Settings
+from ._settings import NAMES_OF_SKLEARN, OPTION_TABLES, Settings, is_full_batch
 from ._validation import Validator
-from .nn.batches import OneHot
+from .nn.fit import Progress
 from .nn.losses import Loss
 from .nn.network import Network
-from .nn.training import Training
+from .nn.rows import DenseRows, OneHot, SparseRows
+from .nn.step import Learner
 
 PICKLE_FORMAT = 1
 """Number of what a pickled estimator holds; a change that older versions cannot read raises it."""
@@ -34,7 +34,7 @@ PICKLE_FORMAT = 1
 
 def is_stochastic(estimator: "BaseScratchMLP") -> bool:
     """Say whether the estimator's optimizer goes by batches, as `partial_fit` needs."""
-    if estimator.optimizer == "lbfgs" or isinstance(estimator.optimizer, LBFGS):
+    if is_full_batch(estimator.optimizer):
         raise AttributeError("partial_fit needs a stochastic optimizer, and optimizer is 'lbfgs'.")
     return True
 
@@ -51,7 +51,8 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     optimizer: Any
     warm_start: Any
 
-    _training: Training
+    _learner: Learner
+    _progress: Progress
 
     # What a subclass defines ------------------------------------------------------------------
 
@@ -86,8 +87,8 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     def _weigh(
         self, Y: Any, sample_weight: np.ndarray | None, incremental: bool
     ) -> np.ndarray | None:
-        """Return the weights that count: of rows, or of each output in each row."""
-        return sample_weight
+        """Return the weights that count, a column for rows or one for each output."""
+        return None if sample_weight is None else sample_weight[:, np.newaxis]
 
     def _strata(self, Y: Any) -> np.ndarray | None:
         """Return the class numbers to stratify the validation split by, if any."""
@@ -256,12 +257,22 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     @property
     def out_activation_(self) -> str:
         """Name of the function that turns logits into predictions."""
-        return self._training.loss.out_activation
+        return self._learner.loss.out_activation
+
+    @property
+    def history_(self) -> dict[str, list]:
+        """A value for each epoch, over all calls, of what `skscratch.nn.fit.HISTORY` lists."""
+        return self._progress.history
+
+    @property
+    def n_iter_(self) -> int:
+        """Number of epochs of the last run."""
+        return self._progress.epochs
 
     @property
     def t_(self) -> int:
         """Number of rows trained on, over all epochs."""
-        return self._training.clock.samples
+        return self._progress.clock.samples
 
     @property
     def loss_curve_(self) -> list[float]:
@@ -286,22 +297,22 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     @property
     def best_epoch_(self) -> int | None:
         """Number of the epoch with the best validation score; None without early stopping."""
-        return self._training.best_epoch if self._stops_early else None
+        return (self._progress.best.epoch or None) if self._stops_early else None
 
     @property
     def best_validation_score_(self) -> float | None:
         """Best validation score of the last run; None without early stopping."""
         if not self._stops_early:
             return None
-        patience = self._training.patience
+        patience = self._progress.patience
         if patience is None:  # carried over from scikit-learn
             return max(self.history_["validation_score"], default=nan)
-        return patience.best if patience.best > -inf else nan
+        return float(patience.best) if patience.best > -inf else nan
 
     def _restored_epoch(self) -> int | None:
         """Return the epoch that early stopping went back to, if it did, or that a refit goes by."""
-        training = self._training
-        return None if training.series and not training.stalled else self.best_epoch_
+        progress = self._progress
+        return None if progress.endless and progress.ended != "stalled" else self.best_epoch_
 
     # Training ---------------------------------------------------------------------------------
 
@@ -371,6 +382,14 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             raise
         return X.tocsr() if issparse(X) else X, y, sample_weight
 
+    def _rows(self, X: Any, dtype: np.dtype) -> DenseRows | SparseRows:
+        """Return rows of network inputs, which are scaled and converted as they are taken."""
+        scaler, convert = self.feature_scaler_, self._preparation(dtype)
+        if not issparse(X):
+            return DenseRows(X, dtype, convert)
+        shift = None if scaler is None else scaler.shift_
+        return SparseRows(X.tocsr(), dtype, shift, convert)
+
     def _preparation(self, dtype: np.dtype) -> Callable[..., Any] | None:
         """Return what turns rows of X into the network's inputs, if they are not that already."""
         scaler = self.feature_scaler_
@@ -380,9 +399,9 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__(), "_format": PICKLE_FORMAT}
-        if self._is_fitted() and not (self.warm_start or self._training.series):
+        if self._is_fitted() and not (self.warm_start or self._progress.endless):
             # Most files are for prediction, and the moments take twice as much as the parameters.
-            state["_training"] = self._training.without_moments()
+            state["_learner"] = self._learner.without_state()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -440,11 +459,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             return decoded
 
         with np.errstate(over="ignore", invalid="ignore"):
-            return network.predict(
-                X.tocsr() if issparse(X) else X,
-                decode=decode_finite,
-                prepare=self._preparation(network.dtype),
-            )
+            return network.predict(self._rows(X, network.dtype), decode=decode_finite)
 
     def _validate_input(self, X: Any) -> Any:
         if type(X) is np.ndarray and X.ndim == 2 and X.dtype in ("f4", "f8"):

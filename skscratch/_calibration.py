@@ -38,7 +38,7 @@ def find_temperature(Z: np.ndarray, Y: Any, weights: np.ndarray | None, loss: Lo
         The logits, of rows that were not trained on.
     Y : ndarray or OneHot of shape (n_samples, n_outputs)
         The targets, 0 and 1.
-    weights : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+    weights : ndarray of shape (n_samples, 1) or (n_samples, n_outputs), or None
         Weights of the rows, or of each output in each row, a row of weight 2 counting as two;
         None means 1 everywhere.
     loss : Loss

@@ -17,10 +17,10 @@ from ._class_weight import weigh_classes, weigh_labels
 from ._input import check_container, check_objects, is_missing
 from ._settings import AUTO_CALIBRATE_FROM, AUTO_CROSS_FIT_FROM, CLASSIFIER_LOSSES, Settings
 from ._validation import Validator
-from .nn.batches import OneHot
 from .nn.losses import Loss, SoftmaxLogLoss
 from .nn.network import Network
 from .nn.options import FRACTION, check_real, lookup
+from .nn.rows import OneHot
 
 
 class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
@@ -46,27 +46,13 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ``Normal(std=0.1)``. ``"auto"`` takes, layer by layer, He's for the ReLU family (ReLU, leaky
         ReLU, ELU, GELU, SiLU, Mish), LeCun's for SELU, and Glorot's uniform one for the others and
         for the output layer, whose weights start at 0 with Adam, AdamW and Nadam.
-    bias_init : {"zeros", "normal"}, default="normal"
-        How the hidden layers' biases start: at 0, or normal with standard deviation 1, which
-        spreads the units' thresholds over the range of scaled features. Those of the last layer
-        start at 0, or where the loss has them.
-    learned_scales : bool or "auto", default="auto"
-        Whether the first layer learns a scale for each feature, 1 at first, and so how much each
-        counts. ``"auto"`` does with Adam, AdamW and Nadam, for which its rate (60 times
-        ``learning_rate``) was found.
-    layerwise_rates : bool or "auto", default="auto"
-        Whether weights of n inputs learn at ``sqrt(100 / n)`` times ``learning_rate``, so that wide
-        layers move no further than narrow ones. ``"auto"`` does with Adam, AdamW and Nadam, whose
-        steps are as long as the rate.
-    optimizer : str or Optimizer, default="auto"
+    optimizer : str or Optimizer, default="adam"
         ``"sgd"``, ``"momentum"``, ``"nesterov"`` (both with momentum 0.9), ``"adagrad"``,
         ``"rmsprop"``, ``"adam"``, ``"adamw"``, ``"nadam"``, ``"lbfgs"``, or an object such as
         ``SGD(momentum=0.8, nesterov=True)``, whose parameters can be searched as
-        ``optimizer__momentum``. ``"auto"`` is ``Adam(beta2=0.95)``, which forgets old gradients
-        sooner than ``"adam"`` does, as RealMLP's. ``"lbfgs"`` trains on all rows at
-        once; it refuses dropout, batch normalization, a schedule and ``clip_norm``, and makes no
-        use of ``learning_rate``, ``batch_size``, ``shuffle``, ``early_stopping`` and
-        ``n_iter_no_change``.
+        ``optimizer__momentum``. ``"lbfgs"`` trains on all rows at once; it refuses dropout, batch
+        normalization, a schedule and ``clip_norm``, and makes no use of ``learning_rate``,
+        ``batch_size``, ``shuffle``, ``early_stopping`` and ``n_iter_no_change``.
     l2 : float, default=1e-4
         Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights (not the biases), >= 0,
         where n is the number of rows of a batch; scikit-learn's ``alpha``. With ``"adamw"`` it
@@ -89,7 +75,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ``"warmup_cosine"`` and ``"coslog"``, or an object such as
         ``StepDecay(drop=0.5, every=100)``. ``"cosine"`` and those over the steps end at
         ``max_iter``, so that training is not ended by ``tol`` before (only by early stopping).
-        ``"auto"`` is ``"coslog"``, and ``"constant"`` where the run's length is decided otherwise:
+        ``"auto"`` is ``"cosine"``, and ``"constant"`` where the run's length is decided otherwise:
         by ``early_stopping=True``, with ``"lbfgs"``, in `partial_fit`.
     clip_norm : float or None, default=None
         Bound on the Euclidean norm of each step's gradient, penalty included, > 0: a longer one is
@@ -113,7 +99,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ``{0: weight, 1: weight}`` for each label, which weigh the label's terms in the loss; a
         score counts a row by the mean of its labels' weights. `partial_fit`, which does not know
         all rows, refuses ``"balanced"``.
-    feature_scaling : {"robust"} or None, default="robust"
+    feature_scaling : {"auto", "robust", "learned"} or None, default="auto"
         What is done to each column of X, in training and in prediction. ``"robust"`` centers it on
         its median, divides it by the distance of its quartiles (by half its range where they are
         equal; a constant becomes 0) and squeezes its tails smoothly into (-3, 3), as RealMLP does:
@@ -180,9 +166,6 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         rows, from 1,000 to 50,000, unless ``warm_start`` is set. On 12 data sets of 1,296 to 10,000
         training rows, three seeds each, it made error and log loss on test rows 8 and 10 % smaller,
         and the fit 60 to 80 % longer. It has no part in `partial_fit`.
-    train_score : bool, default=False
-        Whether to score the training rows too after each epoch, as ``scoring`` says, into
-        ``history_["train_score"]``.
     calibrate : bool or "auto", default="auto"
         Whether to make probabilities as certain as they turn out to be right, by temperature
         scaling [1]_. Once trained, and back at the best epoch's weights, the network's logits Z
@@ -244,8 +227,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         A value per epoch for each of ``epoch`` (from 1, over all calls), ``loss`` (in training
         units, penalty included), ``validation_loss`` (without penalty), ``validation_score`` (in
         y's units; both NaN where nothing is held out), ``learning_rate``, ``gradient_norm`` (mean
-        over the epoch's steps, penalty included, before clipping), ``seconds`` and
-        ``train_score`` (NaN unless asked for); ``pd.DataFrame(est.history_)`` makes a table of it.
+        over the epoch's steps, penalty included, before clipping)
+        and ``seconds``; ``pd.DataFrame(est.history_)`` makes a table of it.
     loss_, best_loss_ : float
         Last and smallest training loss, penalty included; ``best_loss_`` is None with early
         stopping.
@@ -307,10 +290,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         activation="selu",
         *,
         init="auto",
-        bias_init="normal",
-        learned_scales="auto",
-        layerwise_rates="auto",
-        optimizer="auto",
+        optimizer="adam",
         l2=1e-4,
         dropout=0.0,
         normalization=None,
@@ -321,7 +301,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         loss="log_loss",
         label_smoothing=0.1,
         class_weight=None,
-        feature_scaling="robust",
+        feature_scaling="auto",
         numerical_embedding=None,
         max_iter="auto",
         shuffle=True,
@@ -332,7 +312,6 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         validation_fraction="auto",
         scoring=None,
         refit="auto",
-        train_score=False,
         calibrate="auto",
         warm_start=False,
         dtype="auto",
@@ -341,9 +320,6 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.init = init
-        self.bias_init = bias_init
-        self.learned_scales = learned_scales
-        self.layerwise_rates = layerwise_rates
         self.optimizer = optimizer
         self.l2 = l2
         self.dropout = dropout
@@ -366,7 +342,6 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         self.validation_fraction = validation_fraction
         self.scoring = scoring
         self.refit = refit
-        self.train_score = train_score
         self.calibrate = calibrate
         self.warm_start = warm_start
         self.dtype = dtype
@@ -514,7 +489,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         return decided if self._multilabel else self.classes_[decided, np.newaxis]
 
     def _probabilities(self, Z: np.ndarray) -> np.ndarray:
-        return self._training.loss.inverse_link(self._logit_per_class(Z))
+        return self._learner.loss.inverse_link(self._logit_per_class(Z))
 
     def _log_probabilities(self, Z: np.ndarray) -> np.ndarray:
         if self.out_activation_ == "logistic":
@@ -675,7 +650,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         self, Y: Any, sample_weight: np.ndarray | None, incremental: bool
     ) -> np.ndarray | None:
         if self.class_weight is None:
-            return sample_weight
+            return super()._weigh(Y, sample_weight, incremental)
         if incremental and isinstance(self.class_weight, str):
             raise ValueError(
                 f"class_weight={self.class_weight!r} is not supported by partial_fit, which does "
@@ -693,7 +668,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
                 f"class_weight={self.class_weight!r} leaves no row with a weight; give more "
                 "classes one."
             )
-        return weights
+        return weights.reshape(len(weights), -1)
 
     def _score_logits(self, Z: np.ndarray, Y: Any, sample_weight: Any) -> float:
         decided = self._decide(Z)

@@ -20,8 +20,9 @@ from ._base import BaseScratchMLP
 from ._classifier import ScratchMLPClassifier
 from ._lbfgs import LBFGS
 from ._regressor import ScratchMLPRegressor
-from ._settings import REGRESSOR_LOSSES, Settings, resolve
+from ._settings import REGRESSOR_LOSSES, Settings, is_full_batch, resolve
 from .nn.activations import ACTIVATIONS, Activation
+from .nn.fit import HISTORY, Progress
 from .nn.network import Network
 from .nn.optimizers import SGD, Adam, Optimizer
 from .nn.parameters import Parameters
@@ -49,7 +50,6 @@ WITHOUT = {
     "class_weight": None,
     "scoring": None,
     "refit": False,
-    "train_score": False,
     "calibrate": False,
     "standardize_target": False,
 }
@@ -225,7 +225,7 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
     takes the place of what it lacks.
     """
     fitted = estimator._is_fitted()
-    network: Any = estimator.network_ if fitted else settings
+    network: Any = estimator.network_.architecture if fitted else settings
     activation = _shared_activation(network.activations, estimator.activation)
     loss = _shared_loss(estimator)
     optimizer = _their_optimizer(settings.optimizer)
@@ -252,8 +252,6 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
     if not fitted:
         lacking = {
             "optimizer": optimizer is None,
-            "learned_scales": settings.learned_scales,
-            "layerwise_rates": settings.layerwise_rates,
             "dropout": any(settings.dropout),
             "batch_size": settings.batch_size is None,
             "lr_schedule": schedule is None,
@@ -399,27 +397,26 @@ def _build_state(new: Any, fitted: Any, **meanwhile: Any) -> None:
 
 def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
     """Fit our estimator to predict, and to go on training, as scikit-learn's does."""
-    stochastic = not isinstance(estimator.optimizer, LBFGS)
+    stochastic = not is_full_batch(estimator.optimizer)
     _build_state(estimator, mlp, **({} if stochastic else {"optimizer": "sgd"}))
-    network, training = estimator.network_, estimator._training
+    network, learner = estimator.network_, estimator._learner
     _write(network, network.parameters, [*mlp.coefs_, *mlp.intercepts_])
 
     losses = getattr(mlp, "loss_curve_", [nan] * (mlp.n_iter_ - 1) + [getattr(mlp, "loss_", nan)])
     scores = getattr(mlp, "validation_scores_", None)
-    unknown = [nan] * len(losses)
-    columns = {
-        "epoch": range(1, len(losses) + 1),
-        "loss": map(float, losses),
-        # An interrupted epoch has a loss but no score.
-        "validation_score": [*map(float, scores or []), *unknown][: len(losses)],
-    }
-    for name, column in estimator.history_.items():
-        column[:] = columns.get(name, unknown)
+    # An interrupted epoch has a loss but no score.
+    known = [float(score) for score in scores or []] + [nan] * len(losses)
+    unknown = dict.fromkeys(HISTORY, nan)
+    rows = [
+        {**unknown, "epoch": epoch, "loss": float(loss), "validation_score": score}
+        for epoch, (loss, score) in enumerate(zip(losses, known, strict=False), start=1)
+    ]
     estimator._stops_early, estimator._refitted = scores is not None, False
-    estimator.n_iter_ = mlp.n_iter_
-    training.clock = Clock(epoch=len(losses), samples=mlp.t_)
+    clock = Clock(epoch=len(losses), samples=mlp.t_)
+    before = len(rows) - mlp.n_iter_
+    estimator._progress = Progress(clock, rows, before, watches_score=scores is not None)
 
-    state = training.optimizer_state = training.optimizer.init(network.parameters.vector)
+    state = learner.state = learner.optimizer.init(network.parameters.vector)
     theirs: Any = getattr(mlp, "_optimizer", None)
     names = MOMENTS.get(type(estimator.optimizer), ())
     if not all(hasattr(theirs, name) for name in names):
@@ -433,13 +430,13 @@ def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
     state.t = getattr(theirs, "t", 0)
     if isinstance(estimator.lr_schedule, Adaptive):
         lowered = estimator.learning_rate / theirs.learning_rate
-        training.clock.plateaus = round(math.log(lowered, ADAPTIVE.factor))
+        clock.plateaus = round(math.log(lowered, ADAPTIVE.factor))
 
 
 def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     """Fit scikit-learn's estimator to predict, and to go on training, as ours does."""
     _build_state(mlp, estimator, **({"solver": "sgd"} if mlp.solver == "lbfgs" else {}))
-    network, training = estimator.network_, estimator._training
+    network, learner = estimator.network_, estimator._learner
     mlp.coefs_ = [layer.coefficients.copy() for layer in network.dense]
     mlp.intercepts_ = [layer.b[0].copy() for layer in network.dense]
     scaler = getattr(estimator, "_target_scaler", None)
@@ -464,11 +461,11 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     mlp.n_iter_, mlp.t_ = estimator.n_iter_, estimator.t_
 
     names = MOMENTS.get(type(settings.optimizer), ())
-    rescaled = scaler is not None or temperature != 1 or network.learned_scales
-    if not names or training.optimizer != settings.optimizer or rescaled:
+    rescaled = scaler is not None or temperature != 1 or network.architecture.learned_scales
+    if not names or learner.optimizer != settings.optimizer or rescaled:
         del mlp._optimizer  # partial_fit makes a new one
         return
-    theirs, state = mlp._optimizer, training.optimizer_state
+    theirs, state = mlp._optimizer, learner.state
     ratios = _moment_ratios(settings.optimizer, mlp)
     for moment, name, ratio in zip(state.moments, names, ratios, strict=False):
         laid_out = network.parameters.like()
@@ -478,7 +475,7 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
         theirs.t = state.t
     else:
         schedule = settings.schedule if _their_schedule(settings) else Constant()
-        theirs.learning_rate = schedule.rate(settings.learning_rate, training.clock)
+        theirs.learning_rate = schedule.rate(settings.learning_rate, estimator._progress.clock)
 
 
 def _moment_ratios(optimizer: Optimizer, mlp: Any) -> tuple[float, ...]:

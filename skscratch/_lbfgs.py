@@ -1,20 +1,17 @@
 """L-BFGS: SciPy's quasi-Newton method over the network's flat parameter vector."""
 
 import time
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass
 from math import isfinite, nan
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import minimize
 
-from .nn.batches import Batches
-from .nn.network import Workspace
 from .nn.optimizers import Optimizer
 from .nn.options import integer
-from .nn.training import DivergenceError, Training, Validate, loss_and_gradient
+from .nn.step import loss_and_gradient
 
 LEAST_CHANGE = 1e7 * float(np.finfo(np.float64).eps)
 """SciPy's default ``ftol``, and scikit-learn's: at a kink of ReLU the gradient never gets small."""
@@ -51,95 +48,36 @@ class LBFGS(Optimizer):
     memory: int = integer(10, minimum=1)
     max_fun: int = integer(15_000, minimum=1)
 
-    def minimize(
-        self,
-        training: Training,
-        batches: Batches,
-        max_iter: int,
-        tol: float,
-        validate: Validate | None = None,
-        watcher: Any = None,
-        score_training: Validate | None = None,
-    ) -> str:
-        """Move the network's parameters to a minimum of the loss over the whole data.
+    full_batch: ClassVar[bool] = True
 
-        Parameters
-        ----------
-        training : Training
-            The network and its loss; each iteration adds a row to its history.
-        batches : Batches
-            The data, in a single batch.
-        max_iter : int
-            Most iterations.
-        tol : float
-            Stop when no component of the gradient is larger, or when the loss hardly changes.
-        validate : callable, optional
-            Gives the loss and the score on data held out, for the history.
-        score_training : callable, optional
-            Gives the loss and the score on the training data, for the history.
-        watcher : object, optional
-            Its ``begin_epoch`` and ``end_epoch`` are called after each iteration, the latter with
-            the row of the history; a true answer ends the search.
-
-        Returns
-        -------
-        reason : str
-            SciPy's reason if the search ended before it converged, otherwise "".
-
-        Raises
-        ------
-        DivergenceError
-            If the loss is not finite.
-
-        Warns
-        -----
-        UserWarning
-            If the user interrupts it; the parameters of the last iteration are kept.
-        """
-        ((X, Y, weights),) = batches
-        vector = training.network.parameters.vector
-        workspace = Workspace(training.network, batches.batch_size, training=True)
+    def minimize(self, learner, batches, max_iter, begin, end_epoch):
+        (batch,) = batches
+        vector = learner.network.parameters.vector
+        workspace = learner.workspace(batches.batch_size)
         gradient = workspace.gradient.vector
-        settled, epochs_before = vector.copy(), len(training.history["epoch"])
-        training.outcome = "exhausted"
-        clock, started = training.clock, time.perf_counter()
+        settled, started = vector.copy(), time.perf_counter()
 
         def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
             vector[...] = w
-            with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-                value = float(loss_and_gradient(training, X, Y, weights, workspace))
+            value = float(loss_and_gradient(learner, batch, workspace))
             if not isfinite(value):
-                raise DivergenceError(
-                    "Training diverged: the loss became non-finite in iteration "
-                    f"{len(training.history['epoch']) + 1} of L-BFGS."
-                )
+                learner.notice_divergence(value, batch.X, workspace)
             return value, gradient.astype(np.float64)
 
         def after_iteration(intermediate_result: Any) -> None:
             nonlocal started
             settled[...] = intermediate_result.x
-            clock.epoch += 1
-            clock.samples += batches.n_samples
-            training.epochs_made += 1
             vector[...] = settled  # a line search may have tried others since
-            validation_loss, score = validate(training.network) if validate else (nan, nan)
-            now = time.perf_counter()
-            row = training.record(
-                len(training.history["epoch"]) + 1,
-                float(intermediate_result.fun),
-                validation_loss,
-                score,
-                nan,
-                float(np.linalg.norm(gradient)),
-                now - started,
-                score_training(training.network)[1] if score_training else nan,
-            )
-            started = now
-            if watcher is not None:
-                watcher.begin_epoch()  # SciPy tells of an iteration's end only
-                if watcher.end_epoch(row):
-                    training.outcome = "stopped"
-                    raise StopIteration
+            begin()
+            row = {
+                "loss": float(intermediate_result.fun),
+                "learning_rate": nan,
+                "gradient_norm": float(np.linalg.norm(gradient)),
+            }
+            ends = end_epoch(row, started)
+            started = time.perf_counter()
+            if ends:
+                raise StopIteration
 
         try:
             result = minimize(
@@ -152,23 +90,14 @@ class LBFGS(Optimizer):
                     "maxiter": max_iter,
                     "maxfun": self.max_fun,
                     "maxcor": self.memory,
-                    "gtol": tol,
+                    "gtol": learner.tol,
                     "ftol": max(LEAST_CHANGE, 64 * float(np.finfo(vector.dtype).eps)),
                 },
             )
             if result.nit == 0:  # the start is a minimum already
                 with suppress(StopIteration):
                     after_iteration(result)
-        except KeyboardInterrupt:
-            training.settle(epochs_before)
-            warnings.warn(
-                f"Training was interrupted after {len(training.history['epoch'])} iterations; "
-                "the estimator keeps what it learned so far.",
-                stacklevel=2,
-            )
+        finally:
             vector[...] = settled
-            training.outcome = "interrupted"
-            return ""
-        vector[...] = result.x
         # 99: a callback ended it.
         return "" if result.success or result.status == 99 else str(result.message)

@@ -37,7 +37,8 @@ from .nn.activations import (
     Tanh,
 )
 from .nn.embeddings import EmbeddingLayer, PeriodicEmbedding, PiecewiseLinearEmbedding
-from .nn.layers import Activate, BatchNorm, Dense, Dropout, Layer, LayerNorm
+from .nn.layers import Activate, Dense, Dropout, Layer
+from .nn.normalization import BatchNorm, LayerNorm
 
 LINKS = {"softmax": "Softmax", "logistic": "Sigmoid", "exp": "Exp", "identity": "Identity"}
 FIRST_OPSET = 13
@@ -221,7 +222,9 @@ def _add_layers(
     """Begin a graph with what scales the features, and with the first layers of a network."""
     network = estimator.network_
     opset = container.target_opset_any_domain("")
-    needed = FIRST_OPSET_OF_LAYER_NORM if network.normalization == "layer" else FIRST_OPSET
+    needed = (
+        FIRST_OPSET_OF_LAYER_NORM if network.architecture.normalization == "layer" else FIRST_OPSET
+    )
     if opset < needed:
         raise ValueError(
             f"target_opset={opset} is too low for this {type(operator.raw_operator).__name__}, "

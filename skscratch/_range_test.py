@@ -9,12 +9,12 @@ import numpy as np
 from sklearn.base import clone
 
 from ._base import BaseScratchMLP
-from ._lbfgs import LBFGS
 from ._run import Run
+from ._settings import is_full_batch
 from ._threads import few_threads
-from .nn.network import Workspace
+from .nn.divergence import DivergenceError
 from .nn.options import POSITIVE, check_integer, check_real
-from .nn.training import DivergenceError, train_step
+from .nn.step import train_step
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -156,7 +156,7 @@ def learning_rate_range_test(
     rates, smoothing = _rates(low, high, n_steps), exp(-20 / n_steps)
     run = Run(_trainable(estimator), X, y, sample_weight)
     run.begin()
-    with few_threads(run.training.network, run.batches.largest):
+    with few_threads(run.learner.network, run.batches.largest):
         losses = _sweep(run, rates, smoothing)
     smoothed = _smooth(losses, smoothing)
     return RangeTest(np.array(rates[: len(losses)]), losses, smoothed, _suggest(rates, smoothed))
@@ -177,7 +177,7 @@ def _trainable(estimator: Any) -> Any:
             f"{type(estimator).__name__}. For a pipeline pass its last step, and X as the steps "
             "before it transform it."
         )
-    if estimator.optimizer == "lbfgs" or isinstance(estimator.optimizer, LBFGS):
+    if is_full_batch(estimator.optimizer):
         raise ValueError("optimizer='lbfgs' has no learning rate to test.")
     once = {"early_stopping": False, "refit": False, "calibrate": False}
     params = {name: value for name, value in once.items() if hasattr(estimator, name)}
@@ -188,17 +188,15 @@ def _trainable(estimator: Any) -> Any:
 
 def _sweep(run: Run, rates: list[float], smoothing: float) -> np.ndarray:
     """Make a step at each rate, until the loss explodes, and return each step's loss."""
-    training, batches = run.training, run.batches
+    learner, batches = run.learner, run.batches
     losses: list[float] = []
-    workspace = Workspace(
-        training.network, batches.largest, training=True, streams=training.dropout_streams
-    )
+    workspace = learner.workspace(batches.largest)
     running, best = 0.0, inf
     endless = chain.from_iterable(repeat(batches))
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        for training.rate, (X, Y, weights) in zip(rates, endless, strict=False):
+        for rate, batch in zip(rates, endless, strict=False):
             try:
-                value, _ = train_step(training, X, Y, weights, workspace.for_rows(X.shape[0]))
+                value, _ = train_step(learner, batch, workspace.for_rows(batch.n_rows), rate)
             except DivergenceError as error:
                 if losses:
                     break

@@ -13,8 +13,8 @@ from sklearn.utils.metaestimators import available_if
 from ._base import BaseScratchMLP, is_stochastic
 from ._settings import REGRESSOR_LOSSES
 from .nn.losses import Loss
-from .nn.network import cast
 from .nn.options import REAL_LINE, lookup
+from .nn.rows import cast
 
 
 class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
@@ -40,27 +40,13 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``Normal(std=0.1)``. ``"auto"`` takes, layer by layer, He's for the ReLU family (ReLU, leaky
         ReLU, ELU, GELU, SiLU, Mish), LeCun's for SELU, and Glorot's uniform one for the others and
         for the output layer, whose weights start at 0 with Adam, AdamW and Nadam.
-    bias_init : {"zeros", "normal"}, default="normal"
-        How the hidden layers' biases start: at 0, or normal with standard deviation 1, which
-        spreads the units' thresholds over the range of scaled features. Those of the last layer
-        start at 0, or where the loss has them.
-    learned_scales : bool or "auto", default="auto"
-        Whether the first layer learns a scale for each feature, 1 at first, and so how much each
-        counts. ``"auto"`` does with Adam, AdamW and Nadam, for which its rate (60 times
-        ``learning_rate``) was found.
-    layerwise_rates : bool or "auto", default="auto"
-        Whether weights of n inputs learn at ``sqrt(100 / n)`` times ``learning_rate``, so that wide
-        layers move no further than narrow ones. ``"auto"`` does with Adam, AdamW and Nadam, whose
-        steps are as long as the rate.
-    optimizer : str or Optimizer, default="auto"
+    optimizer : str or Optimizer, default="adam"
         ``"sgd"``, ``"momentum"``, ``"nesterov"`` (both with momentum 0.9), ``"adagrad"``,
         ``"rmsprop"``, ``"adam"``, ``"adamw"``, ``"nadam"``, ``"lbfgs"``, or an object such as
         ``SGD(momentum=0.8, nesterov=True)``, whose parameters can be searched as
-        ``optimizer__momentum``. ``"auto"`` is ``Adam(beta2=0.95)``, which forgets old gradients
-        sooner than ``"adam"`` does, as RealMLP's. ``"lbfgs"`` trains on all rows at
-        once; it refuses dropout, batch normalization, a schedule and ``clip_norm``, and makes no
-        use of ``learning_rate``, ``batch_size``, ``shuffle``, ``early_stopping`` and
-        ``n_iter_no_change``.
+        ``optimizer__momentum``. ``"lbfgs"`` trains on all rows at once; it refuses dropout, batch
+        normalization, a schedule and ``clip_norm``, and makes no use of ``learning_rate``,
+        ``batch_size``, ``shuffle``, ``early_stopping`` and ``n_iter_no_change``.
     l2 : float, default=1e-4
         Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights (not the biases), >= 0,
         where n is the number of rows of a batch; scikit-learn's ``alpha``. With ``"adamw"`` it
@@ -83,7 +69,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``"warmup_cosine"`` and ``"coslog"``, or an object such as
         ``StepDecay(drop=0.5, every=100)``. ``"cosine"`` and those over the steps end at
         ``max_iter``, so that training is not ended by ``tol`` before (only by early stopping).
-        ``"auto"`` is ``"coslog"``, and ``"constant"`` where the run's length is decided otherwise:
+        ``"auto"`` is ``"cosine"``, and ``"constant"`` where the run's length is decided otherwise:
         by ``early_stopping=True``, with ``"lbfgs"``, in `partial_fit`.
     clip_norm : float or None, default=None
         Bound on the Euclidean norm of each step's gradient, penalty included, > 0: a longer one is
@@ -108,7 +94,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         by ``sample_weight``; a constant output is only centered). Predictions and scores are in
         y's units all the same, ``loss_`` and the delta of ``Huber`` are in those of training.
         ``"poisson"``, ``"gamma"`` and other losses with a link or limited targets ignore it.
-    feature_scaling : {"robust"} or None, default="robust"
+    feature_scaling : {"auto", "robust", "learned"} or None, default="auto"
         What is done to each column of X, in training and in prediction. ``"robust"`` centers it on
         its median, divides it by the distance of its quartiles (by half its range where they are
         equal; a constant becomes 0) and squeezes its tails smoothly into (-3, 3), as RealMLP does:
@@ -173,9 +159,6 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``warm_start`` is set. On 11 data sets of 576 to 10,000 training rows, three seeds each, it
         made 1 - R2 on test rows 2 % smaller, and the fit 45 to 55 % longer; with fewer rows the
         best epoch is too much a matter of chance. It has no part in `partial_fit`.
-    train_score : bool, default=False
-        Whether to score the training rows too after each epoch, as ``scoring`` says, into
-        ``history_["train_score"]``.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's moments of the last call instead
         of starting anew. A schedule with an end, such as ``"cosine"``, starts anew, and so does
@@ -212,8 +195,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         A value per epoch for each of ``epoch`` (from 1, over all calls), ``loss`` (in training
         units, penalty included), ``validation_loss`` (without penalty), ``validation_score`` (in
         y's units; both NaN where nothing is held out), ``learning_rate``, ``gradient_norm`` (mean
-        over the epoch's steps, penalty included, before clipping), ``seconds`` and
-        ``train_score`` (NaN unless asked for); ``pd.DataFrame(est.history_)`` makes a table of it.
+        over the epoch's steps, penalty included, before clipping)
+        and ``seconds``; ``pd.DataFrame(est.history_)`` makes a table of it.
     loss_, best_loss_ : float
         Last and smallest training loss, penalty included; ``best_loss_`` is None with early
         stopping.
@@ -270,10 +253,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         activation="mish",
         *,
         init="auto",
-        bias_init="normal",
-        learned_scales="auto",
-        layerwise_rates="auto",
-        optimizer="auto",
+        optimizer="adam",
         l2=1e-4,
         dropout=0.0,
         normalization=None,
@@ -283,7 +263,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         clip_norm=None,
         loss="squared_error",
         standardize_target=True,
-        feature_scaling="robust",
+        feature_scaling="auto",
         numerical_embedding=None,
         max_iter="auto",
         shuffle=True,
@@ -294,7 +274,6 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         validation_fraction="auto",
         scoring=None,
         refit="auto",
-        train_score=False,
         warm_start=False,
         dtype="auto",
         verbose=False,
@@ -302,9 +281,6 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
         self.init = init
-        self.bias_init = bias_init
-        self.learned_scales = learned_scales
-        self.layerwise_rates = layerwise_rates
         self.optimizer = optimizer
         self.l2 = l2
         self.dropout = dropout
@@ -326,7 +302,6 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         self.validation_fraction = validation_fraction
         self.scoring = scoring
         self.refit = refit
-        self.train_score = train_score
         self.warm_start = warm_start
         self.dtype = dtype
         self.verbose = verbose
@@ -389,7 +364,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
 
     def _decode(self, Z: np.ndarray) -> np.ndarray:
         """Turn logits into targets in y's units."""
-        y = self._training.loss.inverse_link(Z)
+        y = self._learner.loss.inverse_link(Z)
         if self._target_scaler is None:
             return y
         # inverse_transform would validate y first, which takes longer than a row in the network.

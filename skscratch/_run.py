@@ -2,8 +2,9 @@
 
 import copy
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import inf
 from typing import Any, NamedTuple
 
@@ -14,18 +15,20 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from ._input import is_memory_mapped
-from ._lbfgs import LBFGS
 from ._scaling import RobustSmoothClip, find_bins
 from ._settings import resolve
 from ._split import split_rows
 from ._threads import few_threads
 from ._validation import Validator
 from ._watcher import Watcher
-from .nn.batches import Batches, OneHot
-from .nn.network import Network, cast
+from .nn.batches import Batches
+from .nn.divergence import DivergenceError
+from .nn.fit import Progress, fit
+from .nn.network import Architecture, Network
+from .nn.rows import DenseRows, OneHot, SparseRows, cast
 from .nn.schedules import Adaptive, Constant
+from .nn.step import Learner
 from .nn.stopping import Patience
-from .nn.training import DivergenceError, Training
 
 LARGE = 10.0
 """Standardized columns hold hardly any larger numbers."""
@@ -34,14 +37,13 @@ LARGE = 10.0
 class Data(NamedTuple):
     """What a run has made of its arguments, each with all rows.
 
-    The network's inputs (up to ``prepare``), its targets, those in the caller's units, and weights.
+    The network's inputs, its targets, those in the caller's units, and weights.
     """
 
-    X: Any
+    X: DenseRows | SparseRows
     Y: np.ndarray | OneHot
     y: np.ndarray
     sample_weight: np.ndarray | None
-    prepare: Callable[..., Any] | None
 
 
 class Run:
@@ -87,21 +89,23 @@ class Run:
         Random streams by purpose, as they are and as they were before any epoch.
     data : Data
         What there is to train on.
-    training : Training
-        The training, and in it the network; after a refit, those of the refit.
+    learner : Learner
+        What learns, and in it the network; after a refit, those of the refit.
+    progress : Progress
+        Where the run stands.
     batches : Batches
         The batches of an epoch.
-    validate, score_training : Validator or None
-        What measures the network on the validation data, and on the rows it is trained on.
+    validate : Validator or None
+        What measures the network on the validation data.
     """
 
     data: Data
-    training: Training
+    learner: Learner
+    progress: Progress
     batches: Batches
     streams: dict[str, np.random.Generator]
     streams_at_start: dict[str, np.random.Generator]
     validate: Validator | None = None
-    score_training: Validator | None = None
 
     def __init__(
         self,
@@ -129,7 +133,7 @@ class Run:
     def _decide(self, n_samples: int) -> None:
         """Decide what the call will do with so many rows."""
         settings, incremental = self.settings, self._incremental
-        before: Any = self._estimator._training if self.continuing else None
+        before: Any = self._estimator._progress if self.continuing else None
         self.stops_early = settings.stops_early(n_samples, self._X_val is not None, incremental)
         self.splits = self.stops_early and self._X_val is None
         self.refitted = self.continuing and self._estimator._refitted
@@ -144,9 +148,9 @@ class Run:
         self.refits = settings.refits(n_samples, self.splits, incremental)
         n_training = n_samples - settings.n_validation(n_samples) if self.splits else n_samples
         self.n_epochs = 1 if incremental else settings.n_epochs(n_samples, n_training)
-        self._epochs_before = 0 if before is None else len(before.history["epoch"])
-        self.in_series = incremental and before is not None and before.series
-        self.has_stalled = self.in_series and self.stops_early and before.stalled
+        self._epochs_before = 0 if before is None else len(before.rows)
+        self.in_series = incremental and before is not None and before.endless
+        self.has_stalled = self.in_series and self.stops_early and before.ended == "stalled"
 
     # What trains the network ------------------------------------------------------------------
 
@@ -174,54 +178,83 @@ class Run:
         Y = estimator._encode(y, network.dtype)
         rows, held_out = self._split(Y) if self.splits else (None, None)
         sample_weight = estimator._weigh(Y, sample_weight, self._incremental)
-        inputs, prepare = self._network_inputs(X, network.dtype)
-        self.data = Data(inputs, Y, y, sample_weight, prepare)
+        self.data = Data(self._rows(X, network.dtype), Y, y, sample_weight)
         mean_weight, weights = _normalize(sample_weight, rows, held_out, network.dtype)
-        self.training = self._make_training(network, mean_weight, self.streams["dropout"])
+        self.learner = self._make_learner(network, mean_weight, self.streams["dropout"])
         if self.continuing:
-            self.training.follow(estimator._training, same_run=self.in_series)
+            self._go_on(estimator._learner, estimator._progress)
         else:
-            self._set_output_bias(self.training)
+            self._set_output_bias(self.learner)
+            self.progress = Progress()
         if checkpoint is not None:
-            self.training.resume(checkpoint["training"])
-            for name, stream in checkpoint["streams"].items():
-                self.streams[name].bit_generator.state = stream.bit_generator.state
+            self._resume(checkpoint)
+        if self.progress.patience is None:
+            self.progress.patience = self._make_patience()
+        self.progress.watches_score = self.stops_early
         self.batches = self._make_batches(rows, weights, self.streams["shuffle"])
         if self._X_val is not None:
             self.validate = self._make_own_validator()
         elif held_out is not None:
             place = "the rows held out of X"
             self.validate = self._make_validator(held_out, settings.scoring, X, place)
-        if settings.train_score:
-            self.score_training = self._make_validator(
-                rows, settings.scoring, X, "the training rows"
-            )
+
+    def _go_on(self, learner: Learner, progress: Progress) -> None:
+        """Go on where the estimator's last call ended, in the same run or in a new one.
+
+        Both keep history, clock and, if the optimizer is the same, its moments. In a new run a
+        schedule with a finite horizon begins again, and so does one whose rate has run out on
+        plateaus.
+        """
+        if self.learner.optimizer == learner.optimizer:
+            self.learner.state = copy.deepcopy(learner.state)
+        self.progress = progress.copy()
+        if not self.in_series:
+            self.progress.begin_again(self.learner.schedule)
+
+    def _resume(self, checkpoint: dict[str, Any]) -> None:
+        """Become an interrupted run, so that its remaining epochs are made."""
+        saved: Learner = checkpoint["learner"]
+        self.learner.network.restore(saved.network.snapshot())
+        self.learner.state, self.progress = saved.state, checkpoint["progress"]
+        for name, stream in checkpoint["streams"].items():
+            self.streams[name].bit_generator.state = stream.bit_generator.state
+
+    def _make_patience(self) -> Patience | None:
+        """Make what watches the validation score or the training loss, if one of them matters."""
+        settings = self.settings
+        # In a series of partial_fit calls the caller decides when to stop, and patience with the
+        # training loss only lowers the rate of a schedule that waits for plateaus.
+        watches_loss = (
+            isinstance(settings.schedule, Adaptive) and not settings.early_stopping
+            if self._incremental
+            else not settings.ends_as_planned
+        )
+        if not (self.stops_early or watches_loss) or settings.optimizer.full_batch:
+            return None
+        to_the_end = settings.runs_to_the_end
+        n_iter_no_change = inf if to_the_end else settings.n_iter_no_change
+        return Patience(settings.tol, n_iter_no_change, last_of_equals=to_the_end)
 
     def _make_network(self, X: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> Network:
         estimator, settings = self._estimator, self.settings
         n_samples, n_features = X.shape
-        scaler, shift = estimator.feature_scaler_, None
-        if scaler is not None and np.any(scaler.shift_):
-            shift = scaler.shift_
         embedding, edges = settings.numerical_embedding, []
         if embedding is not None:
             prepare = estimator._preparation(np.dtype(np.float64))
             edges = find_bins(X, sample_weight, embedding.n_bins, prepare)
-        network = Network(
+        architecture = Architecture(
             [n_features, *settings.hidden_layer_sizes, estimator._n_logits()],
             settings.activations,
             settings.dropout,
             normalization=settings.normalization,
-            dtype=settings.float_type(n_samples, self._numbers(X, y)),
-            shift=shift,
             learned_scales=settings.learned_scales,
-            layerwise_rates=settings.layerwise_rates,
             embedding=embedding,
             edges=edges,
         )
+        dtype = settings.float_type(n_samples, self._numbers(X, y))
+        network = Network(architecture, dtype=dtype)
         # A copy of the stream: a refit starts from the same weights.
-        stream = copy.deepcopy(self.streams["init"])
-        network.initialize(settings.initializers, [stream], settings.bias_std)
+        network.initialize(settings.initializers, [copy.deepcopy(self.streams["init"])])
         return network
 
     def _numbers(self, X: Any, y: np.ndarray) -> Iterator[Any]:
@@ -234,20 +267,19 @@ class Run:
     def _copy_network(self) -> Network:
         """Copy the network to go on with; activation and dropout may have been changed."""
         estimator, settings = self._estimator, self.settings
-        old = estimator.network_
+        old = estimator.network_.architecture
         fixed: dict[str, tuple[Any, Any]] = {
-            "hidden_layer_sizes": (settings.hidden_layer_sizes, old.sizes[1:-1]),
+            "hidden_layer_sizes": (settings.hidden_layer_sizes, tuple(old.sizes[1:-1])),
             "normalization": (settings.normalization, old.normalization),
-            "feature_scaling": (
-                settings.feature_scaling,
-                None if estimator.feature_scaler_ is None else "robust",
-            ),
             "numerical_embedding": (settings.numerical_embedding, old.embedding),
         }
+        if estimator.feature_scaling != "auto":
+            scaling = None
+            if estimator.feature_scaler_ is not None:
+                scaling = "learned" if old.learned_scales else "robust"
+            fixed["feature_scaling"] = (settings.feature_scaling, scaling)
         if settings.dtype != "auto":
-            fixed["dtype"] = (settings.dtype, str(old.dtype))
-        if estimator.learned_scales != "auto":
-            fixed["learned_scales"] = (settings.learned_scales, old.learned_scales)
+            fixed["dtype"] = (settings.dtype, str(estimator.network_.dtype))
         for name, (value, of_old) in fixed.items():
             if value != of_old:
                 raise ValueError(
@@ -256,41 +288,31 @@ class Run:
                     "start anew."
                 )
         link = estimator._make_loss().out_activation
-        old_link = estimator._training.loss.out_activation
+        old_link = estimator._learner.loss.out_activation
         if link != old_link:
             raise ValueError(
                 f"loss={estimator.loss!r} goes with the output activation {link!r}, which differs "
                 f"from the {old_link!r} of the network that training would continue. Set "
                 "warm_start=False and call fit to start anew."
             )
-        network = Network(
-            old.sizes,
-            settings.activations,
-            settings.dropout,
-            normalization=old.normalization,
-            dtype=old.dtype,
-            shift=old.shift,
-            learned_scales=old.learned_scales,
-            layerwise_rates=settings.layerwise_rates,
-            embedding=old.embedding,
-            edges=old.edges,
-        )
-        network.restore(old.snapshot())
+        new = replace(old, activations=settings.activations, dropout=settings.dropout)
+        network = Network(new, dtype=estimator.network_.dtype)
+        network.restore(estimator.network_.snapshot())
         return network
 
-    def _network_inputs(self, X: Any, dtype: np.dtype) -> tuple[Any, Callable[..., Any] | None]:
-        """Turn X into the network's inputs, in the layout that batches are fastest to take from.
+    def _rows(self, X: Any, dtype: np.dtype) -> DenseRows | SparseRows:
+        """Turn X into rows of network inputs, in the layout that batches are fastest to take from.
 
-        A memory map stays one, and what is yet to be done with the rows taken from it is returned
-        beside it.
+        A memory map stays one, and its rows are converted as they are taken.
         """
-        prepare = self._estimator._preparation(dtype)
         if is_memory_mapped(X):
-            return X, prepare
-        if prepare is not None:
-            return prepare(X), None
-        X = cast(X, dtype)
-        return X if issparse(X) else np.ascontiguousarray(X), None
+            return self._estimator._rows(X, dtype)
+        # Computed once for all epochs.
+        scaler = self._estimator.feature_scaler_
+        X = cast(X, dtype) if scaler is None else scaler.transform(X, dtype)
+        if issparse(X):
+            return SparseRows(X, dtype, None if scaler is None else scaler.shift_)
+        return DenseRows(np.ascontiguousarray(X), dtype)
 
     def _split(self, Y: Any) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows to train on, and those to hold out."""
@@ -309,27 +331,28 @@ class Run:
             )
         return rows, held_out
 
-    def _make_training(
+    def _make_learner(
         self, network: Network, mean_weight: float, dropout_stream: np.random.Generator
-    ) -> Training:
+    ) -> Learner:
         settings = self.settings
         # A schedule that ends with the run has no meaning for single epochs.
         constant = self._incremental and settings.schedule.finite_horizon
-        return Training(
+        return Learner(
             network,
             self._estimator._make_loss(),
             settings.optimizer,
-            Constant() if constant else settings.schedule,
             settings.learning_rate,
+            Constant() if constant else settings.schedule,
             l2=settings.l2,
             clip_norm=settings.clip_norm,
             mean_weight=mean_weight,
-            dropout_streams=(dropout_stream,),
+            tol=settings.tol,
+            streams=(dropout_stream,),
         )
 
-    def _set_output_bias(self, training: Training) -> None:
-        bias = training.loss.initial_bias(self.data.Y, self.data.sample_weight)
-        training.network.dense[-1].b[...] = bias
+    def _set_output_bias(self, learner: Learner) -> None:
+        bias = learner.loss.initial_bias(self.data.Y, self.data.sample_weight)
+        learner.network.dense[-1].b[...] = bias
 
     def _make_batches(
         self, rows: np.ndarray | None, weights: np.ndarray | None, stream: np.random.Generator
@@ -340,144 +363,93 @@ class Run:
             self._estimator._soften(data.Y),
             weights,
             batch_size=settings.rows_per_batch(len(data.Y)),
-            rng=stream if settings.shuffle else None,
+            streams=(stream,) if settings.shuffle else (),
             rows=rows,
             join_single=settings.normalization == "batch",
-            prepare=data.prepare,
         )
 
     def _make_validator(
         self, rows: np.ndarray | None, scoring: Any, raw: Any, place: str
     ) -> Validator:
         """Make what measures a network on some of the rows."""
-        X, Y, y, sample_weight, prepare = self.data
+        X, Y, y, sample_weight = self.data
         return Validator(
-            self._estimator,
-            self.training,
-            X,
-            Y,
-            y,
-            sample_weight,
-            rows,
-            scoring,
-            raw,
-            prepare,
-            place,
+            self._estimator, self.learner, X, Y, y, sample_weight, rows, scoring, raw, place
         )
 
     def _make_own_validator(self) -> Validator:
         """Make what measures a network on the caller's validation data."""
-        estimator = self._estimator
+        estimator, scoring = self._estimator, self.settings.scoring
         try:
             raw, y, _ = estimator._validate(self._X_val, self._y_val, None, reset=False)
             Y = estimator._encode(y, np.dtype(np.float64))
-            if len(Y) < 2 and self.settings.scoring is None and is_regressor(estimator):
+            if len(Y) < 2 and scoring is None and is_regressor(estimator):
                 raise ValueError(
                     "the score, R2, needs two rows at least. Give more, or set scoring='loss'."
                 )
         except (ValueError, TypeError) as error:
             raise ValueError(f"X_val and y_val do not go with X and y: {error}") from error
         sample_weight = estimator._weigh(Y, None, incremental=False)
-        X, prepare = self._network_inputs(raw, self.training.network.dtype)
-        scoring, place = self.settings.scoring, "X_val and y_val"
-        return Validator(
-            estimator, self.training, X, Y, y, sample_weight, None, scoring, raw, prepare, place
-        )
+        X, place = self._rows(raw, self.learner.network.dtype), "X_val and y_val"
+        return Validator(estimator, self.learner, X, Y, y, sample_weight, None, scoring, raw, place)
 
     # Training ---------------------------------------------------------------------------------
 
     def train(self) -> None:
         """Train the network; then calibrate, and train once more on all rows, where so decided."""
-        estimator, network = self._estimator, self.training.network
+        estimator, network = self._estimator, self.learner.network
         n_held_out = 0 if self.validate is None else self.validate.n_rows
         calibrates = not self.continuing and estimator._calibrates(
             self.settings, len(self.data.Y), n_held_out, self._incremental
         )
         with few_threads(network, self.batches.largest), self._advising():
             with self._watcher.showing(self.n_epochs):
-                reason = self._train(self.training, self.batches, self.n_epochs, watched=True)
-            outcome = self.training.outcome
-            to_the_end = outcome not in ("stopped", "interrupted")
+                fit(
+                    self.learner,
+                    self.batches,
+                    None if self._incremental else self.n_epochs,
+                    self.progress,
+                    validate=self.validate,
+                    begin=self._watcher.begin_epoch,
+                    report=lambda row: self._watcher.end_epoch(row, self._snapshot),
+                )
+            ended = self.progress.ended
+            if ended == "interrupted":
+                warnings.warn(
+                    f"Training was interrupted after {len(self.progress.rows)} epochs; the "
+                    "estimator keeps what it learned so far.",
+                    stacklevel=5,
+                )
+            to_the_end = ended not in ("stopped", "interrupted")
+            if to_the_end and not self._incremental:
+                self._check_best()
             if calibrates and self.validate is not None:
                 estimator._calibrate([(self.validate, network)])
             elif calibrates and to_the_end:
                 estimator._calibrate(self._cross_fit())
             if self.refits and to_the_end:
                 self._refit()
-        if outcome == "exhausted" and not self._incremental:
-            self._warn_unless_planned(reason)
+        if ended == "exhausted":
+            self._warn_unless_planned()
 
-    def _train(self, training: Training, batches: Batches, n_epochs: int, watched: bool) -> str:
-        """Train a network, one that is watched and validated or one that nobody sees.
-
-        Return why L-BFGS ended before it converged, if it did.
-        """
-        settings, optimizer = self.settings, self.settings.optimizer
-        validate = self.validate if watched else None
-        stops_early = watched and self.stops_early
-        score_training = self.score_training if watched else None
-        if isinstance(optimizer, LBFGS):
-            return optimizer.minimize(
-                training,
-                batches,
-                n_epochs,
-                settings.tol,
-                validate,
-                self if watched else None,
-                score_training,
-            )
-        to_the_end = settings.runs_to_the_end
-        patience = Patience(
-            settings.tol,
-            inf if to_the_end else settings.n_iter_no_change,
-            last_of_equals=to_the_end,
-        )
-        # In a series of partial_fit calls the caller decides when to stop, and patience with the
-        # training loss only lowers the rate of a schedule that waits for plateaus.
-        watches_loss = not stops_early and (
-            isinstance(settings.schedule, Adaptive) and not settings.early_stopping
-            if self._incremental
-            else not settings.ends_as_planned
-        )
-        outcome = training.run(
-            batches,
-            n_epochs,
-            patience=patience if stops_early or watches_loss else None,
-            validate=validate,
-            watch_validation=stops_early,
-            series=self._incremental,
-            begin=self.begin_epoch if watched else None,
-            report=self.end_epoch if watched else None,
-            score_training=score_training,
-        )
-        decided = outcome in ("exhausted", "stalled") and not self._incremental
-        watching = training.patience
-        if stops_early and decided and watching is not None and watching.best == -inf:
+    def _check_best(self) -> None:
+        if self.progress.watches_score and not self.progress.best.epoch:
             raise ValueError(
-                f"scoring={settings.scoring!r} gave NaN or -inf on the validation rows in every "
-                "epoch, so that early stopping had nothing to go by. Give more rows, or another "
-                "scoring."
+                f"scoring={self.settings.scoring!r} gave NaN or -inf on the validation rows in "
+                "every epoch, so that early stopping had nothing to go by. Give more rows, or "
+                "another scoring."
             )
-        return ""
-
-    def begin_epoch(self) -> None:
-        """Tell the callbacks of an epoch."""
-        self._watcher.begin_epoch()
-
-    def end_epoch(self, row: dict[str, Any]) -> bool:
-        """Tell of an epoch's end, and return whether a callback wants to stop."""
-        return self._watcher.end_epoch(row, self._snapshot)
 
     def _begin_anew(
         self, rows: np.ndarray | None, streams: dict[str, np.random.Generator]
-    ) -> tuple[Training, Batches]:
+    ) -> tuple[Learner, Batches]:
         """Make what trains another network of the same kind from its start."""
-        network, settings = copy.deepcopy(self.training.network), self.settings
-        network.initialize(settings.initializers, [streams["init"]], settings.bias_std)
+        network, settings = copy.deepcopy(self.learner.network), self.settings
+        network.initialize(settings.initializers, [streams["init"]])
         mean_weight, weights = _normalize(self.data.sample_weight, rows, None, network.dtype)
-        training = self._make_training(network, mean_weight, streams["dropout"])
-        self._set_output_bias(training)
-        return training, self._make_batches(rows, weights, streams["shuffle"])
+        learner = self._make_learner(network, mean_weight, streams["dropout"])
+        self._set_output_bias(learner)
+        return learner, self._make_batches(rows, weights, streams["shuffle"])
 
     def _cross_fit(self) -> list[tuple[Validator, Network]]:
         """Train a network on each half of the rows, and pair it with what judges the other half.
@@ -485,7 +457,7 @@ class Run:
         Rows of weight 0 are in neither half, and where a class is in one half alone, its rows judge
         nothing. An interrupted training leaves no pairs, nor do so few rows that a half has none.
         """
-        X, Y, y, sample_weight, prepare = self.data
+        X, Y, y, sample_weight = self.data
         stream = self.streams["calibrate"]
         counted = np.arange(len(Y))
         if sample_weight is not None:
@@ -500,17 +472,19 @@ class Run:
         streams = dict.fromkeys(("init", "shuffle", "dropout"), stream)
         judged = []
         for rows, others in (halves, halves[::-1]):
-            training, batches = self._begin_anew(rows, streams)
+            learner, batches = self._begin_anew(rows, streams)
             n_epochs = self.settings.n_epochs(len(Y), len(rows))
-            self._train(training, batches, n_epochs, watched=False)
-            if training.outcome == "interrupted":
+            if fit(learner, batches, n_epochs).ended == "interrupted":
+                warnings.warn(
+                    "Training was interrupted before the network was calibrated; the estimator "
+                    "keeps what it learned so far.",
+                    stacklevel=6,
+                )
                 return []
             if classes is not None:
                 others = others[np.isin(classes[others], classes[rows])]
-            judge = Validator(
-                self._estimator, training, X, Y, y, sample_weight, others, None, None, prepare
-            )
-            judged.append((judge, training.network))
+            judge = Validator(self._estimator, learner, X, Y, y, sample_weight, others, None, None)
+            judged.append((judge, learner.network))
         return judged
 
     def _refit(self) -> None:
@@ -519,34 +493,33 @@ class Run:
         The history stays that of the training on a part, since nothing validates this one. An
         interrupt leaves the network of that training, and so does a divergence.
         """
-        first = self.training
-        assert first.best_epoch is not None  # early stopping raises where there is none
+        n_epochs = self.progress.best.epoch
         streams = {**self.streams, "init": copy.deepcopy(self.streams["init"])}
         kept = "the estimator keeps the network that it trained on a part of the rows before"
         try:
-            training, batches = self._begin_anew(None, streams)
+            learner, batches = self._begin_anew(None, streams)
             with (
-                self._watcher.showing(first.best_epoch, "Refit on all rows, epoch"),
+                self._watcher.showing(n_epochs, "Refit on all rows, epoch"),
                 self._advising(),
             ):
                 # The schedule ends with them: at a rate that is still high, weights are a matter of
                 # luck that nothing is left to judge.
-                training.run(batches, first.best_epoch, report=self._watcher.show, kept=kept)
+                refit = fit(learner, batches, n_epochs, report=self._watcher.show)
         except DivergenceError as error:
             warnings.warn(f"The refit failed, and {kept}: {error}", UserWarning, stacklevel=6)
             return
-        if training.outcome == "interrupted":
+        if refit.ended == "interrupted":
+            warnings.warn(
+                f"The refit was interrupted after {refit.epochs} epochs; {kept}.", stacklevel=6
+            )
             return
-        training.clock.samples += first.clock.samples
-        for name in ("history", "epochs_made", "patience", "stalled", "outcome", "best_epoch"):
-            setattr(training, name, getattr(first, name))
-        self.training, self.refitted = training, True
+        self.progress.clock.samples += refit.clock.samples
+        self.learner, self.refitted = learner, True
 
-    def _warn_unless_planned(self, reason: str) -> None:
-        """Warn of a run that ended before it converged, for L-BFGS's reason or at max_iter."""
-        if isinstance(self.settings.optimizer, LBFGS):
-            if not reason:
-                return
+    def _warn_unless_planned(self) -> None:
+        """Warn of a run that ended before it converged."""
+        if self.settings.optimizer.full_batch:
+            reason = self.progress.reason
             message = f"L-BFGS stopped before it converged: {reason}. Raise max_iter, "
             message += "LBFGS(max_fun=...) or tol"
         elif self.settings.ends_as_planned:
@@ -573,7 +546,7 @@ class Run:
     def _remedies(self) -> list[str]:
         """List what may help against divergence and is not done yet."""
         settings, remedies = self.settings, self.ways_to_scale()
-        if isinstance(settings.optimizer, LBFGS):
+        if settings.optimizer.full_batch:
             l2 = max(10 * settings.l2, 0.1)
             return [*remedies, f"l2={l2:g} in place of {settings.l2:g}", "another optimizer"]
         rate = settings.learning_rate
@@ -602,12 +575,10 @@ class Run:
 
     def fitted(self) -> dict[str, Any]:
         """Return the attributes that the estimator gets."""
-        training = self.training
         return {
-            "network_": training.network,
-            "history_": training.history,
-            "n_iter_": training.epochs_made,
-            "_training": training,
+            "network_": self.learner.network,
+            "_learner": self.learner,
+            "_progress": self.progress,
             "_streams": self.streams,
             "_stops_early": self.stops_early,
             "_refitted": self.refitted,
@@ -620,9 +591,8 @@ class Run:
         self._watcher.end_fit(self._snapshot)
 
     def _snapshot(self) -> dict[str, Any]:
-        history = self.training.history
-        # Numbers need no deep copy, and there may be many of them.
-        memo = {id(history): {name: list(values) for name, values in history.items()}}
+        # Rows are never changed, and there may be many of them.
+        memo = {id(self.progress.rows): list(self.progress.rows)}
         state = {**self.fitted(), "_streams_at_start": self.streams_at_start}
         return copy.deepcopy(state, memo)
 
@@ -665,4 +635,5 @@ def _normalize(
             "sample_weight is zero in all rows of the training or the validation part; give more "
             "rows a weight, or set early_stopping=False."
         )
-    return mean, (sample_weight / mean).astype(dtype)
+    weights = (sample_weight / mean).astype(dtype)
+    return mean, weights.reshape(len(weights), -1)  # a column for rows

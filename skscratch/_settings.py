@@ -10,7 +10,6 @@ import math
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from numbers import Integral
 from typing import Any
 
@@ -22,8 +21,8 @@ from ._precision import fits_float32
 from .nn.activations import ACTIVATIONS, Activation
 from .nn.embeddings import EMBEDDINGS, Embedding
 from .nn.initializers import INITIALIZERS, Initializer
-from .nn.layers import NORMALIZATIONS
 from .nn.losses import LOSSES, Loss
+from .nn.normalization import NORMALIZATIONS
 from .nn.optimizers import OPTIMIZERS, Adam, Nadam, Optimizer
 from .nn.options import (
     FRACTION,
@@ -34,9 +33,9 @@ from .nn.options import (
     check_real,
     lookup,
 )
-from .nn.schedules import SCHEDULES, Adaptive, Constant, CosineLog, Schedule
+from .nn.schedules import SCHEDULES, Adaptive, Constant, Cosine, Schedule
 
-ALL_OPTIMIZERS = {"auto": partial(Adam, beta2=0.95), **OPTIMIZERS, "lbfgs": LBFGS}
+ALL_OPTIMIZERS = {**OPTIMIZERS, "lbfgs": LBFGS}
 CLASSIFIER_LOSSES = {name: LOSSES[name] for name in ("log_loss", "focal")}
 REGRESSOR_LOSSES = {
     name: make
@@ -67,8 +66,14 @@ NAMES_OF_SKLEARN = {
 }
 """What the parameters of scikit-learn's MLP that have other names there are here."""
 
+
+def is_full_batch(optimizer: Any) -> bool:
+    """Say whether an optimizer's name, or an object, is one that trains on all rows at once."""
+    made = ALL_OPTIMIZERS.get(optimizer) if isinstance(optimizer, str) else optimizer
+    return bool(getattr(made, "full_batch", False))
+
+
 OUTPUT_INIT = "glorot_uniform"
-BIAS_STD = {"zeros": 0.0, "normal": 1.0}
 AUTO_VALIDATION_FRACTION = 0.2
 AUTO_VALIDATION_ROWS = 10_000
 AUTO_FROM = 1_000
@@ -98,9 +103,6 @@ class Settings:
     hidden_layer_sizes: tuple[int, ...]
     activations: list[Activation]
     initializers: list[Initializer | None]
-    bias_std: float
-    learned_scales: bool
-    layerwise_rates: bool
     optimizer: Optimizer
     l2: float
     dropout: list[float]
@@ -119,7 +121,6 @@ class Settings:
     calibrate: bool | str
     scoring: Any
     refit: bool | str
-    train_score: bool
     validation_fraction: float | None
     verbose: bool
     warm_start: bool
@@ -128,7 +129,7 @@ class Settings:
 
     def rows_per_batch(self, n_samples: int) -> int:
         """Return the rows of a batch, given the number of rows before any are held out."""
-        if isinstance(self.optimizer, LBFGS) or self.batch_size is None:
+        if self.optimizer.full_batch or self.batch_size is None:
             return n_samples
         if self.batch_size == "auto":
             return n_samples if n_samples < self.split_from else AUTO_BATCH_SIZE
@@ -138,7 +139,7 @@ class Settings:
         """Return the most epochs to make, given the rows in all and those to train on."""
         if self.max_iter != "auto":
             return int(self.max_iter)
-        if isinstance(self.optimizer, LBFGS) or not self.schedule.finite_horizon:
+        if self.optimizer.full_batch or not self.schedule.finite_horizon:
             return AUTO_EPOCHS_WITHOUT_HORIZON
         if n_samples < self.split_from:
             return AUTO_EPOCHS_ON_FEW_ROWS
@@ -147,6 +148,11 @@ class Settings:
         if self.normalization == "batch" and n_training % batch_size == 1 and n_steps > 1:
             n_steps -= 1  # a single row joins the batch before it
         return max(AUTO_EPOCHS, math.ceil(AUTO_STEPS / n_steps))
+
+    @property
+    def learned_scales(self) -> bool:
+        """Whether the first layer learns a scale for each feature."""
+        return self.feature_scaling == "learned"
 
     @property
     def runs_to_the_end(self) -> bool:
@@ -160,7 +166,7 @@ class Settings:
 
     def stops_early(self, n_samples: int, has_validation_data: bool, incremental: bool) -> bool:
         """Say whether the validation score decides when to stop."""
-        if isinstance(self.optimizer, LBFGS) or not self.early_stopping:
+        if self.optimizer.full_batch or not self.early_stopping:
             return False
         if has_validation_data:
             return True
@@ -205,7 +211,7 @@ class Settings:
         """Return the dtype to train so many rows in, looking at the arrays only if it has to."""
         if self.dtype != "auto":
             return np.dtype(self.dtype)
-        pays = n_samples >= AUTO_FROM and not isinstance(self.optimizer, LBFGS)
+        pays = n_samples >= AUTO_FROM and not self.optimizer.full_batch
         return np.dtype("float32" if pays and all(map(fits_float32, arrays)) else "float64")
 
 
@@ -246,9 +252,6 @@ def resolve(params: dict[str, Any]) -> Settings:
         hidden_layer_sizes=sizes,
         activations=activations,
         initializers=_initializers(params["init"], activations, optimizer),
-        bias_std=BIAS_STD[_choice("bias_init", params["bias_init"], tuple(BIAS_STD))],
-        learned_scales=_suits_adam("learned_scales", params, optimizer),
-        layerwise_rates=_suits_adam("layerwise_rates", params, optimizer),
         optimizer=optimizer,
         l2=check_real("l2", params["l2"], NON_NEGATIVE),
         dropout=dropout,
@@ -264,7 +267,7 @@ def resolve(params: dict[str, Any]) -> Settings:
         tol=check_real("tol", params["tol"], NON_NEGATIVE),
         n_iter_no_change=_patience(params["n_iter_no_change"]),
         early_stopping=_choice("early_stopping", params["early_stopping"], (True, False, "auto")),
-        feature_scaling=_choice("feature_scaling", params["feature_scaling"], (None, "robust")),
+        feature_scaling=_feature_scaling(params["feature_scaling"], optimizer),
         numerical_embedding=None
         if params["numerical_embedding"] is None
         else _option("numerical_embedding", params["numerical_embedding"]),
@@ -272,7 +275,6 @@ def resolve(params: dict[str, Any]) -> Settings:
         calibrate=_choice("calibrate", params.get("calibrate", False), (True, False, "auto")),
         scoring=_scoring(params["scoring"]),
         refit=_choice("refit", params["refit"], (True, False, "auto")),
-        train_score=_choice("train_score", params["train_score"], (True, False)),
         validation_fraction=_validation_fraction(params["validation_fraction"]),
         verbose=_verbose(params["verbose"]),
         warm_start=_choice("warm_start", params["warm_start"], (True, False)),
@@ -280,7 +282,7 @@ def resolve(params: dict[str, Any]) -> Settings:
         split_from=AUTO_FROM_IN_REGRESSION if "standardize_target" in params else AUTO_FROM,
         dtype=_choice("dtype", params["dtype"], ("auto", "float32", "float64")),
     )
-    if isinstance(settings.optimizer, LBFGS):
+    if settings.optimizer.full_batch:
         _check_lbfgs(settings)
     if settings.normalization == "batch" and settings.batch_size == 1:
         raise ValueError(
@@ -360,10 +362,12 @@ def _initializers(
     return [_option("init", init)] * (len(activations) + 1)
 
 
-def _suits_adam(name: str, params: dict[str, Any], optimizer: Optimizer) -> bool:
-    """Resolve what "auto" switches on for Adam and its kin, whose steps have the rate's size."""
-    value = _choice(name, params[name], (True, False, "auto"))
-    return isinstance(optimizer, Adam | Nadam) if value == "auto" else value
+def _feature_scaling(value: Any, optimizer: Optimizer) -> str | None:
+    value = _choice("feature_scaling", value, (None, "auto", "robust", "learned"))
+    if value != "auto":
+        return value
+    # Scales learn at 60 times the rate of weights, which suits steps that have the rate's size.
+    return "learned" if isinstance(optimizer, Adam | Nadam) else "robust"
 
 
 def _learning_rate(value: Any) -> float:
@@ -382,7 +386,7 @@ def _schedule(params: dict[str, Any], optimizer: Optimizer) -> Schedule:
         return _option("lr_schedule", value)
     # One that ends with the run has no meaning where something else decides when that is.
     stops_early = params["early_stopping"] is True and params["n_iter_no_change"] != math.inf
-    return Constant() if stops_early or isinstance(optimizer, LBFGS) else CosineLog()
+    return Constant() if stops_early or optimizer.full_batch else Cosine()
 
 
 def _max_iter(value: Any) -> int | str:

@@ -6,13 +6,14 @@ from ._classifier import ScratchMLPClassifier
 from ._regressor import ScratchMLPRegressor
 from ._scaling import RobustSmoothClip
 from ._settings import OPTION_TABLES
+from .nn.fit import Progress
 from .nn.losses import LOSSES
-from .nn.network import Network
+from .nn.network import Architecture, Network
 from .nn.optimizers import NadamState, State
 from .nn.parameters import Parameters, Shape
 from .nn.schedules import Clock
-from .nn.stopping import Patience
-from .nn.training import Training
+from .nn.step import Learner
+from .nn.stopping import Best, Patience
 
 
 def trusted_types() -> list[str]:
@@ -38,15 +39,18 @@ def trusted_types() -> list[str]:
     types: set[type] = {
         ScratchMLPClassifier,
         ScratchMLPRegressor,
+        Architecture,
+        Best,
         Clock,
+        Learner,
         NadamState,
         Network,
         Parameters,
         Patience,
+        Progress,
         RobustSmoothClip,
         Shape,
         State,
-        Training,
     }
     tables: list[dict[str, Any]] = [LOSSES, *(table for table, _ in OPTION_TABLES.values())]
     types |= {type(make()) for table in tables for make in table.values() if make}

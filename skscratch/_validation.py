@@ -12,7 +12,7 @@ from sklearn.metrics import check_scoring
 
 from .nn.blocks import row_blocks
 from .nn.network import Network
-from .nn.training import Training
+from .nn.step import Learner
 
 
 class Validator:
@@ -22,15 +22,15 @@ class Validator:
     ----------
     estimator : BaseScratchMLP
         The estimator in training, its target learned already.
-    training : Training
-        The training, whose loss is the validation loss.
-    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        The network's inputs, or what ``prepare`` turns into them.
+    learner : Learner
+        What is in training, whose loss is the validation loss.
+    X : Rows of shape (n_samples, n_features)
+        The network's inputs.
     Y : ndarray or OneHot of shape (n_samples, n_outputs)
         The encoded targets.
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         The targets in the caller's labels and units, for a scorer.
-    sample_weight : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+    sample_weight : ndarray of shape (n_samples, 1) or (n_samples, n_outputs), or None
         Weights of the rows, or of each output in each row; a score then counts a row by their mean.
     rows : ndarray of int or None
         Indices of the rows to measure on; None takes them all.
@@ -38,8 +38,6 @@ class Validator:
         ``"loss"``, what scikit-learn takes for a scorer, or None for accuracy or R2.
     raw : {ndarray, sparse matrix} of shape (n_samples, n_features)
         The inputs as `predict` takes them, for a scorer.
-    prepare : callable or None
-        Turns rows of X into the network's inputs, if they are not that yet.
     place : str, default="the rows held out"
         What the rows are called in errors.
     """
@@ -47,7 +45,7 @@ class Validator:
     def __init__(
         self,
         estimator: Any,
-        training: Training,
+        learner: Learner,
         X: Any,
         Y: Any,
         y: np.ndarray,
@@ -55,12 +53,10 @@ class Validator:
         rows: np.ndarray | None,
         scoring: Any,
         raw: Any,
-        prepare: Callable[..., Any] | None = None,
         place: str = "the rows held out",
     ):
         taken = slice(None) if rows is None else rows
-        self._estimator, self._training, self._X, self._rows = estimator, training, X, rows
-        self._prepare = prepare
+        self._estimator, self._learner, self._X, self._rows = estimator, learner, X, rows
         self._Y, self._y = Y[taken].astype(np.float64), y[taken]
         if self._y.shape[1:] == (1,):
             self._y = self._y[:, 0]  # the form of what predict returns
@@ -68,8 +64,7 @@ class Validator:
         if sample_weight is not None:
             self._weights = self._counts = sample_weight[taken].astype(np.float64)
             self._shares = self._weights / self._weights.mean()
-            if self._weights.ndim == 2:
-                self._weights = self._weights.mean(axis=1)
+            self._weights = self._weights.mean(axis=1)
         self._score = self._choose(scoring, raw, place)
 
     def __call__(self, network: Network) -> tuple[float, float]:
@@ -86,9 +81,7 @@ class Validator:
         for rows in row_blocks(*Z.shape):
             logits, Y = Z[rows].copy(), np.asarray(self._Y[rows])
             shares = None if self._shares is None else self._shares[rows]
-            value = self._training.loss.value_and_gradient(
-                logits, Y, shares, np.empty_like(logits)
-            )
+            value = self._learner.loss.value_and_gradient(logits, Y, shares, np.empty_like(logits))
             loss += float(value) * (len(logits) / len(Z))
         return loss
 
@@ -104,7 +97,7 @@ class Validator:
         return self._predict(network), self._Y, self._counts
 
     def _predict(self, network: Network) -> np.ndarray:
-        return network.predict(self._X, self._rows, prepare=self._prepare)
+        return network.predict(self._X, self._rows)
 
     def _choose(
         self, scoring: Any, raw: Any, place: str
@@ -129,7 +122,7 @@ class Validator:
         X = raw if self._rows is None else raw[self._rows]
         predictor = copy.copy(estimator)
         predictor.__dict__.pop("feature_names_in_", None)
-        predictor._training = self._training
+        predictor._learner = self._learner
         predictor.temperature_ = 1.0  # history_ tells of the network, not of its calibration
 
         def explain(what: str) -> str:

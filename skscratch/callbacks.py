@@ -305,17 +305,17 @@ class Checkpoint(_OfOneNetwork):
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
     ) -> None:
         """Write the file."""
-        training = fitted_estimator._training
+        progress = fitted_estimator._progress
         if not _is_epoch(context):
-            if training.outcome != "stopped":
-                return
-            training.stalled = True  # a callback ended this run, and it shall not be resumed
-        elif training.epochs_made % self.every and not training.stalled:
+            if progress.ended != "stopped":
+                return  # otherwise a callback ended this run, and it shall not be resumed
+        elif progress.epochs % self.every and not progress.ended:
             return
         state = {
             "format": CHECKPOINT_FORMAT,
             "fingerprint": self._fingerprints[_run_of(context)],
-            "training": training,
+            "learner": fitted_estimator._learner,
+            "progress": progress,
             "streams": fitted_estimator._streams,
             "streams_at_start": fitted_estimator._streams_at_start,
         }

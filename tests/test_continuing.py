@@ -54,7 +54,10 @@ KEPT = [
     {"optimizer": "rmsprop", "dropout": 0.2},
     {"normalization": "batch", "batch_size": 7},
     {"clip_norm": 0.1, "dtype": "float32"},
-    {"optimizer": "adamw", "learned_scales": True, "layerwise_rates": True, "bias_init": "normal"},
+    {
+        "optimizer": "adamw",
+        "learned_scales": True,
+    },
     {"numerical_embedding": "periodic"},
     {"numerical_embedding": "piecewise_linear"},
 ]

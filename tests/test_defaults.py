@@ -192,7 +192,6 @@ def test_defaults_are_the_ones_documented():
     }
     common = {
         "hidden_layer_sizes": (128, 128, 128),
-        "bias_init": "normal",
         "feature_scaling": "robust",
         **dict.fromkeys(("learned_scales", "layerwise_rates", "optimizer", "init"), "auto"),
         **dict.fromkeys(("max_iter", "lr_schedule", "batch_size"), "auto"),

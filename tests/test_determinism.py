@@ -21,7 +21,6 @@ both = pytest.mark.parametrize(("make", "data"), BOTH)
 # Each draws from a stream: weights, order, dropout, rows held out, halves, frequencies.
 STOCHASTIC = {
     "dropout": 0.3,
-    "bias_init": "normal",
     "early_stopping": True,
     "refit": True,
     "normalization": "batch",

@@ -299,7 +299,7 @@ def test_other_settings_go_with_it(name):
         {"normalization": "batch", "dropout": 0.2},
         {"optimizer": "lbfgs"},
         {"optimizer": "sgd", "hidden_layer_sizes": (6, 4)},
-        {"layerwise_rates": True, "learned_scales": True, "dtype": "float32"},
+        {"learned_scales": True, "dtype": "float32"},
         {"early_stopping": True, "calibrate": True, "feature_scaling": "robust"},
     ):
         clf = classifier(numerical_embedding=name, **{"max_iter": 30, **params}).fit(X, y)

@@ -41,9 +41,7 @@ def weights_differ(reason):
 PLAIN = {
     "hidden_layer_sizes": (100,),
     "activation": "relu",
-    "bias_init": "zeros",
     "learned_scales": False,
-    "layerwise_rates": False,
     "optimizer": "adam",
     "batch_size": 200,
     "learning_rate": 1e-3,
@@ -80,7 +78,12 @@ CONFIGURATIONS = [
     ({"lr_schedule": "one_cycle", "learning_rate": 0.01}, {}),
     ({"lr_schedule": "warmup_cosine"}, {}),
     ({"lr_schedule": "coslog", "learning_rate": 0.01}, {}),
-    ({"learned_scales": True, "layerwise_rates": True, "bias_init": "normal"}, {}),
+    (
+        {
+            "learned_scales": True,
+        },
+        {},
+    ),
     ({"normalization": "batch"}, {}),
     ({"normalization": "layer"}, {}),
     ({"feature_scaling": "robust", "shuffle": False}, {}),

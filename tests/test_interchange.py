@@ -347,9 +347,7 @@ COMMON = {
     "activation": "logistic",
     "learning_rate": 0.02,
     "init": "glorot_uniform",
-    "bias_init": "zeros",
     "learned_scales": False,
-    "layerwise_rates": False,
     "l2": 0.5,
     "dropout": 0.0,
     "normalization": None,
@@ -641,7 +639,7 @@ def test_a_temperature_goes_into_the_last_layer(target, dtype):
 @pytest.mark.parametrize("params", [{}, {"dtype": "float32"}, {"optimizer": "nadam"}], ids=repr)
 def test_learned_scales_go_into_the_first_layer(target, params):
     X, y = DATA[target]()
-    given = {"learned_scales": True, "layerwise_rates": True, "learning_rate": 0.003, **params}
+    given = {"learned_scales": True, "learning_rate": 0.003, **params}
     estimator = ours(target, hidden_layer_sizes=(7, 5), **given).fit(X, y)
     first = estimator.network_.dense[0]
     assert np.abs(first.s - 1).max() > 0.05
@@ -661,7 +659,7 @@ def test_learned_scales_go_into_the_first_layer(target, params):
 def test_moments_of_weights_with_learned_scales_are_left_behind():
     # scikit-learn's are of the products, and where a scale is negative of the other sign.
     X, y = iris()
-    estimator = classifier(learned_scales=True).fit(X, y)
+    estimator = classifier(feature_scaling="learned").fit(X, y)
     assert not hasattr(estimator.to_sklearn(), "_optimizer")
 
 
@@ -758,9 +756,9 @@ TRAINING_ONLY = [
     ({"batch_size": "auto"}, "batch_size='auto'"),
     ({"max_iter": "auto"}, "max_iter='auto'"),
     ({"lr_schedule": "auto"}, "lr_schedule='auto'"),
-    ({"learned_scales": True}, "learned_scales=True"),
+    ({"learned_scales": True}, "feature_scaling="learned""),
     ({"learned_scales": "auto"}, "learned_scales='auto'"),
-    ({"layerwise_rates": True}, "layerwise_rates=True"),
+    ({}, "layerwise_rates=True"),
     ({"clip_norm": 1.0}, "clip_norm=1.0"),
     ({"early_stopping": "auto"}, "early_stopping='auto'"),
     ({"scoring": "loss"}, "scoring='loss'"),

@@ -60,7 +60,7 @@ def test_predictions_can_be_recomputed_from_the_coefficients(make, data, optimiz
     params = {} if make is classifier else {"standardize_target": False}
     rate = {"adam": 0.003, "sgd": 1e-6 if make is regressor else 1e-3, "lbfgs": 1.0}[optimizer]
     estimator = make(
-        hidden_layer_sizes=(6, 4), learned_scales=True, optimizer=optimizer, learning_rate=rate,
+        hidden_layer_sizes=(6, 4), feature_scaling="learned", optimizer=optimizer, learning_rate=rate,
         max_iter=20, **params,
     ).fit(form(X), y)  # fmt: skip
     first = estimator.network_.dense[0]
@@ -79,7 +79,7 @@ def test_predictions_can_be_recomputed_from_the_coefficients(make, data, optimiz
 @both
 def test_the_first_coefficients_are_a_copy_and_the_others_are_views(make, data):
     X, y = data()
-    estimator = make(hidden_layer_sizes=(6, 4), learned_scales=True).fit(X, y)
+    estimator = make(hidden_layer_sizes=(6, 4), feature_scaling="learned").fit(X, y)
     vector = weights_of(estimator)
     shared = [np.shares_memory(W, vector) for W in estimator.coefs_]
     assert shared == [False, True, True]
@@ -113,14 +113,14 @@ def test_going_on_with_or_without_scales_is_as_it_began(make, data, method, firs
 @both
 def test_layerwise_rates_may_change_when_training_goes_on(make, data):
     X, y = data()
-    start = make(warm_start=True, learned_scales=True, optimizer="adamw").fit(X, y)
+    start = make(warm_start=True, feature_scaling="learned", optimizer="adamw").fit(X, y)
     ends = []
     for value in (False, True):
         estimator = copy.deepcopy(start).set_params(layerwise_rates=value).fit(X, y)
         assert estimator.network_.layerwise_rates is value
         ends.append(weights_of(estimator))
     assert not np.allclose(*ends)
-    whole = make(max_iter=10, learned_scales=True, optimizer="adamw").fit(X, y)
+    whole = make(max_iter=10, feature_scaling="learned", optimizer="adamw").fit(X, y)
     assert_array_equal(ends[0], weights_of(whole))
 
 
@@ -130,7 +130,9 @@ def test_layerwise_rates_may_change_when_training_goes_on(make, data):
 )
 def test_duplicates_predict_and_go_on_the_same(make, data, duplicate):
     X, y = data()
-    params = {"learned_scales": True, "layerwise_rates": True, "bias_init": "normal"}
+    params = {
+        "learned_scales": True,
+    }
     estimator = make(warm_start=True, dropout=0.2, **params).fit(X, y)
     other = duplicate(estimator)
     assert_array_equal(output(other, X), output(estimator, X))
@@ -142,7 +144,11 @@ def test_duplicates_predict_and_go_on_the_same(make, data, duplicate):
 def test_early_stopping_restores_the_scales_too(make, data, splits):
     X, y = data()
     estimator = make(
-        learned_scales=True, early_stopping=True, learning_rate=0.05, max_iter=40, batch_size=8
+        feature_scaling="learned",
+        early_stopping=True,
+        learning_rate=0.05,
+        max_iter=40,
+        batch_size=8,
     ).fit(X, y)
     ((_, held_out),) = splits
     scores = estimator.validation_scores_
@@ -155,7 +161,7 @@ def test_features_that_say_nothing_come_to_count_less():
     X = rng.standard_normal((400, 10))
     y = X[:, 0] * X[:, 1]
     estimator = regressor(
-        hidden_layer_sizes=(32,), learned_scales=True, learning_rate=0.003, max_iter=40
+        hidden_layer_sizes=(32,), feature_scaling="learned", learning_rate=0.003, max_iter=40
     ).fit(X, y)
     scales = np.abs(estimator.network_.dense[0].s[:, 0])
     assert scales[:2].min() > 1.5 * scales[2:].max()
@@ -180,9 +186,9 @@ def test_initial_biases(make, data):
                 assert b.std() == pytest.approx(1, rel=0.12)
                 assert abs(b.mean()) < 0.15
     assert_allclose(starts["zeros"], starts["normal"], atol=1e-10)
-    again = make(bias_init="normal", **params).fit(X, y)
+    again = make(**params).fit(X, y)
     assert_array_equal(weights_of(again), weights_of(estimator))
-    other = make(bias_init="normal", **{**params, "random_state": 1}).fit(X, y)
+    other = make(**{**params, "random_state": 1}).fit(X, y)
     assert not np.allclose(other.intercepts_[0], estimator.intercepts_[0])
 
 

@@ -192,7 +192,7 @@ def test_scaling_of_features(precision, dtype, tolerance):
 def test_learned_scales_are_part_of_the_first_layer(hidden):
     X, y = iris()
     settings = {"hidden_layer_sizes": hidden, "learning_rate": 0.05}
-    model = classifier(learned_scales=True, **settings).fit(X, y)
+    model = classifier(feature_scaling="learned", **settings).fit(X, y)
     assert np.abs(model.network_.dense[0].s - 1).max() > 0.1
     graph = assert_same(model, X, tolerance=1e-12)
     assert nodes(graph) == nodes(assert_same(classifier(**settings).fit(X, y), X))
@@ -217,7 +217,6 @@ def test_embeddings(embedding, hidden, scaling, precision, dtype, tolerance):
         feature_scaling=scaling,
         dtype=precision,
         learning_rate=0.05,
-        learned_scales=True,
     ).fit(X, y)
     assert_same(model, X, tolerance)
 

@@ -30,9 +30,7 @@ from skscratch.nn import Initializer
 # What scikit-learn has nothing like is off.
 PLAIN = {
     "init": "glorot_uniform",
-    "bias_init": "zeros",
     "learned_scales": False,
-    "layerwise_rates": False,
     "lr_schedule": "constant",
     "feature_scaling": None,
     "early_stopping": False,

@@ -57,7 +57,13 @@ VARIETIES = {
     "multilabel": (classifier, multilabel, {"loss": "focal", "class_weight": "balanced"}),
     "early stopping": (classifier, iris, {"early_stopping": True, "n_iter_no_change": 3}),
     "dropout": (regressor, diabetes, {"dropout": 0.3, "optimizer": "nadam", "dtype": "float32"}),
-    "momentum": (regressor, diabetes, {"optimizer": "momentum", "layerwise_rates": True}),
+    "momentum": (
+        regressor,
+        diabetes,
+        {
+            "optimizer": "momentum",
+        },
+    ),
     "batch norm": (regressor, diabetes, {"normalization": "batch", "lr_schedule": "adaptive"}),
     "layer norm": (regressor, diabetes, {"normalization": "layer", "loss": "poisson"}),
     "periodic": (regressor, diabetes, {"numerical_embedding": "periodic"}),
@@ -190,7 +196,7 @@ def test_a_loaded_model_goes_to_scikit_learn_and_on():
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_a_file_takes_what_the_parameters_take(make, data, early_stopping):
     X, y = data()
-    settings = {"hidden_layer_sizes": (200, 200), "layerwise_rates": True, "learned_scales": True}
+    settings = {"hidden_layer_sizes": (200, 200), "learned_scales": True}
     model = make(**settings, early_stopping=early_stopping).fit(X, y)
     parameters = model.network_.parameters.vector.nbytes
     assert parameters < len(pickle.dumps(model)) < parameters + 10_000

@@ -107,8 +107,6 @@ PLAIN = {
     "learning_rate": 1e-3,
     "lr_schedule": "constant",
     "learned_scales": False,
-    "layerwise_rates": False,
-    "bias_init": "zeros",
     "batch_size": 200,
     "max_iter": 200,
     "early_stopping": False,

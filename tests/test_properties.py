@@ -468,7 +468,6 @@ SHAPES = {
                 "l2": 1e-4,
                 "optimizer": "sgd",
                 "dropout": 0.0,
-                "bias_init": "normal",
             },
         ),
         25,

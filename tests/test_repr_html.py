@@ -47,7 +47,10 @@ def test_an_unfitted_one_has_none(make, data):
 def test_all_parameters_and_epochs_count():
     X, y = iris()
     clf = classifier(
-        hidden_layer_sizes=(1000,), dtype="float32", normalization="batch", learned_scales=True
+        hidden_layer_sizes=(1000,),
+        dtype="float32",
+        normalization="batch",
+        feature_scaling="learned",
     )
     clf.set_params(max_iter=1, warm_start=True).fit(X, y).fit(X, y)
     clf.partial_fit(X, y)

@@ -41,16 +41,18 @@ from skscratch import Adam, ScratchMLPClassifier, ScratchMLPRegressor
 
 DEFAULTS = "the defaults"
 CLASSES = {CLASSIFICATION: ScratchMLPClassifier, REGRESSION: ScratchMLPRegressor}
-PLAIN_LAYERS = {"learned_scales": False, "layerwise_rates": False, "bias_init": "zeros"}
+PLAIN_LAYERS = {
+    "learned_scales": False,
+}
 PARTS: dict[str, dict[str, Any]] = {
     DEFAULTS: {},
     "refit=False": {"refit": False},
     "lr_schedule='cosine'": {"lr_schedule": "cosine"},
     "activation='relu'": {"activation": "relu"},
     "feature_scaling=None (behind a StandardScaler)": {"feature_scaling": None},
-    "learned_scales=False": {"learned_scales": False},
-    "layerwise_rates=False": {"layerwise_rates": False},
-    "bias_init='zeros'": {"bias_init": "zeros"},
+    "": {"learned_scales": False},
+    "layerwise_rates=False": {},
+    "bias_init='zeros'": {},
     "these three": PLAIN_LAYERS,
     "optimizer=Adam(beta2=0.999)": {"optimizer": Adam(beta2=0.999)},
     "dropout=0.1": {"dropout": 0.1},

@@ -115,9 +115,6 @@ def prepare_ours(
     estimator = ScratchMLPClassifier(
         shape.hidden,
         activation="relu",
-        bias_init="zeros",
-        learned_scales=False,
-        layerwise_rates=False,
         optimizer="adam",
         l2=shape.l2,
         dropout=0.0,

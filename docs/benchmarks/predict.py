@@ -65,9 +65,7 @@ def make_predictors(name: str, case: tuple, dtype: str) -> dict[str, Callable] |
         return _torch_predictors((n_features, *hidden, 1 if n_classes == 2 else n_classes), dtype)
     make: Any = MLPClassifier
     if name != "scikit-learn":  # the same network, from the same numbers to the same
-        make = partial(
-            ScratchMLPClassifier, activation="relu", feature_scaling=None, learned_scales=False
-        )
+        make = partial(ScratchMLPClassifier, activation="relu", feature_scaling=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         estimator = make(hidden, max_iter=1, early_stopping=False, random_state=0).fit(X, y)

@@ -67,9 +67,6 @@ def make_estimator(name: str, hidden: tuple[int, ...], batch_size: int, epochs: 
         learning_rate=1e-3,
         lr_schedule="constant",
         label_smoothing=0.0,
-        bias_init="zeros",
-        learned_scales=False,
-        layerwise_rates=False,
         feature_scaling=None,
         calibrate=False,
     )

@@ -50,9 +50,6 @@ def make_search(name: str, quick: bool) -> GridSearchCV:
         mlp = ScratchMLPClassifier(
             activation="relu",
             init="glorot_uniform",  # scikit-learn's
-            bias_init="zeros",
-            learned_scales=False,
-            layerwise_rates=False,
             optimizer="adam",
             dropout=0.0,
             normalization=None,

@@ -113,7 +113,7 @@ class ActivationDisplay:
         display = cls(
             [passes.outputs[i - 1] for i in places],
             [passes.outputs[i] for i in places],
-            names=[type(f).__name__ for f in passes.network.activations],
+            names=[type(f).__name__ for f in passes.network.architecture.activations],
             dead_shares=dead,
             saturated_shares=saturated,
         )

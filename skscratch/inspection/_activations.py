@@ -4,7 +4,6 @@ import copy
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -184,9 +183,7 @@ class HiddenLayerTransformer(
         X = estimator._validate_input(X)
         shortened = copy.copy(estimator.network_)  # with the same parameters, not copies of them
         shortened.layers = shortened.layers[: self._index + 1]
-        return shortened.predict(
-            X.tocsr() if issparse(X) else X, prepare=estimator._preparation(shortened.dtype)
-        )
+        return shortened.predict(estimator._rows(X, shortened.dtype))
 
     @property
     def n_features_in_(self) -> int:
@@ -217,7 +214,7 @@ class HiddenLayerTransformer(
 
 def _hidden_layer(network: Network, number: Any) -> int:
     """Return the index, among all layers, of a hidden layer's activation."""
-    n_hidden = len(network.activations)
+    n_hidden = len(network.sizes) - 2
     if n_hidden == 0:
         raise ValueError("The network has no hidden layer: hidden_layer_sizes is empty.")
     number = check_integer("layer", number, -n_hidden)

@@ -1,6 +1,5 @@
 """What is measured of an estimator for its diagnosis."""
 
-import copy
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from .._lbfgs import LBFGS
 from .._range_test import RangeTest, learning_rate_range_test
 from .._run import Run
 from .._settings import Settings, resolve
-from ..nn.blocks import BLOCK
+from ..nn.divergence import DivergenceError
 from ..nn.layers import Activate
 from ..nn.losses import Loss
-from ..nn.training import DivergenceError, Training
+from ..nn.step import Learner
 from ._layers import layer_statistics
 from ._passes import Passes, clone_for_all_rows, run_passes
 
@@ -118,7 +117,7 @@ def examine(
         start_passes = run_passes(start, *rows)
         start_statistics = _statistics(start, rows)
         statistics = start_statistics if trained is None else _statistics(trained, rows)
-        constant_loss = _constant_loss(start_passes, start._training.loss)
+        constant_loss = _constant_loss(start_passes, start._learner.loss)
         start_loss = start_passes.loss + _penalty(start, settings, len(start_passes.targets))
     return Case(
         start=start,
@@ -180,12 +179,9 @@ def _some_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
     return X, y, rest[0] if rest else None
 
 
-def _statistics(estimator: Any, rows: tuple) -> dict[str, list[Any]]:
+def _statistics(estimator: Any, rows: tuple[Any, Any, Any]) -> dict[str, list[Any]]:
     """Measure the layers, as for a step at the base rate: a schedule may have ended at 0."""
-    at_base_rate = copy.copy(estimator)
-    at_base_rate._training = copy.copy(estimator._training)
-    at_base_rate._training.rate = estimator._training.learning_rate
-    statistics = layer_statistics(at_base_rate, *rows)
+    statistics = layer_statistics(estimator, *rows, learning_rate=estimator.learning_rate)
     passes = run_passes(estimator, rows[0])
     activations = [
         A
@@ -200,8 +196,10 @@ def _statistics(estimator: Any, rows: tuple) -> dict[str, list[Any]]:
 def _constant_loss(passes: Passes, loss: Loss) -> float:
     """Return the loss of predicting the targets' mean for every row."""
     Y = passes.targets
-    one_each = passes.weights is not None and passes.weights.ndim == 1
-    mean = np.average(Y, axis=0, weights=passes.weights if one_each else None)
+    weights = None
+    if passes.weights is not None and passes.weights.shape[1] == 1:
+        weights = passes.weights[:, 0]
+    mean = np.average(Y, axis=0, weights=weights)
     links: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "identity": lambda p: p,
         "exp": np.log,
@@ -218,10 +216,10 @@ def _constant_loss(passes: Passes, loss: Loss) -> float:
 
 def _penalty(start: Any, settings: Settings, n_rows: int) -> float:
     """Return the L2 penalty of the first weights, as a batch's loss has it."""
-    training: Training = start._training
-    gradient = training.network.parameters.like()
+    learner: Learner = start._learner
     n_rows = min(n_rows, settings.rows_per_batch(n_rows))
-    return float(training.penalize(gradient, n_rows, np.empty_like(gradient.penalized[:BLOCK])))
+    W = learner.network.parameters.penalized
+    return float(learner.l2 / (2 * n_rows * learner.mean_weight) * (W @ W)) * learner.is_penalized
 
 
 def _test_range(

@@ -101,14 +101,14 @@ def small_rate(case: Case) -> Iterator[Finding]:
 def few_steps(case: Case) -> Iterator[Finding]:
     losses, which, n = case.losses, "training", len(case.losses)
     # What is learned by heart makes the training loss fall, too.
-    if n == 0 or case.trained._training.outcome == "stalled" or any(overfitting(case)):
+    if n == 0 or case.trained._progress.ended == "stalled" or any(overfitting(case)):
         return
     validation_losses = np.array(case.trained.history_["validation_loss"], float)
     if np.isfinite(validation_losses).all():
         losses, which = validation_losses, "validation"
     evidence = ""
     if n == 1:
-        steps = case.trained._training.optimizer_state.t
+        steps = case.trained._learner.state.t
         if 0 < steps < FEW_STEPS:
             evidence, threshold = f"training made {steps} steps", f"{FEW_STEPS} steps"
     else:

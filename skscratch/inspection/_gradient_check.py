@@ -1,7 +1,7 @@
 """The gradient check: back-propagation against finite differences."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from .._base import BaseScratchMLP
-from ..nn.network import Workspace
+from ..nn.batches import Batch
 from ..nn.options import POSITIVE, check_integer, check_real
-from ..nn.training import Training, loss_and_gradient
+from ..nn.step import Learner, loss_and_gradient
 from ._passes import (
     Passes,
     check_estimator_is_ours,
@@ -176,7 +176,7 @@ def gradient_check(
     passes = run_passes(check_estimator_is_ours(estimator), X, y, sample_weight, MOST_ROWS)
     vector = passes.network.parameters.vector
     vector += _JITTER * rng.standard_normal(len(vector))
-    objective = _Objective(estimator._training, passes)
+    objective = _Objective(estimator._learner, passes)
     gradient, arrays = objective.gradient, _arrays(passes)
     everything = np.concatenate([positions for _, _, positions in arrays])
     rows = []
@@ -195,18 +195,11 @@ def gradient_check(
 class _Objective:
     """The loss of some rows, penalty included, as a function of the network's parameters."""
 
-    def __init__(self, training: Training, passes: Passes):
-        self._training = Training(
-            passes.network,
-            training.loss,
-            training.optimizer,
-            training.schedule,
-            training.learning_rate,
-            l2=training.l2,
-            mean_weight=training.mean_weight,
-        )
-        self._inputs, self._Y, self._weights = passes.inputs, passes.targets, passes.weights
-        self._workspace = Workspace(passes.network, passes.inputs.shape[0], training=True)
+    def __init__(self, learner: Learner, passes: Passes):
+        # Dropout is left out, and so is clipping, which is no part of the loss.
+        self._learner = replace(learner, network=passes.network, streams=(), diverged={})
+        self._batch = Batch(passes.inputs, passes.targets, passes.weights)
+        self._workspace = self._learner.workspace(self._batch.n_rows)
         self._vector = passes.network.parameters.vector
         self._start = self._vector.copy()
         self._loss = self.value()
@@ -214,11 +207,7 @@ class _Objective:
 
     def value(self) -> float:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            return float(
-                loss_and_gradient(
-                    self._training, self._inputs, self._Y, self._weights, self._workspace
-                )
-            )
+            return float(loss_and_gradient(self._learner, self._batch, self._workspace))
 
     def error(self, positions: np.ndarray, direction: np.ndarray, tolerance: float) -> float:
         """Return the relative error of the derivative along a direction among some parameters."""

@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from .._lbfgs import LBFGS
 from ..nn.activations import Activation
-from ..nn.blocks import BLOCK
 from ..nn.layers import Activate, Dense
-from ..nn.training import Training
+from ..nn.step import Learner, clip, penalize
 from ._passes import Passes, run_passes
 
 VANISHING = 1e-7
@@ -24,7 +22,7 @@ _SATURATED_SLOPE = 0.05
 
 
 def layer_statistics(
-    estimator: Any, X: Any, y: Any, sample_weight: Any = None
+    estimator: Any, X: Any, y: Any, sample_weight: Any = None, learning_rate: Any = None
 ) -> dict[str, list[Any]]:
     """Measure each layer of a fitted estimator on some rows, which are taken for one batch.
 
@@ -38,6 +36,8 @@ def layer_statistics(
         The targets.
     sample_weight : array-like of shape (n_samples,), optional
         Weights of the rows.
+    learning_rate : float, optional
+        The rate of the step; by default that of the last epoch.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def layer_statistics(
             "mean_gradient": [float(np.mean(np.abs(dW))) for dW in gradients],
             "max_gradient": [float(np.max(np.abs(dW))) for dW in gradients],
             "std_gradient": [float(np.std(dW)) for dW in gradients],
-            "update_ratio": _update_ratios(estimator._training, passes.gradient, n_rows),
+            "update_ratio": _update_ratios(estimator, passes.gradient, n_rows, learning_rate),
             "dead_share": [*dead, np.nan],
             "saturated_share": [*saturated, np.nan],
         }
@@ -103,21 +103,26 @@ def _weight_gradients(passes: Passes) -> list[np.ndarray]:
     return [views[0] for layer, views in layers if isinstance(layer, Dense)]
 
 
-def _update_ratios(training: Training, gradient: Any, n_rows: int) -> list[float]:
+def _update_ratios(
+    estimator: Any, gradient: Any, n_rows: int, learning_rate: float | None
+) -> list[float]:
     """Return |step| / |W| for each affine map, by making a step on a copy of the network."""
-    if isinstance(training.optimizer, LBFGS):
-        return [np.nan] * len(training.network.dense)
-    trial = copy.copy(training)
-    trial.network = copy.deepcopy(training.network)
-    trial.optimizer_state = copy.deepcopy(training.optimizer_state)
-    parameters = trial.network.parameters
-    slope = parameters.like()  # in the network's own precision, and free to be changed
-    slope.vector[...] = gradient.vector
-    trial.penalize(slope, n_rows, np.empty_like(parameters.penalized[:BLOCK]))
-    trial.clip(slope)
-    trial.move(slope)
+    learner: Learner = estimator._learner
+    if learner.optimizer.full_batch:
+        return [np.nan] * len(learner.network.dense)
+    if learning_rate is None:
+        rows = estimator._progress.rows
+        learning_rate = rows[-1]["learning_rate"] if rows else learner.learning_rate
+    trial = copy.deepcopy(learner)
+    parameters, workspace = trial.network.parameters, trial.workspace(1)
+    # In the network's own precision, and free to be changed.
+    workspace.gradient.vector[...] = gradient.vector
+    if trial.is_penalized:
+        penalize(parameters, workspace, trial.l2 / (n_rows * trial.mean_weight))
+    clip(workspace.gradient.vector, trial.clip_norm)
+    trial.move(workspace.gradient, learning_rate)
     ratios = []
-    for before, after in zip(training.network.dense, trial.network.dense, strict=True):
+    for before, after in zip(learner.network.dense, trial.network.dense, strict=True):
         W = before.W.astype(float)
         length = np.linalg.norm(W)
         step = np.linalg.norm(after.W - W)

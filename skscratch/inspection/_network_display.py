@@ -222,18 +222,19 @@ def _descriptions(estimator: Any) -> list[str]:
         if isinstance(layer, Dense):
             counts.append(0)
         counts[-1] += sum(view.size for view in views)
+    dropout = network.architecture.dropout or [0.0] * len(network.sizes)
     inputs = ["inputs", _count(network.sizes[0], "feature")]
     if network.embedding is not None:
         kind, n_embedded = type(network.embedding).__name__, network.dense[0].n_in
         inputs.append(f"{kind} embedding\n{_count(n_embedded, 'number')}")
     descriptions = ["\n".join(inputs)]
-    for number, activation in enumerate(network.activations, start=1):
+    for number, activation in enumerate(network.architecture.activations, start=1):
         lines = [f"hidden layer {number}", _count(network.sizes[number], "unit")]
-        if network.normalization is not None:
-            lines.append(f"{network.normalization} norm")
+        if network.architecture.normalization is not None:
+            lines.append(f"{network.architecture.normalization} norm")
         lines.append(type(activation).__name__)
-        if network.dropout[number - 1] > 0:
-            lines.append(f"dropout {network.dropout[number - 1]:g}")
+        if dropout[number - 1] > 0:
+            lines.append(f"dropout {dropout[number - 1]:g}")
         descriptions.append("\n".join(lines))
     outputs = _count(network.sizes[-1], "unit")
     descriptions.append(f"outputs\n{outputs}\n{estimator.out_activation_}")

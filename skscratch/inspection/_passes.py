@@ -1,6 +1,6 @@
 """One forward and backward pass of a fitted estimator, with everything in between kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,13 @@ from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseScratchMLP
 from ..nn.embeddings import EmbeddingLayer
-from ..nn.layers import Activate, BatchNorm, Dense, Dropout, Layer, LayerNorm
+from ..nn.layers import Activate, Dense, Dropout, Layer
 from ..nn.losses import Loss
-from ..nn.network import Network, Workspace
+from ..nn.network import Network
+from ..nn.normalization import BatchNorm, LayerNorm
 from ..nn.parameters import Parameters
+from ..nn.rows import SparseBlock
+from ..nn.workspace import Workspace
 
 
 @dataclass
@@ -28,13 +31,13 @@ class Passes:
     names : list of str
         Names of the layers, such as ``"dense 1"``, ``"activation 1"``, ``"dense 2"``. The number
         is that of the affine map that a layer belongs to, from 1.
-    inputs : {ndarray, sparse matrix} of shape (n_samples, n_features)
+    inputs : ndarray or SparseBlock of shape (n_samples, n_features)
         The network's inputs: X after feature scaling.
     outputs : list of ndarray of shape (n_samples, n_units)
         Each layer's output; the last one is the logits.
     targets : ndarray of shape (n_samples, n_outputs) or None
         The encoded targets, smoothed as in training.
-    weights : ndarray of shape (n_samples,) or (n_samples, n_outputs), or None
+    weights : ndarray of shape (n_samples, 1) or (n_samples, n_outputs), or None
         Weights of the rows, or of each output in each row, with mean 1; None means 1 everywhere.
     loss : float or None
         The mean loss of the rows, without penalty.
@@ -127,28 +130,19 @@ def run_passes(
         Y = np.asarray(estimator._soften(encoded))
         weights = estimator._weigh(encoded, sample_weight, False)
         weights = None if weights is None else weights / weights.mean()
-    inputs = X
-    if estimator.feature_scaler_ is not None:
-        inputs = estimator.feature_scaler_.transform(X)
-    elif not issparse(X):
-        inputs = np.asarray(X, double)
+    scaler = estimator.feature_scaler_
+    inputs = X if scaler is None else scaler.transform(X)
+    if issparse(X):
+        inputs = SparseBlock(inputs, None if scaler is None else scaler.shift_)
+    else:
+        inputs = np.asarray(inputs, double)
     network = copy_without_dropout(estimator.network_)
-    return pass_through(network, estimator._training.loss, inputs, Y, weights)
+    return pass_through(network, estimator._learner.loss, inputs, Y, weights)
 
 
 def copy_without_dropout(network: Network, dtype: Any = np.float64) -> Network:
     """Copy a network, in a precision of choice, without its dropout layers."""
-    copied = Network(
-        network.sizes,
-        network.activations,
-        normalization=network.normalization,
-        dtype=dtype,
-        shift=network.shift,
-        learned_scales=network.learned_scales,
-        layerwise_rates=network.layerwise_rates,
-        embedding=network.embedding,
-        edges=network.edges,
-    )
+    copied = Network(replace(network.architecture, dropout=()), dtype=dtype)
     copied.restore(network.snapshot())
     return copied
 

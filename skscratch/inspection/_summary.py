@@ -5,8 +5,8 @@ from typing import Any
 
 from .._lbfgs import LBFGS
 from ..nn.layers import Activate, Dense, Dropout, Layer
-from ..nn.network import Network, Workspace
-from ..nn.training import Training
+from ..nn.network import Network
+from ..nn.step import Learner
 from ._passes import check_estimator_is_ours, layer_names, named_parameters
 from ._report import data_frame, html_table, page, show_bytes, text_table
 
@@ -145,13 +145,13 @@ def summary(estimator: Any) -> Summary:
         shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
         size = sum(array.size for array in arrays.values())
         rows.append((name, _kind(layer), n_units, shapes, size, *_flops(layer)))
-    training = estimator._training
-    workspace = Workspace(network, 1, training=True, streams=training.dropout_streams)
+    learner = estimator._learner
+    workspace = learner.workspace(1)
     memory = {
         "parameters": network.parameters.vector.nbytes,
         "statistics": network.statistics.vector.nbytes,
         "gradient": network.parameters.vector.nbytes,
-        "optimizer": _optimizer_bytes(training),
+        "optimizer": _optimizer_bytes(learner),
         "workspace": sum(array.nbytes for array in workspace._arrays),
     }
     sizes = " → ".join(map(str, network.sizes))
@@ -165,10 +165,10 @@ def _kind(layer: Layer) -> str:
     return f"Dropout(rate={layer.rate:g})" if isinstance(layer, Dropout) else type(layer).__name__
 
 
-def _optimizer_bytes(training: Training) -> int:
-    if isinstance(training.optimizer, LBFGS):  # SciPy keeps pairs of differences, in float64
-        return 2 * training.optimizer.memory * 8 * training.network.parameters.vector.size
-    return sum(moment.nbytes for moment in training.optimizer_state.moments)
+def _optimizer_bytes(learner: Learner) -> int:
+    if isinstance(learner.optimizer, LBFGS):  # SciPy keeps pairs of differences, in float64
+        return 2 * learner.optimizer.memory * 8 * learner.network.parameters.vector.size
+    return sum(moment.nbytes for moment in learner.state.moments)
 
 
 def _flops(layer: Layer) -> tuple[int, int]:

@@ -10,8 +10,9 @@ from sklearn.base import is_classifier
 
 from .._base import BaseScratchMLP
 from .._scaling import BOUND
-from ..nn.embeddings import PeriodicEmbedding, PiecewiseLinearEmbedding
-from ..nn.layers import Activate, BatchNorm, Dense, LayerNorm, ScaledDense
+from ..nn.embeddings import PeriodicEmbedding, PiecewiseLinearEmbedding, ScaledDense
+from ..nn.layers import Activate, Dense
+from ..nn.normalization import BatchNorm, LayerNorm
 from ._passes import Passes, check_estimator_is_ours, named_parameters, run_passes
 from ._report import page
 
@@ -236,7 +237,11 @@ def _forward_step(passes: Passes, i: int, symbol: str) -> TraceStep:
     parameters = named_parameters(passes.network, passes.network.parameters)[i]
     given = {f"{key}{k}": array for key, array in parameters.items()}
     if isinstance(layer, Dense):
-        scaled = f"({symbol} * s{k}^T)" if isinstance(layer, ScaledDense) else symbol
+        scaled = (
+            f"({symbol} * (1 + {layer.pace:g} t{k})^T)"
+            if isinstance(layer, ScaledDense)
+            else symbol
+        )
         output, equation = f"Z{k}", f"{scaled} W{k} + b{k}"
     elif isinstance(layer, BatchNorm):
         given[f"mu{k}"], given[f"v{k}"] = _batch_statistics(passes, i, layer)
@@ -270,12 +275,12 @@ def _backward_step(passes: Passes, i: int, symbol: str, output: str) -> TraceSte
     if isinstance(layer, ScaledDense):
         equations = [
             f"D = {symbol}^T {dY}",
-            f"dW{k} = s{k} * D",
+            f"dW{k} = (1 + {layer.pace:g} t{k}) * D",
             f"db{k} = 1^T {dY}",
-            f"ds{k} = sum_k (W{k} * D)_k",
+            f"dt{k} = {layer.pace:g} sum_k (W{k} * D)_k",
         ]
         if i > 0:
-            equations.append(f"d{symbol} = {dY} (s{k} * W{k})^T")
+            equations.append(f"d{symbol} = {dY} ((1 + {layer.pace:g} t{k}) * W{k})^T")
     elif isinstance(layer, Dense):
         equations = [f"dW{k} = {symbol}^T {dY}", f"db{k} = 1^T {dY}"]
         if i > 0:
@@ -359,7 +364,7 @@ def _loss_steps(estimator: Any, y: Any, passes: Passes, symbol: str) -> list[Tra
         K = encoded.shape[1] if estimator.out_activation_ == "softmax" else 2
         equation = f"Ys = (1 - {s:g}) Y + {s:g} / {K}"
         steps.append(TraceStep("loss", "label smoothing", equation, {Y: passes.targets}))
-    loss = estimator._training.loss
+    loss = estimator._learner.loss
     link = loss.out_activation
     p = {"p": loss.inverse_link(passes.outputs[-1])}
     equation = f"p = {symbol if link == 'identity' else f'{link}({symbol})'}"
@@ -382,7 +387,7 @@ def _batch_statistics(passes: Passes, i: int, layer: BatchNorm) -> tuple[np.ndar
     if passes.targets is None:
         return layer.mean, layer.variance
     Z, weights = passes.outputs[i - 1], passes.weights
-    if weights is not None and weights.ndim == 2:
+    if weights is not None:
         weights = weights.mean(axis=1)
     mean = np.average(Z, axis=0, weights=weights)
     return mean, np.average((Z - mean) ** 2, axis=0, weights=weights)

@@ -16,7 +16,7 @@ History = Mapping[str, Sequence[float]]
 # For each panel: its label, and the columns drawn as training's and as validation's.
 _PANELS: dict[str, tuple[str, str | None, str | None]] = {
     "loss": ("loss", "loss", "validation_loss"),
-    "score": ("score", "train_score", "validation_score"),
+    "score": ("score", None, "validation_score"),
     "learning_rate": ("learning rate", "learning_rate", None),
     "gradient_norm": ("norm of the gradient", "gradient_norm", None),
     "seconds": ("seconds per epoch", "seconds", None),
@@ -166,8 +166,7 @@ class TrainingCurveDisplay:
         if empty:
             raise ValueError(
                 f"There is nothing to draw for {', '.join(empty)}; there is something for "
-                f"{', '.join(drawable)}. Scores need validation data (early_stopping, X_val) or "
-                "train_score=True."
+                f"{', '.join(drawable)}. Scores need validation data (early_stopping, X_val)."
             )
         return panels
 

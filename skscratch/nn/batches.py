@@ -167,7 +167,7 @@ class Batches:
             X, Y, weights = self._gather(order, bounds[0], bounds[-1])
             for start, stop in pairwise(bounds):
                 if self._at_once == 1:
-                    batch = X, Y, weights
+                    batch: Any = X, Y, weights
                 else:
                     part = slice(start - bounds[0], stop - bounds[0])
                     batch = (
@@ -188,7 +188,7 @@ class Batches:
         if not self._stack:
             (part,), (stream,) = self._parts, self._streams
             return stream.permutation(part)
-        streams = self._streams if len(self._streams) > 1 else self._streams * len(self._parts)
+        streams = list(self._streams) * (len(self._parts) if len(self._streams) == 1 else 1)
         return self._pad(
             [stream.permutation(part) for part, stream in zip(self._parts, streams, strict=True)]
         )
@@ -199,8 +199,10 @@ class Batches:
         """Return inputs, targets and weights from one place in the epoch's order to another."""
         chosen: Any = slice(start, stop) if order is None else order[..., start:stop]
         flat = chosen.ravel() if self._stack else chosen
-        rooms, weights = self._rooms, self._weights
-        X, Y = self._X.take(flat, rooms[0]), self._Y.take(flat, rooms[1])
+        rooms = self._rooms
+        weights: Any = self._weights
+        X: Any = self._X.take(flat, rooms[0])
+        Y: Any = self._Y.take(flat, rooms[1])
         if self._shared_weights is not None:
             weights = self._shared_weights.take(flat, rooms[2])
         elif weights is not None and self._stack:  # each network's own, of its own rows

@@ -4,11 +4,12 @@ What a run has to remember is in its `Progress`, and nowhere else. Whoever keeps
 of the learner, can go on from there: after an interrupt, from a file, or one epoch at a time.
 """
 
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from .divergence import (
     has_finite_outputs,
     members,
 )
-from .schedules import Clock
+from .schedules import Clock, Schedule
 from .step import Learner, in_dtype, per_network, train_step
 from .stopping import Best, Patience
 from .workspace import Workspace
@@ -75,7 +76,12 @@ class Progress:
     best : Best
         The networks of the best epochs; by the training loss, those of their last epoch.
     ended : {"", "exhausted", "stalled", "stopped", "interrupted"}
-        How the run ended; empty as long as it may go on.
+        How the run ended; empty as long as it may go on. A full-batch optimizer that has converged
+        has stalled.
+    endless : bool
+        Whether the run has no end but its patience's: each call makes an epoch of it.
+    reason : str
+        Why a full-batch optimizer ended before it converged.
     """
 
     clock: Clock = field(default_factory=Clock)
@@ -85,6 +91,27 @@ class Progress:
     watches_score: bool = False
     best: Best = field(default_factory=Best)
     ended: str = ""
+    endless: bool = False
+    reason: str = ""
+
+    def copy(self) -> Self:
+        """Return a copy to go on with, which leaves this one as it is."""
+        parts = {name: copy.copy(getattr(self, name)) for name in ("clock", "patience", "best")}
+        return replace(self, rows=list(self.rows), **parts)
+
+    def begin_again(self, schedule: Schedule) -> None:
+        """Begin a new run after the last one; only history and clock go on.
+
+        A schedule with a finite horizon starts anew, and so does one whose rate has run out on
+        plateaus.
+        """
+        if schedule.finite_horizon:
+            self.clock.epoch = 0
+        if self.ended == "stalled":
+            self.clock.plateaus = 0
+        self.epochs_before = len(self.rows)
+        self.patience, self.best = None, Best()
+        self.ended, self.endless, self.reason = "", False, ""
 
     @property
     def epochs(self) -> int:
@@ -170,8 +197,8 @@ def fit(
     """
     groups = _groups(learner, batches)
     progress = Progress() if progress is None else progress
-    endless = epochs is None
-    if endless and not (progress.ended == "stalled" and progress.watches_score):
+    progress.endless = epochs is None
+    if progress.endless and not (progress.ended == "stalled" and progress.watches_score):
         progress.ended = ""  # who makes the calls decides when to stop
     last = progress.epochs + 1 if epochs is None else epochs
     progress.clock.horizon = last
@@ -198,8 +225,7 @@ def fit(
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         try:
             if groups[0][0].optimizer.full_batch:
-                for learner, batches in groups:
-                    learner.optimizer.minimize(learner, batches, last, begin, end_epoch)
+                search(groups, last, progress, begin, end_epoch)
             else:
                 workspaces = [learner.workspace(batches.largest) for learner, batches in groups]
                 while progress.epochs < last and not progress.ended:
@@ -212,7 +238,7 @@ def fit(
                     end_epoch(_merge(parts), started)
         except KeyboardInterrupt:
             progress.ended = "interrupted"
-    if not endless or progress.ended == "stalled":
+    if not progress.endless or progress.ended == "stalled":
         progress.ended = progress.ended or "exhausted"
         progress.best.restore(networks)
     if progress.ended == "interrupted":  # nobody has looked at the last steps
@@ -222,6 +248,27 @@ def fit(
             except DivergenceError as error:
                 raise divergence(str(error), progress, per_network(learner.learning_rate)) from None
     return progress
+
+
+def search(
+    groups: Sequence[Group],
+    epochs: int,
+    progress: Progress,
+    begin: Callable[[], Any],
+    end_epoch: Callable[[dict[str, Any], float], bool],
+) -> None:
+    """Let a full-batch optimizer search, one learner after the other, and end its iterations."""
+    for learner, batches in groups:
+        if progress.epochs >= epochs or progress.ended:
+            return
+        try:
+            progress.reason = learner.optimizer.minimize(
+                learner, batches, epochs - progress.epochs, begin, end_epoch
+            )
+        except DivergenceError as error:
+            raise divergence(str(error), progress, learner.learning_rate) from None
+        if not progress.reason:
+            progress.ended = progress.ended or "stalled"
 
 
 def _groups(learner: Any, batches: Any) -> list[Group]:

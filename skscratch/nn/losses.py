@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -113,14 +113,14 @@ class Loss(Options):
         """
         raise NotImplementedError
 
-    def initial_bias(self, Y: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    def initial_bias(self, Y: Any, weights: np.ndarray | None) -> np.ndarray:
         """Return where the biases of the output layer start in regression: at 0 by default.
 
         Parameters
         ----------
         Y : ndarray of shape (n_samples, n_outputs)
             The targets.
-        weights : ndarray of shape (n_samples,) or None
+        weights : ndarray of shape (n_samples, 1) or None
             Row weights; None means 1 everywhere.
 
         Returns
@@ -492,7 +492,7 @@ class _LogLink(Loss):
     def initial_bias(self, Y, weights):
         """Return the logarithm of each output's mean; half a count stands for a mean of 0."""
         total = len(Y) if weights is None else weights.sum()
-        mean = np.average(Y, axis=0, weights=weights)
+        mean = Y.mean(axis=0) if weights is None else (Y * weights).sum(axis=0) / total
         return np.log(np.where(mean > 0, mean, 0.5 / total))
 
 

@@ -107,8 +107,13 @@ class Optimizer(Options):
             self._move(w_block, g_block, learning_rate, state, *arrays)
 
     def minimize(
-        self, learner: Any, batches: Any, max_iter: int, end_epoch: Callable[[dict], bool]
-    ) -> None:
+        self,
+        learner: Any,
+        batches: Any,
+        max_iter: int,
+        begin: Callable[[], Any],
+        end_epoch: Callable[[dict[str, Any], float], bool],
+    ) -> str:
         """Move the network to a minimum over all rows; what a full-batch optimizer defines.
 
         Parameters
@@ -119,9 +124,17 @@ class Optimizer(Options):
             The data, in a single batch.
         max_iter : int
             The most iterations.
+        begin : callable
+            To be called at each iteration's beginning, or when it is told of.
         end_epoch : callable
-            To be called after each iteration with its row of the history, once the network is what
-            the iteration found; a true answer ends the search.
+            To be called at each iteration's end, once the network is what it found, with loss,
+            learning rate and gradient norm, and the time at its beginning. A true answer ends the
+            search.
+
+        Returns
+        -------
+        reason : str
+            Why it ended before it converged; empty if it did converge, or if it was told to end.
         """
         raise NotImplementedError
 

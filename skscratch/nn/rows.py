@@ -5,7 +5,7 @@ whose rows are converted as they are read, or a sparse matrix. Layers know nothi
 an array, or a `SparseBlock` that knows how to multiply.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -85,6 +85,9 @@ class SparseRows:
         The dtype to return rows in.
     shift : ndarray of shape (1, n_columns), optional
         s above, what is to be added to each row; nothing by default.
+    convert : callable, optional
+        Returns what the network is to see of some rows, without the shift; by default that is the
+        rows themselves.
 
     Attributes
     ----------
@@ -92,18 +95,27 @@ class SparseRows:
         Numbers of rows and columns.
     """
 
-    def __init__(self, matrix: Any, dtype: np.dtype, shift: np.ndarray | None = None):
+    def __init__(
+        self,
+        matrix: Any,
+        dtype: np.dtype,
+        shift: np.ndarray | None = None,
+        convert: Callable[[Any], Any] | None = None,
+    ):
         self.dtype, self.shape = np.dtype(dtype), matrix.shape
-        self._matrix = cast(matrix, self.dtype)
+        self._matrix, self._convert = matrix, convert
         self._shift = None if shift is None else shift.astype(self.dtype)
 
     def needs_room(self, gathered: bool) -> bool:
         """Say that sparse rows take no room."""
         return False
 
-    def take(self, chosen: Any, out: None = None) -> "SparseBlock":
+    def take(self, chosen: Any, out: Any = None) -> "SparseBlock":
         """Return some rows (a slice, or indices)."""
-        return SparseBlock(self._matrix[chosen], self._shift)
+        rows = self._matrix[chosen]
+        if self._convert is not None:
+            rows = self._convert(rows)
+        return SparseBlock(cast(rows, self.dtype), self._shift)
 
 
 class OneHot:
@@ -154,11 +166,17 @@ class OneHot:
         """Return the same targets, whose rows have another dtype."""
         return OneHot(self.labels, self.n_classes, self.values.astype(dtype))
 
+    @classmethod
+    def join(cls, parts: Sequence["OneHot"]) -> "OneHot":
+        """Return the rows of several, one after another."""
+        labels = np.concatenate([part.labels for part in parts])
+        return cls(labels, parts[0].n_classes, parts[0].values)
+
     def needs_room(self, gathered: bool) -> bool:
         """Say that rows are written to ``out`` always."""
         return True
 
-    def take(self, chosen: Any, out: np.ndarray) -> np.ndarray:
+    def take(self, chosen: Any, out: Any) -> np.ndarray:
         """Write some rows (a slice, or indices) to the first ones of ``out``, and return these."""
         labels = self.labels[chosen]
         n_rows = len(labels)

@@ -4,9 +4,11 @@ Each number that a `Learner` learns by is a float or, for networks side by side,
 ``(*stack, 1)`` with one for each: NumPy's broadcasting makes the code the same.
 """
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
 
@@ -56,11 +58,7 @@ def train_step(
     if not is_finite(value):
         learner.notice_divergence(value, batch.X, workspace)
     norm = clip(workspace.gradient.vector, learner.clip_norm)
-    parameters, optimizer = learner.network.parameters, learner.optimizer
-    if optimizer.decoupled_decay:
-        W = parameters.penalized
-        W *= 1 - learning_rate * learner.l2
-    optimizer.step(parameters.vector, workspace.gradient.vector, learning_rate, learner.state)
+    learner.move(workspace.gradient, learning_rate)
     return value, norm
 
 
@@ -132,13 +130,13 @@ class Learner:
         Bound on the Euclidean norm of the gradient, penalty included: a longer one is shortened.
     mean_weight : float or ndarray of shape (*stack, 1), default=1.0
         Mean of the sample weights before they were scaled to mean 1.
+    tol : float, default=0.0
+        Where a full-batch optimizer stops: the largest gradient component of a minimum.
     streams : sequence of numpy.random.Generator, default=()
         The sources of dropout, one for each network; none without dropout.
 
     Attributes
     ----------
-    state : State
-        The optimizer's moments.
     diverged : dict of tuple to str
         Where, in words, the numbers of a network of the stack stopped being finite, by its index.
     """
@@ -151,14 +149,24 @@ class Learner:
     l2: Number = 0.0
     clip_norm: Number | None = None
     mean_weight: Number = 1.0
+    tol: float = 0.0
     streams: Sequence[np.random.Generator] = ()
-    state: State = field(init=False)
     diverged: dict[tuple[int, ...], str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.state = self.optimizer.init(self.network.parameters.vector)
         for name in ("learning_rate", "l2", "clip_norm", "mean_weight"):
             setattr(self, name, in_dtype(getattr(self, name), self.network.dtype))
+
+    @cached_property
+    def state(self) -> State:
+        """The optimizer's moments, 0 at first."""
+        return self.optimizer.init(self.network.parameters.vector)
+
+    def without_state(self) -> Self:
+        """Return a copy without moments, for a file that is for prediction."""
+        other = copy.copy(self)
+        other.__dict__.pop("state", None)
+        return other
 
     @property
     def is_penalized(self) -> bool:
@@ -168,6 +176,14 @@ class Learner:
     def workspace(self, n_rows: int) -> Workspace:
         """Make what steps on batches of up to so many rows are computed in."""
         return Workspace(self.network, n_rows, training=True, streams=self.streams)
+
+    def move(self, gradient: Parameters, learning_rate: Number) -> None:
+        """Let the optimizer make a step, after decoupled weight decay if that is its way."""
+        parameters = self.network.parameters
+        if self.optimizer.decoupled_decay:
+            W = parameters.penalized
+            W *= 1 - learning_rate * self.l2
+        self.optimizer.step(parameters.vector, gradient.vector, learning_rate, self.state)
 
     def notice_divergence(self, value: Any, X: Any, workspace: Workspace) -> None:
         """Write down which networks' losses are not finite, and where that began.

@@ -71,8 +71,9 @@ class Patience:
         if self.last_of_equals:
             is_best |= watched & np.equal(value, self.best)
         improved = np.greater_equal(value, np.add(self.best, self.tol))
-        stalled = np.where(improved & watched, 0, np.add(self.stalled, 1))
-        self.best, self.stalled = np.where(is_best, value, self.best)[()], stalled[()]
+        stalled: Any = np.where(improved & watched, 0, np.add(self.stalled, 1))
+        best: Any = np.where(is_best, value, self.best)
+        self.best, self.stalled = best[()], stalled[()]
         return is_best
 
     @property

@@ -323,7 +323,7 @@ def test_gradient_flow_shows_the_record_and_the_bands():
 
 def test_gradient_flow_of_gradients_that_are_0():
     X, y = iris()
-    clf = classifier(activation="relu", init="normal", bias_init="zeros", max_iter=2)
+    clf = classifier(activation="relu", init="normal", max_iter=2)
     clf.set_callbacks(LayerMonitor()).fit(X, y)
     record = clf._skl_callbacks[0].record
     record["mean_gradient"] = [0.0] * 4
@@ -425,7 +425,7 @@ def test_activations_of_few_rows_and_of_none():
 
 def test_images_are_the_units_weights_longest_first_on_a_symmetric_scale():
     X, y = iris()
-    clf = classifier(hidden_layer_sizes=(6,), learned_scales=True).fit(X, y)
+    clf = classifier(hidden_layer_sizes=(6,), feature_scaling="learned").fit(X, y)
     display = WeightDisplay.from_estimator(clf, kind="images", n_units=5)
     W = clf.coefs_[0]
     norms = []

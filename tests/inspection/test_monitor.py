@@ -128,7 +128,10 @@ def test_epochs_and_layers():
 def test_idle_units():
     X, y = iris()
     monitor = LayerMonitor()
-    settings = {"activation": ["relu", "tanh"], "init": "normal", "bias_init": "normal"}
+    settings = {
+        "activation": ["relu", "tanh"],
+        "init": "normal",
+    }
     clf = classifier(hidden_layer_sizes=(8, 8), optimizer="sgd", learning_rate=1e-9, **settings)
     clf.set_callbacks(monitor).fit(X, y)
     # Weights are tiny, so that the sign of the bias decides.
