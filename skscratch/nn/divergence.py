@@ -4,6 +4,7 @@ A step's loss is looked at before the parameters move, as one bad step would mak
 what is not finite yet tells where it began.
 """
 
+import copy
 import math
 from collections.abc import Iterator
 from typing import Any
@@ -53,13 +54,20 @@ def explain_loss(network: Network, index: tuple[int, ...], X: Any, workspace: Wo
     workspace : Workspace
         What the step was computed in.
     """
-    for (name, layer, views), cache in zip(_layers(network), workspace.caches, strict=True):
-        if not all(np.isfinite(view[index]).all() for view in views):
-            return f"the parameters of {name}"
-        X = layer.forward(X, cache)
-        if not np.isfinite(X[index]).all():
-            return f"the outputs of {name}"
-    return f"the loss, penalty included, of outputs up to {np.abs(X[index]).max():.2g}"
+    # Other networks of the stack go on: their streams and running averages must not move.
+    context, running = workspace.context, network.statistics.vector.copy()
+    streams, context.streams = context.streams, copy.deepcopy(context.streams)
+    try:
+        for (name, layer, views), cache in zip(_layers(network), workspace.caches, strict=True):
+            if not all(np.isfinite(view[index]).all() for view in views):
+                return f"the parameters of {name}"
+            X = layer.forward(X, cache)
+            if not np.isfinite(X[index]).all():
+                return f"the outputs of {name}"
+        return f"the loss, penalty included, of outputs up to {np.abs(X[index]).max():.2g}"
+    finally:
+        context.streams = streams
+        np.copyto(network.statistics.vector, running)
 
 
 def explain_parameters(network: Network, index: tuple[int, ...]) -> str:

@@ -22,7 +22,7 @@ from .divergence import (
     members,
 )
 from .schedules import Clock, Schedule
-from .step import Learner, per_network, train_step
+from .step import Learner, in_dtype, per_network, train_step
 from .stopping import Best, Patience
 from .workspace import Workspace
 
@@ -218,7 +218,7 @@ def fit(
         row = {name: _plain(row[name]) for name in HISTORY}
         progress.record(row, groups)
         if report(row):
-            progress.ended = "stopped"
+            progress.ended = progress.ended or "stopped"
         return bool(progress.ended)
 
     # Overflow is no warning of NumPy's here but an error of ours.
@@ -238,12 +238,15 @@ def fit(
                     end_epoch(_merge(parts), started)
         except KeyboardInterrupt:
             progress.ended = "interrupted"
-            for learner, _ in groups:
+    if not progress.endless or progress.ended == "stalled":
+        progress.ended = progress.ended or "exhausted"
+        progress.best.restore(networks)
+    if progress.ended == "interrupted":  # nobody has looked at the last steps
+        for learner, _ in groups:
+            try:
                 check(learner)
-    if progress.endless and progress.ended != "stalled":
-        return progress
-    progress.ended = progress.ended or "exhausted"
-    progress.best.restore(networks)
+            except DivergenceError as error:
+                raise divergence(str(error), progress, per_network(learner.learning_rate)) from None
     return progress
 
 
@@ -281,7 +284,8 @@ def epoch(
     clock, schedule = progress.clock, learner.schedule
     n_steps = len(batches)
     clock = replace(clock, step=clock.epoch * n_steps, last_step=clock.horizon * n_steps)
-    rate = schedule.rate(learner.learning_rate, clock)
+    # Plateaus, of which each network has its own number, would make it float64.
+    rate = in_dtype(schedule.rate(learner.learning_rate, clock), learner.network.dtype)
     loss: Any = 0.0
     norm: Any = 0.0
     total_rate: Any = 0.0

@@ -70,7 +70,7 @@ def loss_and_gradient(learner: "Learner", batch: Batch, workspace: Workspace) ->
     value = learner.loss.value_and_gradient(Z, Y, weights, workspace.dZ)
     learner.network.backward(workspace.dZ, workspace)
     if learner.is_penalized:
-        strength = learner.l2 / (batch.n_rows * learner.mean_weight)
+        strength = in_dtype(learner.l2 / (batch.n_rows * learner.mean_weight), workspace.dZ.dtype)
         value += penalize(learner.network.parameters, workspace, strength)
     return value
 
@@ -97,6 +97,11 @@ def clip(gradient: np.ndarray, bound: Number | None) -> Any:
 def per_network(number: Number) -> Any:
     """Turn an array of shape (*stack, 1) into one of shape (*stack,); a float stays as it is."""
     return number[..., 0] if isinstance(number, np.ndarray) else number
+
+
+def in_dtype(number: Number, dtype: np.dtype) -> Number:
+    """Return an array in the network's dtype: float64 would drag float32 loops through double."""
+    return number.astype(dtype) if isinstance(number, np.ndarray) else number
 
 
 @dataclass
@@ -150,9 +155,7 @@ class Learner:
 
     def __post_init__(self) -> None:
         for name in ("learning_rate", "l2", "clip_norm", "mean_weight"):
-            value = getattr(self, name)
-            if isinstance(value, np.ndarray):  # float64 would drag float32 loops through double
-                setattr(self, name, value.astype(self.network.dtype))
+            setattr(self, name, in_dtype(getattr(self, name), self.network.dtype))
 
     @cached_property
     def state(self) -> State:
@@ -197,6 +200,8 @@ class Learner:
     def give_up(self, index: tuple[int, ...], where: str) -> None:
         """Write down where a network diverged. It goes on as NaN, which touches no other.
 
+        Whether its numbers are finite or not, it is of no use: alone, it would have ended the run.
+
         Raises
         ------
         DivergenceError
@@ -205,3 +210,4 @@ class Learner:
         self.diverged.setdefault(index, where)
         if len(self.diverged) == self.network.parameters.vector[..., 0].size:
             raise DivergenceError(next(iter(self.diverged.values())))
+        self.network.parameters.vector[index] = np.nan

@@ -107,7 +107,7 @@ def filled(X):
 
 def batch_of(X, Y, weights=None):
     """Make a batch in which all rows count."""
-    return nn.Batch(X, Y, weights, X.shape[-2])
+    return nn.Batch(X, Y, weights)
 
 
 def streams_of(*seeds):
@@ -130,9 +130,9 @@ def room_for(stack=(), n_rows=5, dtype=np.float64):
     return lambda width: np.full((*stack, n_rows, width), np.nan, dtype)
 
 
-def context_of(*seeds, weights=None, n_rows=5):
+def context_of(*seeds, weights=None, counts=None):
     """Make what the layers of a workspace share, with a stream for each seed."""
-    return Context(streams_of(*seeds), weights, n_rows)
+    return Context(streams_of(*seeds), weights, counts)
 
 
 def value_and_gradient(

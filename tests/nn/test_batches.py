@@ -22,9 +22,9 @@ def numbered(n_samples=N, dtype=np.float64):
 def epoch(batches):
     """Copy out an epoch: buffers are overwritten by the next batch."""
     copied = []
-    for X, Y, weights, n_rows in batches:
+    for X, Y, weights, counts in batches:
         weights = None if weights is None else np.array(weights)
-        copied.append(Batch(np.array(filled(X)), np.array(Y), weights, n_rows))
+        copied.append(Batch(np.array(filled(X)), np.array(Y), weights, counts))
     return copied
 
 
@@ -33,10 +33,12 @@ def order_of(batches):
 
 
 def assert_rows_belong_together(batches):
-    for X, number, weights, n_rows in epoch(batches):
+    for batch in epoch(batches):
+        X, number, weights, counts = batch
         np.testing.assert_array_equal(X, np.hstack([number, -number, number**2]))
         np.testing.assert_array_equal(weights, number)
-        assert n_rows == len(number)
+        assert counts is None
+        assert batch.n_rows == len(number)
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 22, 23, 24, None])
@@ -85,7 +87,7 @@ def test_all_batches_are_full_but_the_last(shuffle):
     batches = Batches(*numbered(), batch_size=5, streams=streams_of(2) if shuffle else ())
     assert batches.batch_size == 5
     for _ in range(2):
-        sizes = [(len(X), len(Y), len(weights), n) for X, Y, weights, n in epoch(batches)]
+        sizes = [(*map(len, batch[:3]), batch.n_rows) for batch in epoch(batches)]
         assert sizes == [(5, 5, 5, 5)] * 4 + [(3, 3, 3, 3)]
 
 

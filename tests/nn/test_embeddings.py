@@ -254,7 +254,7 @@ def test_gradient_of_a_network(name, hidden, normalization, learned_scales):
 
 @embeddings
 def test_embedding_then_layers_is_the_network(name):
-    network = a_network(name, feature_scaling="learned")
+    network = a_network(name, learned_scales=True)
     X = np.random.default_rng(8).standard_normal((N_ROWS, 3))
     layer, (first, *rest) = network.layers[0], network.dense
     Y = layer.forward(X, layer.prepare(room_for(), None, None)).copy()
@@ -279,7 +279,7 @@ def test_the_first_affine_map_takes_the_outputs_and_passes_a_gradient_back(name,
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
 @STACKS
 def test_a_duplicate_lives_apart(name, duplicate, stack):
-    network = a_network(name, stack=stack, feature_scaling="learned")
+    network = a_network(name, stack=stack, learned_scales=True)
     X = np.random.default_rng(10).standard_normal((6, 3))
     before = network.predict(X)
     other = duplicate(network)
@@ -347,7 +347,7 @@ def test_allocation_of_a_step_does_not_grow_with_the_embedding(name):
     peaks = []
     for n_features in (20, 80):
         edges = [np.linspace(-2, 2, 17)] * n_features
-        network = a_network(name, (16,), edges=edges, feature_scaling="learned")
+        network = a_network(name, (16,), edges=edges, learned_scales=True)
         rng = np.random.default_rng(14)
         X, Y = rng.standard_normal((256, n_features)), rng.standard_normal((256, 2))
         learner, batch = learner_of(network, optimizer=Adam()), batch_of(X, Y)

@@ -186,7 +186,7 @@ def test_dropout_gradient_is_the_directional_derivative_for_a_fixed_stream():
 def test_dropout_keeps_the_mean_and_drops_the_stated_share(dtype):
     layer = Dropout(0.3, 100)
     room = room_for(n_rows=1000, dtype=dtype)
-    cache = layer.prepare(room, (), context_of(10, n_rows=1000))
+    cache = layer.prepare(room, (), context_of(10))
     Y = layer.forward(np.ones((1000, 100), dtype), cache)
     assert Y.dtype == dtype
     # Four standard deviations of a mean of 100,000 draws.
@@ -210,11 +210,11 @@ def test_networks_of_a_stack_have_dropout_rates_of_their_own():
 
 def test_dropout_draws_for_the_rows_that_count_as_many_numbers_as_without_the_others():
     layer, X = Dropout(0.5, N_OUT), np.ones((3, N_ROWS, N_OUT))
-    context = context_of(1, 2, 3, n_rows=np.array([[2], [5], [4]]))
+    context = context_of(1, 2, 3, counts=np.array([[2], [5], [4]]))
     cache = layer.prepare(room_for((3,)), (), context)
     Y = [layer.forward(X, cache).copy() for _ in range(2)]
     for k, n_rows in enumerate((2, 5, 4)):
-        alone = layer.prepare(room_for(n_rows=n_rows), (), context_of(k + 1, n_rows=n_rows))
+        alone = layer.prepare(room_for(n_rows=n_rows), (), context_of(k + 1))
         for together in Y:  # in the next batch the stream stands where it would alone
             own = layer.forward(X[k, :n_rows], alone)
             np.testing.assert_array_equal(together[k, :n_rows], own)

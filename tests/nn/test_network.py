@@ -231,7 +231,7 @@ def test_initialize_needs_a_stream_for_each_member():
 
 @pytest.mark.parametrize("stack", [(), (2,)])
 def test_weights_without_an_initializer_start_at_0(stack):
-    network = randomized(network_of([3, 4, 2], [Tanh()], stack=stack, feature_scaling="learned"))
+    network = randomized(network_of([3, 4, 2], [Tanh()], stack=stack, learned_scales=True))
     streams = streams_of(*range(math.prod(stack)))
     network.initialize([HeNormal(), None], streams)
     first, last = network.dense

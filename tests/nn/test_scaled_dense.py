@@ -207,7 +207,7 @@ def test_only_the_first_layer_learns_scales(sizes):
 )
 def test_scaling_the_features_is_scaling_the_rows_of_the_first_weights(stack, sparse):
     settings = {"normalization": "layer", "stack": stack}
-    scaled = randomized(network_of([3, 5, 2], [GELU()], feature_scaling="learned", **settings))
+    scaled = randomized(network_of([3, 5, 2], [GELU()], learned_scales=True, **settings))
     plain = network_of([3, 5, 2], [GELU()], **settings)
     first, *rest = scaled.per_layer(scaled.parameters)
     views = [[first[0] * (1 + 60 * first[2]), first[1]], *rest]
@@ -227,7 +227,7 @@ def test_scaling_the_features_is_scaling_the_rows_of_the_first_weights(stack, sp
 @pytest.mark.parametrize("sizes", [[3, 2], [3, 5, 4, 2]])
 def test_gradient_of_a_network(sizes, loss, normalization):
     activations = [Tanh(), GELU()][: len(sizes) - 2]
-    network = network_of(sizes, activations, normalization=normalization, feature_scaling="learned")
+    network = network_of(sizes, activations, normalization=normalization, learned_scales=True)
     randomized(network).dense[0].t[...] /= 60  # scales near 1
     assert max(gradient_errors(network, LOSSES[loss]())) < 1e-6
 
@@ -235,7 +235,7 @@ def test_gradient_of_a_network(sizes, loss, normalization):
 def test_scales_move_60_times_as_far_as_other_parameters():
     """Adam's first step is as long as the learning rate, whatever the gradient."""
     X, Y, _ = problem()
-    network = randomized(network_of([3, 4, 2], [Tanh()], feature_scaling="learned"))
+    network = randomized(network_of([3, 4, 2], [Tanh()], learned_scales=True))
     network.dense[0].t[...] = 0
     W = network.dense[0].W.copy()
     learner = learner_of(network, optimizer=Adam(), learning_rate=1e-3)
@@ -245,7 +245,7 @@ def test_scales_move_60_times_as_far_as_other_parameters():
 
 
 def test_scales_are_1_again_at_initialize():
-    network = randomized(network_of([3, 4, 2], [Tanh()], feature_scaling="learned"))
+    network = randomized(network_of([3, 4, 2], [Tanh()], learned_scales=True))
     network.initialize([HeNormal(), None], streams_of(0))
     np.testing.assert_array_equal(network.dense[0].s, 1)
     assert network.dense[0].W.all()
@@ -253,7 +253,7 @@ def test_scales_are_1_again_at_initialize():
 
 def test_workspace_for_fewer_rows_gives_the_same_numbers():
     rng = np.random.default_rng(52)
-    network = randomized(network_of([3, 5, 2], [Tanh()], feature_scaling="learned"))
+    network = randomized(network_of([3, 5, 2], [Tanh()], learned_scales=True))
     X, Y = rng.standard_normal((7, 3)), rng.standard_normal((7, 2))
     full = learner_of(network).workspace(7)
     value_and_gradient(network, X, Y, workspace=full)  # leaves other numbers behind
@@ -265,7 +265,7 @@ def test_workspace_for_fewer_rows_gives_the_same_numbers():
 @duplicates
 @pytest.mark.parametrize("stack", [(), (3,)])
 def test_a_duplicate_keeps_its_scales(duplicate, stack):
-    network = randomized(network_of([3, 5, 2], [Tanh()], stack=stack, feature_scaling="learned"))
+    network = randomized(network_of([3, 5, 2], [Tanh()], stack=stack, learned_scales=True))
     X = np.random.default_rng(53).standard_normal((6, 3))
     before = network.predict(X)
     other = duplicate(network)
@@ -281,7 +281,7 @@ def test_a_duplicate_keeps_its_scales(duplicate, stack):
 
 
 def test_concurrent_predictions_do_not_disturb_each_other():
-    network = randomized(network_of([20, 64, 3], [ReLU()], feature_scaling="learned"))
+    network = randomized(network_of([20, 64, 3], [ReLU()], learned_scales=True))
     inputs = [np.random.default_rng(seed).standard_normal((3000, 20)) for seed in range(8)]
     expected = [network.predict(X) for X in inputs]
     with ThreadPoolExecutor(8) as pool:

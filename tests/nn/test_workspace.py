@@ -29,7 +29,6 @@ def test_every_array_of_a_workspace_has_the_dtype_of_the_network(name, dtype, no
         )
     )
     workspace = Workspace(network, 4, training=True, streams=streams_of(0))
-    workspace.context.n_rows = 4
     X = np.ones((4, 3), dtype)
     Z = network.forward(X, workspace)
     SquaredError().value_and_gradient(Z, X[:, :2], None, workspace.dZ)
@@ -57,7 +56,6 @@ def test_workspace_for_fewer_rows_shares_memory_and_gives_the_same_numbers(norma
     loss, X, Y = SquaredError(), rng.standard_normal((7, 3)), rng.standard_normal((7, 2))
 
     def run(workspace, X, Y):
-        workspace.context.n_rows = len(X)
         Z = network.forward(X, workspace)
         value = loss.value_and_gradient(Z, Y, None, workspace.dZ)
         network.backward(workspace.dZ, workspace)
@@ -129,7 +127,7 @@ def test_a_context_draws_for_each_network_from_its_own_stream(dtype):
 
 def test_a_context_draws_for_the_rows_that_count():
     M = np.full((3, 5, 2), 7.0)
-    context_of(1, 2, 3, n_rows=np.array([[5], [2], [1]])).draw(M)
+    context_of(1, 2, 3, counts=np.array([[5], [2], [1]])).draw(M)
     for k, n_rows in enumerate((5, 2, 1)):
         expected = np.random.default_rng(k + 1).random((n_rows, 2))
         np.testing.assert_array_equal(M[k, :n_rows], expected)

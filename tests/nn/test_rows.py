@@ -1,0 +1,237 @@
+"""Rows: of arrays, memory maps and sparse matrices, and training on each of them."""
+
+import pickle
+import re
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from skscratch.nn import Adam, Batches, DenseRows, SparseBlock, SparseRows, fit
+from skscratch.nn.rows import as_rows, cast
+
+from .checks import filled, learner_of, numbers, problem, small_network, streams_of
+
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+CHOSEN = {
+    "slice": slice(3, 8),
+    "indices": np.array([7, 0, 7, 3]),
+    "none": np.array([], dtype=np.intp),
+    "all": slice(None),
+}
+choices = pytest.mark.parametrize("choice", CHOSEN)
+
+
+def half_sparse(n_rows=30, n_in=3, seed=2):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n_rows, n_in)) * (rng.random((n_rows, n_in)) < 0.5)
+
+
+# --- Dense ------------------------------------------------------------------------------------
+
+
+@choices
+@dtypes
+@pytest.mark.parametrize("kind", ["float64", "float32", "int16", "bool", "fortran", "strided"])
+def test_rows_of_an_array_come_in_the_dtype_asked_for(choice, dtype, kind, tmp_path):
+    X = np.random.default_rng(0).integers(0, 2, (10, 4))
+    if kind == "fortran":
+        X = np.asfortranarray(X.astype(dtype))
+    elif kind == "strided":
+        X = np.repeat(X.astype(dtype), 2, axis=1)[:, ::2]
+    else:
+        X = X.astype(kind)
+    rows, chosen, kept = DenseRows(X, dtype), CHOSEN[choice], X.copy()
+    assert rows.shape == (10, 4)
+    needed = rows.needs_room(not isinstance(chosen, slice))
+    room = np.full((12, 4), np.nan, dtype) if needed else None
+    taken = rows.take(chosen, room)
+    assert taken.dtype == dtype
+    np.testing.assert_array_equal(taken, X[chosen])
+    assert not needed or np.shares_memory(taken, room) or not taken.size
+    np.testing.assert_array_equal(X, kept)
+
+
+@dtypes
+def test_a_slice_of_an_array_of_the_right_dtype_is_a_view(dtype):
+    X = np.ones((10, 4), dtype)
+    rows = DenseRows(X, dtype)
+    assert not rows.needs_room(gathered=False)
+    assert np.shares_memory(rows.take(slice(2, 5), None), X)
+    assert rows.needs_room(gathered=True)
+
+
+@choices
+@dtypes
+def test_rows_are_converted_as_they_are_taken(choice, dtype):
+    X, chosen = np.arange(40.0).reshape(10, 4), CHOSEN[choice]
+
+    def convert(rows, out):
+        np.subtract(rows, 3, out=out, casting="same_kind")
+        out *= 2
+        return out
+
+    rows = DenseRows(X, dtype, convert)
+    assert rows.needs_room(gathered=False)
+    room = np.full((12, 4), np.nan, dtype)
+    taken = rows.take(chosen, room)
+    np.testing.assert_array_equal(taken, 2 * (X[chosen] - 3))
+    assert taken.dtype == dtype
+    assert np.isnan(room[len(taken) :]).all()
+
+
+def test_values_beyond_the_dtype_are_refused():
+    message = (
+        "There are values beyond the range of float32, which ends at 3.4e+38. "
+        "Scale the data, or train with dtype='float64'."
+    )
+    X = np.array([[1.0, 1e39]])
+    with pytest.raises(ValueError, match=re.escape(message)):
+        cast(X, np.dtype(np.float32))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        DenseRows(X, np.float32).take(slice(None), np.empty((1, 2), np.float32))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        SparseRows(scipy.sparse.csr_array(X), np.float32)
+    X = np.ones((2, 3))
+    assert cast(X, X.dtype) is X
+
+
+def test_taking_rows_of_a_memory_map_reads_no_others(tmp_path):
+    shape = (4000, 100)
+    np.ones(shape, np.float32).tofile(tmp_path / "X")
+    rows = DenseRows(np.memmap(tmp_path / "X", np.float32, "r", shape=shape), np.float64)
+    room = np.empty((20, 100))
+    rows.take(np.arange(20), room)
+    tracemalloc.start()
+    rows.take(np.arange(3000, 2980, -1), room)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20_000  # the map has 1.6 MB
+
+
+# --- Sparse -----------------------------------------------------------------------------------
+
+
+@choices
+@dtypes
+@pytest.mark.parametrize("kind", ["csr_array", "csr_matrix"])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_sparse_rows_stand_for_the_dense_ones(choice, dtype, kind, shifted):
+    X, shift = half_sparse(10), np.array([[0.5, 0.0, -2.0]])
+    rows = SparseRows(getattr(scipy.sparse, kind)(X), dtype, shift if shifted else None)
+    assert rows.shape == (10, 3)
+    assert not rows.needs_room(gathered=True)
+    block = rows.take(CHOSEN[choice])
+    expected = (X + shift if shifted else X)[CHOSEN[choice]]
+    assert isinstance(block, SparseBlock)
+    assert block.shape == expected.shape
+    np.testing.assert_allclose(filled(block), expected.astype(dtype), rtol=1e-6)
+
+
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("form", ["one network", "shared", "own"])
+@dtypes
+def test_products_of_a_sparse_block_are_those_of_the_dense_rows(shifted, form, dtype):
+    rng = np.random.default_rng(3)
+    stack = () if form == "one network" else (2,)
+    shape = (2, 5, 4) if form == "own" else (5, 4)
+    X = (rng.standard_normal(shape) * (rng.random(shape) < 0.5)).astype(dtype)
+    shift = rng.standard_normal((1, 4)).astype(dtype) if shifted else None
+    block = SparseBlock(scipy.sparse.csr_array(X.reshape(-1, 4)), shift).reshape(*shape)
+    dense = X if shift is None else X + shift
+    W = rng.standard_normal((*stack, 4, 3)).astype(dtype)
+    dZ = rng.standard_normal((*stack, 5, 3)).astype(dtype)
+    tolerance = 1e-5 if dtype == np.float32 else 1e-12
+    for product, out, expected in (
+        (block.times(W, Z := np.full((*stack, 5, 3), np.nan, dtype)), Z, dense @ W),
+        (block.transposed_times(dZ, dW := np.full((*stack, 4, 3), np.nan, dtype)), dW,
+         np.swapaxes(dense, -1, -2) @ dZ),
+    ):  # fmt: skip
+        assert product is out
+        np.testing.assert_allclose(product, expected, rtol=tolerance, atol=tolerance)
+
+
+def test_a_product_with_sparse_rows_never_fills_them():
+    where = np.arange(200), np.arange(200) * 250  # a number in each row
+    X = scipy.sparse.csr_array((np.ones(200), where), shape=(200, 50_000))
+    block = SparseRows(X, np.float64, np.ones((1, 50_000))).take(slice(None))
+    W, Z, dW = np.ones((50_000, 2)), np.empty((200, 2)), np.empty((50_000, 2))
+    block.times(W, Z)
+    tracemalloc.start()
+    block.times(W, Z)
+    block.transposed_times(Z, dW)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4e6  # filled, the rows have 80 MB
+
+
+def test_rows_of_what_gives_rows_are_that_itself():
+    for rows in (
+        DenseRows(np.ones((2, 3)), np.float64),
+        SparseRows(scipy.sparse.eye_array(3).tocsr(), float),
+    ):
+        assert as_rows(rows, np.float32) is rows
+    assert isinstance(as_rows(np.ones((2, 3)), np.float32), DenseRows)
+    for kind in ("csr_array", "csr_matrix"):
+        X = getattr(scipy.sparse, kind)(np.eye(3))
+        assert isinstance(as_rows(X, np.float32), SparseRows)
+
+
+# --- Training ---------------------------------------------------------------------------------
+
+
+def trained_on(X, dtype=np.float64, **settings):
+    """Return all numbers of a network after some epochs on X."""
+    Y, weights = (array.astype(dtype) for array in problem(n_rows=30)[1:])
+    network = small_network(dtype=dtype)
+    batches = Batches(X, Y, weights, batch_size=7, streams=streams_of(3), **settings)
+    fit(learner_of(network, optimizer=Adam(), learning_rate=0.01, l2=0.1), batches, 3)
+    return numbers(network)
+
+
+@dtypes
+@pytest.mark.parametrize("kind", ["csr_array", "csr_matrix"])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_sparse_rows_train_like_dense_ones(dtype, kind, shifted):
+    X, shift = half_sparse(), np.array([[0.5, 0.0, -2.0]])
+    sparse = SparseRows(getattr(scipy.sparse, kind)(X), dtype, shift if shifted else None)
+    expected = trained_on((X + shift if shifted else X).astype(dtype), dtype)
+    tolerance = 1e-3 if dtype == np.float32 else 1e-9
+    np.testing.assert_allclose(trained_on(sparse, dtype), expected, rtol=tolerance, atol=tolerance)
+
+
+@dtypes
+@pytest.mark.parametrize("subset", [False, True])
+@pytest.mark.parametrize("stored", ["float32", "float64"])
+def test_memory_mapped_rows_train_bit_for_bit_like_arrays(dtype, subset, stored, tmp_path):
+    X = half_sparse().astype(stored)
+    X.tofile(tmp_path / "X")
+    mapped = np.memmap(tmp_path / "X", stored, "r", shape=X.shape)
+    settings = {"rows": np.arange(4, 29)} if subset else {}
+    expected = trained_on(X.astype(dtype), dtype, **settings)
+    np.testing.assert_array_equal(trained_on(mapped, dtype, **settings), expected)
+
+
+@dtypes
+def test_converted_rows_train_bit_for_bit_like_what_they_become(dtype):
+    X = half_sparse()
+
+    def convert(rows, out):
+        np.copyto(out, rows, casting="same_kind")
+        out -= 1
+        out *= 0.5
+        return out
+
+    expected = convert(X, np.empty(X.shape, dtype))
+    rows = DenseRows(X, dtype, convert)
+    np.testing.assert_array_equal(trained_on(rows, dtype), trained_on(expected, dtype))
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_rows_survive_a_pickle(sparse):
+    rows = as_rows(scipy.sparse.csr_array(half_sparse()) if sparse else half_sparse(), np.float32)
+    other = pickle.loads(pickle.dumps(rows))
+    room = np.empty((30, 3), np.float32)
+    first, second = (filled(r.take(slice(None), room.copy())) for r in (rows, other))
+    np.testing.assert_array_equal(first, second)
