@@ -99,6 +99,7 @@ def from_sklearn(mlp: MLPClassifier | MLPRegressor) -> ScratchMLPClassifier | Sc
       scikit-learn's begins them anew.
     - L-BFGS ends when the gradient is below ``tol``; scikit-learn's also when the loss hardly
       changes.
+    - Of a single class, probabilities are a column of 1; scikit-learn's have two columns.
 
     In ``history_``, the columns that scikit-learn does not record are NaN. It records nothing but
     the last loss for ``solver="lbfgs"``.

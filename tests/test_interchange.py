@@ -536,9 +536,13 @@ def test_unknown_loss():
 
 def test_a_single_class():
     X, _ = iris()
-    mlp = theirs("binary").fit(X, np.zeros(len(X), int))
-    with pytest.raises(ValueError, match=r"one class, \[0\]"):
-        from_sklearn(mlp)
+    mlp = theirs("binary").fit(X, np.full(len(X), "a"))
+    estimator = from_sklearn(mlp)
+    for one in (mlp, estimator, estimator.to_sklearn()):
+        assert_array_equal(one.predict(X), np.full(len(X), "a"))
+    assert_array_equal(estimator.predict_proba(X), np.ones((len(X), 1)))
+    assert_same_weights(estimator, mlp)
+    assert_same_weights(estimator.to_sklearn(), mlp)
 
 
 # To scikit-learn: what was learned --------------------------------------------------------------

@@ -154,7 +154,8 @@ class Batches:
         gathered = self._rng is not None or rows is not None
         self._at_once = 1
         if gathered and isinstance(X, np.ndarray):
-            self._at_once = max(1, _GATHERED_ELEMENTS // (self.batch_size * max(1, X.shape[1])))
+            widest = max(1, X.shape[1], Y.shape[1])
+            self._at_once = max(1, _GATHERED_ELEMENTS // (self.batch_size * widest))
             self._at_once = min(self._at_once, len(self._starts))
         n_rows = (self._at_once - 1) * self.batch_size + self.largest
         self._room = [

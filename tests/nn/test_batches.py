@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from skscratch.nn import Batches
+from skscratch.nn import Batches, OneHot
 
 N = 23
 
@@ -298,3 +298,61 @@ def test_gathering_never_copies_all_of_an_array_in_another_layout(layout):
     X = np.zeros((2000, 100), order="F") if layout == "fortran" else np.zeros((2000, 200))[:, ::2]
     batches = Batches(X, np.zeros((2000, 1)), batch_size=20, rng=np.random.default_rng(13))
     assert peak_of_an_epoch(batches) < X.nbytes / 10
+
+
+# Labels in place of a table -------------------------------------------------------------------
+
+
+def a_one_hot(dtype=np.float32, values=(0, 1), n_samples=N):
+    labels = np.random.default_rng(14).integers(5, size=n_samples)
+    off, on = np.array(values, dtype)
+    table = np.full((n_samples, 5), off)
+    table[np.arange(n_samples), labels] = on
+    return OneHot(labels, 5, np.array(values, dtype)), table
+
+
+@pytest.mark.parametrize("values", [(0, 1), (0.02, 0.92)])
+def test_a_one_hot_is_taken_from_like_its_table(values):
+    Y, table = a_one_hot(values=values)
+    assert Y.shape == table.shape
+    assert len(Y) == N
+    assert Y.dtype == table.dtype
+    for rows in (slice(None), slice(3, 9), np.array([4, 4, 0]), table[:, 2] > 0.5, slice(5, 5)):
+        np.testing.assert_array_equal(np.asarray(Y[rows]), table[rows])
+    np.testing.assert_array_equal(np.asarray(Y.astype(np.float64)), table.astype(np.float64))
+    np.testing.assert_array_equal(np.asarray(Y, np.float64), table.astype(np.float64))
+    np.testing.assert_array_equal(
+        np.asarray(OneHot.join([Y[:4], Y[10:]])), np.vstack([table[:4], table[10:]])
+    )
+    with pytest.raises(ValueError, match="always made anew"):
+        np.array(Y, copy=False)
+
+
+@pytest.mark.parametrize("batch_size", [4, 11, N, None])
+@pytest.mark.parametrize("rows", [None, np.arange(3, 20)], ids=["all", "some"])
+@pytest.mark.parametrize("shuffled", [True, False])
+@pytest.mark.parametrize("n_features", [3, 4000], ids=["several at once", "one at a time"])
+def test_batches_of_a_one_hot_are_those_of_its_table(batch_size, rows, shuffled, n_features):
+    X = np.random.default_rng(15).normal(size=(N, n_features)).astype(np.float32)
+    of_labels, of_table = (
+        Batches(
+            X,
+            Y,
+            batch_size=batch_size,
+            rows=rows,
+            rng=np.random.default_rng(16) if shuffled else None,
+            join_single=True,
+        )
+        for Y in a_one_hot()
+    )
+    for _ in range(2):
+        for one, other in zip(epoch(of_labels), epoch(of_table), strict=True):
+            np.testing.assert_array_equal(one[0], other[0])
+            np.testing.assert_array_equal(one[1], other[1])
+            assert one[1].dtype == np.float32
+
+
+def test_an_epoch_of_a_one_hot_allocates_no_table():
+    Y = OneHot(np.arange(2000) % 500, 500, np.array([0.0, 1.0]))
+    batches = Batches(np.zeros((2000, 3)), Y, batch_size=20, rng=np.random.default_rng(17))
+    assert peak_of_an_epoch(batches) < 40_000  # the table has 8 MB, a batch of it 80,000 bytes
