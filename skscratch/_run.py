@@ -20,7 +20,7 @@ from ._split import split_rows
 from ._threads import few_threads
 from ._validation import Validator
 from ._watcher import Watcher
-from .nn.batches import Batches, OneHot
+from .nn.batches import Batches
 from .nn.network import Network, cast
 from .nn.schedules import Adaptive, Constant
 from .nn.stopping import Patience
@@ -34,7 +34,7 @@ class Data(NamedTuple):
     """
 
     X: Any
-    Y: np.ndarray | OneHot
+    Y: Any
     y: np.ndarray
     sample_weight: np.ndarray | None
     prepare: Callable[..., Any] | None

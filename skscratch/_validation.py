@@ -86,9 +86,7 @@ class Validator:
         for rows in row_blocks(*Z.shape):
             logits, Y = Z[rows].copy(), np.asarray(self._Y[rows])
             shares = None if self._shares is None else self._shares[rows]
-            value = self._training.loss.value_and_gradient(
-                logits, Y, shares, np.empty_like(logits)
-            )
+            value = self._training.loss.value_and_gradient(logits, Y, shares, np.empty_like(logits))
             loss += float(value) * (len(logits) / len(Z))
         return loss
 
@@ -114,7 +112,7 @@ class Validator:
         if isinstance(scoring, str) and scoring == "loss":
             return lambda network, Z, loss: -loss
         scorer = None if scoring is None else check_scoring(estimator, scoring)
-        classes = getattr(estimator, "classes_", ())
+        classes: Any = getattr(estimator, "classes_", ())
         # Of a single class there is nothing to tell apart, and many scorers refuse to try.
         if scorer is None or len(classes) == 1:
             return lambda network, Z, loss: estimator._score_logits(Z, Y, weights)
@@ -164,7 +162,8 @@ class Validator:
 # By whether the estimator is a classifier.
 _REMEDIES = {
     True: "For a classifier take 'accuracy', 'balanced_accuracy', 'f1_macro', 'neg_log_loss', "
-    "'roc_auc_ovr' or another scorer of classes; others, such as 'r2', go with ScratchMLPRegressor.",
+    "'roc_auc_ovr' or another scorer of classes; others, such as 'r2', go with "
+    "ScratchMLPRegressor.",
     False: "For a regressor take 'r2', 'neg_root_mean_squared_error', 'neg_mean_absolute_error' or "
     "another scorer of numbers; others, such as 'accuracy', go with ScratchMLPClassifier.",
 }

@@ -224,7 +224,9 @@ def test_a_score_of_classes_is_none_of_numbers(scoring):
 
 
 def test_a_score_of_numbers_is_none_of_words():
-    with pytest.raises(ValueError, match=r"scoring='r2' failed: .*\. For a classifier .*'f1_macro'"):
+    with pytest.raises(
+        ValueError, match=r"scoring='r2' failed: .*\. For a classifier .*'f1_macro'"
+    ):
         classifier(early_stopping=True, scoring="r2").fit(X, NAMES)
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skscratch.nn.blocks import BLOCK, blocks
+from skscratch.nn.blocks import BLOCK, blocks, row_blocks
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK, 3 * BLOCK + 7])
@@ -21,3 +21,14 @@ def test_blocks_are_aligned_views_that_cover_everything_once(size, stack):
     np.testing.assert_array_equal(vectors[1], 2)
     if size:
         assert scratch[..., 0].flat[0] == len(cut)
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_columns", "n_blocks"),
+    [(0, 3, 0), (1, 0, 1), (5, 3, 1), (5, BLOCK // 2, 3), (4, 2 * BLOCK, 4), (BLOCK + 1, 1, 2)],
+)
+def test_row_blocks_cover_all_rows_in_order(n_rows, n_columns, n_blocks):
+    cut = row_blocks(n_rows, n_columns)
+    assert len(cut) == n_blocks
+    rows = np.arange(n_rows)
+    np.testing.assert_array_equal(np.concatenate([rows[:0], *(rows[part] for part in cut)]), rows)
