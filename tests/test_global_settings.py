@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import sklearn
+from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_validate
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import StandardScaler
 
 from skscratch import (
@@ -147,6 +148,23 @@ def test_inspection(task):
         return [*found, learning_rate_range_test(make(), X, y, n_steps=20).losses]
 
     assert_same_under_each_setting(compute)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+def test_the_transformer_gives_the_frames_that_are_asked_for(kind):
+    X, y = cancer()
+    frame = pd.DataFrame(X, columns=list("abcdef"), index=np.arange(100, 300))
+    clf = classifier(max_iter=5)
+    with sklearn.config_context(transform_output=kind):
+        hidden = HiddenLayerTransformer(clf).fit_transform(frame, y)
+        union = make_union(StandardScaler(), HiddenLayerTransformer(clf))
+        model = make_pipeline(union, clone(clf)).fit(frame, y)
+    assert type(hidden).__module__.startswith(kind)
+    names = [f"hiddenlayertransformer{i}" for i in range(8)]
+    assert list(hidden.columns) == names
+    if kind == "pandas":
+        assert (hidden.index == frame.index).all()
+    assert [name.split("__")[-1] for name in model[-1].feature_names_in_] == [*"abcdef", *names]
 
 
 @pytest.mark.parametrize("task", ["classifier", "regressor"])
