@@ -21,7 +21,7 @@ from ._lbfgs import LBFGS
 from ._repr_html import NotebookReprMixin
 from ._run import Run
 from ._scaling import RobustSmoothClip
-from ._settings import OPTION_TABLES, Settings
+from ._settings import NAMES_OF_SKLEARN, OPTION_TABLES, Settings
 from ._validation import Validator
 from .nn.batches import OneHot
 from .nn.losses import Loss
@@ -93,6 +93,10 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         """Return the class numbers to stratify the validation split by, if any."""
         return None
 
+    def _can_standardize(self) -> bool:
+        """Say whether ``standardize_target`` makes sense for the loss."""
+        return False
+
     def _calibrates(
         self, settings: Settings, n_samples: int, n_held_out: int, incremental: bool
     ) -> bool:
@@ -157,9 +161,15 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         ------
         ValueError
             If a name is unknown, or if ``x__y`` is given where x is no object but a name such
-            as ``"sgd"``.
+            as ``"sgd"``. For a name that scikit-learn's MLP has, the message gives ours.
         """
+        known = self._get_param_names()
         for key in params:
+            if key in NAMES_OF_SKLEARN and key not in known:
+                raise ValueError(
+                    f"Invalid parameter {key!r} for {type(self).__name__}: what scikit-learn's MLP "
+                    f"calls {key} is {NAMES_OF_SKLEARN[key]} here."
+                )
             name, _, nested = key.partition("__")
             value = params.get(name, getattr(self, name, None))
             if nested and name in OPTION_TABLES and not hasattr(value, "set_params"):
@@ -287,6 +297,11 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         if patience is None:  # carried over from scikit-learn
             return max(self.history_["validation_score"], default=nan)
         return patience.best if patience.best > -inf else nan
+
+    def _restored_epoch(self) -> int | None:
+        """Return the epoch that early stopping went back to, if it did, or that a refit goes by."""
+        training = self._training
+        return None if training.series and not training.stalled else self.best_epoch_
 
     # Training ---------------------------------------------------------------------------------
 

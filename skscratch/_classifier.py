@@ -64,9 +64,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ``SGD(momentum=0.8, nesterov=True)``, whose parameters can be searched as
         ``optimizer__momentum``. ``"auto"`` is ``Adam(beta2=0.95)``, which forgets old gradients
         sooner than ``"adam"`` does, as RealMLP's. ``"lbfgs"`` trains on all rows at
-        once; it refuses dropout, batch normalization, a schedule, ``clip_norm`` and
-        ``early_stopping=True``, and makes no use of ``learning_rate``, ``batch_size``, ``shuffle``
-        and ``n_iter_no_change``.
+        once; it refuses dropout, batch normalization, a schedule and ``clip_norm``, and makes no
+        use of ``learning_rate``, ``batch_size``, ``shuffle``, ``early_stopping`` and
+        ``n_iter_no_change``.
     l2 : float, default=1e-4
         Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights (not the biases), >= 0,
         where n is the number of rows of a batch; scikit-learn's ``alpha``. With ``"adamw"`` it
@@ -150,16 +150,18 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     tol : float, default=1e-4
         Least improvement of the training loss, or with early stopping of the validation score,
         that counts as one, >= 0. With ``"lbfgs"`` the largest gradient component at convergence,
-        unless the loss is down to its rounding before.
+        unless the loss hardly changes any more before, see `LBFGS`.
     n_iter_no_change : int or inf, default=10
         Training ends after more than this many epochs in a row without improvement, >= 1. With inf
-        it goes on for ``max_iter`` epochs.
+        it goes on for ``max_iter`` epochs, which are then all meant to be made: in contrast to
+        scikit-learn's there is no ConvergenceWarning after them.
     early_stopping : bool or "auto", default="auto"
         Whether to hold a part of the rows out and to return, in the end, to the weights with the
         best score on it (accuracy; the first of equals), or to ``refit`` then. True also ends
         training when the score does not improve any more. ``"auto"`` holds rows out from 1,000 on,
         where that was measured to be worth the loss of them; it lets a schedule that has an end
-        come to it, and takes the last of equal scores.
+        come to it, and takes the last of equal scores. It makes no difference to
+        ``optimizer="lbfgs"``, as in scikit-learn.
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out, in (0, 1), but at least 2 rows. Each class gives its share,
         unless the target is multilabel; a class of one row stays in training. Groups and time
@@ -208,10 +210,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         rows; four parts in place of two, 13 %. The first call decides: T stays with ``warm_start``
         and in `partial_fit`, and is 1 if `partial_fit` was the first.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the optimizer's state of the last call instead
-        of starting anew. A schedule with an end, such as ``"cosine"``, starts anew. Classes that y
-        lacks now stay known, where scikit-learn's raises: the next piece of data may have them, as
-        in `partial_fit`. New ones are an error.
+        Whether `fit` goes on from the weights and the optimizer's moments of the last call instead
+        of starting anew. A schedule with an end, such as ``"cosine"``, starts anew, and so does
+        what ``"lbfgs"`` knows of the curvature. Classes that y lacks now stay known, where
+        scikit-learn's raises: the next piece of data may have them, as in `partial_fit`. New ones
+        are an error.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training. ``"auto"`` is float32 where that pays and is accurate enough, and
         float64 otherwise. It pays from 1,000 rows on, except with ``"lbfgs"``: an epoch was

@@ -411,7 +411,8 @@ def _find_task(task: str, y: Any, target: str) -> str:
 
 
 def _default_estimators(task: str, X: Any) -> dict[str, Any]:
-    scaler = StandardScaler(with_mean=not issparse(X))
+    # Frames, which the user's set_config may ask for, are nothing that all of them take.
+    scaler = StandardScaler(with_mean=not issparse(X)).set_output(transform="default")
     if task == "classification":
         return {
             "ScratchMLPClassifier": ScratchMLPClassifier(),
@@ -421,7 +422,9 @@ def _default_estimators(task: str, X: Any) -> dict[str, Any]:
     return {
         "ScratchMLPRegressor": ScratchMLPRegressor(),
         "MLPRegressor": theirs,
-        "MLPRegressor, y scaled": TransformedTargetRegressor(theirs, transformer=StandardScaler()),
+        "MLPRegressor, y scaled": TransformedTargetRegressor(
+            theirs, transformer=StandardScaler().set_output(transform="default")
+        ),
     }
 
 

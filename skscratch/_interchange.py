@@ -97,8 +97,6 @@ def from_sklearn(mlp: MLPClassifier | MLPRegressor) -> ScratchMLPClassifier | Sc
       by the number of outputs (not with Adam, which is blind to it) and divide ``l2`` by it.
     - With ``warm_start``, `fit` goes on with the optimizer's moments and the schedule's rate;
       scikit-learn's begins them anew.
-    - L-BFGS ends when the gradient is below ``tol``; scikit-learn's also when the loss hardly
-      changes.
     - Of a single class, probabilities are a column of 1; scikit-learn's have two columns.
 
     In ``history_``, the columns that scikit-learn does not record are NaN. It records nothing but
@@ -165,7 +163,7 @@ def _our_parameters(mlp: Any) -> dict[str, Any]:
     loss = LOSS_OF_LINK.get(mlp.out_activation_, mlp.loss) if fitted else mlp.loss
     if loss not in ("log_loss", *LOSS_OF_LINK.values()):
         raise ValueError(f"There is no loss here like scikit-learn's loss={loss!r}.")
-    stochastic = mlp.solver != "lbfgs"
+    splits = mlp.early_stopping and mlp.solver != "lbfgs"
     params = {
         "hidden_layer_sizes": tuple(W.shape[1] for W in mlp.coefs_[:-1])
         if fitted
@@ -187,10 +185,9 @@ def _our_parameters(mlp: Any) -> dict[str, Any]:
         "random_state": mlp.random_state,
         "tol": mlp.tol,
         "n_iter_no_change": mlp.n_iter_no_change,
-        # scikit-learn makes no use of it with lbfgs, where ours would object.
-        "early_stopping": mlp.early_stopping and stochastic,
+        "early_stopping": mlp.early_stopping,
         # It may be 0, as long as it is not used.
-        "validation_fraction": mlp.validation_fraction or (0.0 if mlp.early_stopping else 0.1),
+        "validation_fraction": mlp.validation_fraction or (0.0 if splits else 0.1),
         "warm_start": mlp.warm_start,
         "dtype": "float32" if dtype == np.float32 else "float64",
         "verbose": mlp.verbose,

@@ -12,10 +12,9 @@ from ._base import BaseScratchMLP
 from ._lbfgs import LBFGS
 from ._run import Run
 from ._threads import few_threads
-from .nn.batches import Batches
 from .nn.network import Workspace
 from .nn.options import POSITIVE, check_integer, check_real
-from .nn.training import DivergenceError, Training, train_step
+from .nn.training import DivergenceError, train_step
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -158,7 +157,7 @@ def learning_rate_range_test(
     run = Run(_trainable(estimator), X, y, sample_weight)
     run.begin()
     with few_threads(run.training.network, run.batches.largest):
-        losses = _sweep(run.training, run.batches, rates, smoothing)
+        losses = _sweep(run, rates, smoothing)
     smoothed = _smooth(losses, smoothing)
     return RangeTest(np.array(rates[: len(losses)]), losses, smoothed, _suggest(rates, smoothed))
 
@@ -187,10 +186,9 @@ def _trainable(estimator: Any) -> Any:
     )
 
 
-def _sweep(
-    training: Training, batches: Batches, rates: list[float], smoothing: float
-) -> np.ndarray:
+def _sweep(run: Run, rates: list[float], smoothing: float) -> np.ndarray:
     """Make a step at each rate, until the loss explodes, and return each step's loss."""
+    training, batches = run.training, run.batches
     losses: list[float] = []
     workspace = Workspace(
         training.network, batches.largest, training=True, streams=training.dropout_streams
@@ -204,9 +202,9 @@ def _sweep(
             except DivergenceError as error:
                 if losses:
                     break
+                ways = " or ".join([*run.ways_to_scale(), "another init"])
                 raise DivergenceError(
-                    "The loss is not finite before the first step. Try scaled features "
-                    "(sklearn.preprocessing.StandardScaler) or another init."
+                    "The loss is not finite before the first step.", f"Try {ways}."
                 ) from error
             losses.append(float(value))
             running = smoothing * running + (1 - smoothing) * losses[-1]

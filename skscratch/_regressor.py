@@ -58,9 +58,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``SGD(momentum=0.8, nesterov=True)``, whose parameters can be searched as
         ``optimizer__momentum``. ``"auto"`` is ``Adam(beta2=0.95)``, which forgets old gradients
         sooner than ``"adam"`` does, as RealMLP's. ``"lbfgs"`` trains on all rows at
-        once; it refuses dropout, batch normalization, a schedule, ``clip_norm`` and
-        ``early_stopping=True``, and makes no use of ``learning_rate``, ``batch_size``, ``shuffle``
-        and ``n_iter_no_change``.
+        once; it refuses dropout, batch normalization, a schedule and ``clip_norm``, and makes no
+        use of ``learning_rate``, ``batch_size``, ``shuffle``, ``early_stopping`` and
+        ``n_iter_no_change``.
     l2 : float, default=1e-4
         Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights (not the biases), >= 0,
         where n is the number of rows of a batch; scikit-learn's ``alpha``. With ``"adamw"`` it
@@ -143,16 +143,18 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     tol : float, default=1e-4
         Least improvement of the training loss, or with early stopping of the validation score,
         that counts as one, >= 0. With ``"lbfgs"`` the largest gradient component at convergence,
-        unless the loss is down to its rounding before.
+        unless the loss hardly changes any more before, see `LBFGS`.
     n_iter_no_change : int or inf, default=10
         Training ends after more than this many epochs in a row without improvement, >= 1. With inf
-        it goes on for ``max_iter`` epochs.
+        it goes on for ``max_iter`` epochs, which are then all meant to be made: in contrast to
+        scikit-learn's there is no ConvergenceWarning after them.
     early_stopping : bool or "auto", default="auto"
         Whether to hold a part of the rows out and to return, in the end, to the weights with the
         best score on it (R2; the first of equals), or to ``refit`` then. True also ends training
         when the score does not improve any more. ``"auto"`` holds rows out from 300 on, where that
         was measured to be worth the loss of them; it lets a schedule that has an end come to it,
-        and takes the last of equal scores.
+        and takes the last of equal scores. It makes no difference to
+        ``optimizer="lbfgs"``, as in scikit-learn.
     validation_fraction : float or "auto", default="auto"
         Share of the rows to hold out, in (0, 1), but at least 2 rows. Groups and time order are
         not looked at. ``"auto"`` is a fifth, but at most 10,000 rows.
@@ -175,8 +177,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         Whether to score the training rows too after each epoch, as ``scoring`` says, into
         ``history_["train_score"]``.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the optimizer's state of the last call instead
-        of starting anew. A schedule with an end, such as ``"cosine"``, starts anew.
+        Whether `fit` goes on from the weights and the optimizer's moments of the last call instead
+        of starting anew. A schedule with an end, such as ``"cosine"``, starts anew, and so does
+        what ``"lbfgs"`` knows of the curvature.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training. ``"auto"`` is float32 where that pays and is accurate enough, and
         float64 otherwise. It pays from 1,000 rows on, except with ``"lbfgs"``: an epoch was
@@ -420,10 +423,12 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
             )
         self._n_targets = y.shape[1]
         self._target_scaler = None
-        loss = self._make_loss()
-        is_shiftable = loss.out_activation == "identity" and loss.target_domain == REAL_LINE
-        if self.standardize_target and is_shiftable:
+        if self.standardize_target and self._can_standardize():
             self._target_scaler = _fit_scaler(y, sample_weight)
+
+    def _can_standardize(self) -> bool:
+        loss = self._make_loss()
+        return loss.out_activation == "identity" and loss.target_domain == REAL_LINE
 
     def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         if y.shape[1] != self._n_targets:
@@ -432,7 +437,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
             )
         if self._target_scaler is not None:
             with np.errstate(over="ignore"):
-                standardized = self._target_scaler.transform(y)
+                # scikit-learn's transform would give a frame if the user's set_config says so.
+                standardized = (y - self._target_scaler.mean_) / self._target_scaler.scale_
             if not np.isfinite(standardized).all():
                 raise ValueError(
                     f"y, whose largest absolute value is {np.abs(y).max():.2g}, is beyond the "

@@ -1,20 +1,16 @@
-"""What notebooks show of an estimator: links to its documentation, and its fitted network."""
+"""What notebooks show of an estimator: its fitted network."""
 
 from types import SimpleNamespace
 from typing import Any
-
-DOCUMENTATION = "https://skscratch.readthedocs.io/en/stable"
 
 
 class NotebookReprMixin:
     """Adds to scikit-learn's HTML diagrams what they cannot know of an estimator of ours.
 
     scikit-learn draws the diagram, of a bare estimator as well as of one inside a pipeline, and
-    asks each estimator for the attributes below.
+    asks each estimator for what follows. There is no link to the documentation, which is on no
+    site yet.
     """
-
-    _doc_link_module = "skscratch"
-    _doc_link_template = DOCUMENTATION + "/api/generated/{estimator_module}.{estimator_name}.html"
 
     def _sk_visual_block_(self) -> Any:
         """Return the estimator's box, with the fitted network in a line below the name."""
@@ -40,6 +36,13 @@ def describe_network(estimator: Any) -> str | None:
     >>> clf = ScratchMLPClassifier((16, 8), max_iter=5, random_state=0)
     >>> describe_network(clf.fit(*load_iris(return_X_y=True)))
     '4 → 16 → 8 → 3, 247 parameters, float64, 5 epochs'
+
+    Where not all epochs of the history made the network, it says which did:
+
+    >>> clf.set_params(early_stopping=True, refit=True, n_iter_no_change=9)
+    ScratchMLPClassifier(...)
+    >>> describe_network(clf.fit(*load_iris(return_X_y=True)))
+    '4 → 16 → 8 → 3, 247 parameters, float64, refit for ... epochs'
     """
     network = getattr(estimator, "network_", None)
     if network is None:
@@ -48,9 +51,21 @@ def describe_network(estimator: Any) -> str | None:
     counts = [
         _count(network.parameters.vector.size, "parameter"),
         str(network.dtype),
-        _count(len(estimator.history_["epoch"]), "epoch"),
+        *_describe_epochs(estimator),
     ]
     return ", ".join([sizes, *counts])
+
+
+def _describe_epochs(estimator: Any) -> list[str]:
+    """Say which epochs made the network, as far as that is known."""
+    n_epochs, best = len(estimator.history_["epoch"]), estimator._restored_epoch()
+    if estimator._refitted:
+        # The history is that of the training before, and of what followed.
+        continued = n_epochs > estimator.n_iter_
+        return [] if continued else [f"refit for {_count(best, 'epoch')}"]
+    if best is None or best == n_epochs:
+        return [_count(n_epochs, "epoch")]
+    return [f"epoch {best} of {n_epochs}"]
 
 
 def _count(number: int, noun: str) -> str:

@@ -3,6 +3,7 @@
 import copy
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import inf
 from typing import Any, NamedTuple
 
@@ -25,6 +26,9 @@ from .nn.network import Network, cast
 from .nn.schedules import Adaptive, Constant
 from .nn.stopping import Patience
 from .nn.training import DivergenceError, Training
+
+LARGE = 10.0
+"""Standardized columns hold hardly any larger numbers."""
 
 
 class Data(NamedTuple):
@@ -389,9 +393,9 @@ class Run:
         calibrates = not self.continuing and estimator._calibrates(
             self.settings, len(self.data.Y), n_held_out, self._incremental
         )
-        with few_threads(network, self.batches.largest):
+        with few_threads(network, self.batches.largest), self._advising():
             with self._watcher.showing(self.n_epochs):
-                self._train(self.training, self.batches, self.n_epochs, watched=True)
+                reason = self._train(self.training, self.batches, self.n_epochs, watched=True)
             outcome = self.training.outcome
             to_the_end = outcome not in ("stopped", "interrupted")
             if calibrates and self.validate is not None:
@@ -401,16 +405,19 @@ class Run:
             if self.refits and to_the_end:
                 self._refit()
         if outcome == "exhausted" and not self._incremental:
-            self._warn_unless_planned()
+            self._warn_unless_planned(reason)
 
-    def _train(self, training: Training, batches: Batches, n_epochs: int, watched: bool) -> None:
-        """Train a network, one that is watched and validated or one that nobody sees."""
+    def _train(self, training: Training, batches: Batches, n_epochs: int, watched: bool) -> str:
+        """Train a network, one that is watched and validated or one that nobody sees.
+
+        Return why L-BFGS ended before it converged, if it did.
+        """
         settings, optimizer = self.settings, self.settings.optimizer
         validate = self.validate if watched else None
         stops_early = watched and self.stops_early
         score_training = self.score_training if watched else None
         if isinstance(optimizer, LBFGS):
-            optimizer.minimize(
+            return optimizer.minimize(
                 training,
                 batches,
                 n_epochs,
@@ -419,7 +426,6 @@ class Run:
                 self if watched else None,
                 score_training,
             )
-            return
         to_the_end = settings.runs_to_the_end
         patience = Patience(
             settings.tol,
@@ -452,6 +458,7 @@ class Run:
                 "epoch, so that early stopping had nothing to go by. Give more rows, or another "
                 "scoring."
             )
+        return ""
 
     def begin_epoch(self) -> None:
         """Tell the callbacks of an epoch."""
@@ -518,7 +525,10 @@ class Run:
         kept = "the estimator keeps the network that it trained on a part of the rows before"
         try:
             training, batches = self._begin_anew(None, streams)
-            with self._watcher.showing(first.best_epoch, "Refit on all rows, epoch"):
+            with (
+                self._watcher.showing(first.best_epoch, "Refit on all rows, epoch"),
+                self._advising(),
+            ):
                 # The schedule ends with them: at a rate that is still high, weights are a matter of
                 # luck that nothing is left to judge.
                 training.run(batches, first.best_epoch, report=self._watcher.show, kept=kept)
@@ -532,15 +542,61 @@ class Run:
             setattr(training, name, getattr(first, name))
         self.training, self.refitted = training, True
 
-    def _warn_unless_planned(self) -> None:
-        if isinstance(self.settings.optimizer, LBFGS) or self.settings.ends_as_planned:
+    def _warn_unless_planned(self, reason: str) -> None:
+        """Warn of a run that ended before it converged, for L-BFGS's reason or at max_iter."""
+        if isinstance(self.settings.optimizer, LBFGS):
+            if not reason:
+                return
+            message = f"L-BFGS stopped before it converged: {reason}. Raise max_iter, "
+            message += "LBFGS(max_fun=...) or tol"
+        elif self.settings.ends_as_planned:
             return
-        warnings.warn(
-            f"Training reached max_iter={self.n_epochs} before it converged. Raise max_iter or the "
-            "learning rate, or scale the features.",
-            ConvergenceWarning,
-            stacklevel=6,
-        )
+        else:
+            message = f"Training reached max_iter={self.n_epochs} before it converged. Raise "
+            message += "max_iter or the learning rate"
+        ways = self.ways_to_scale()
+        if ways:
+            message += f", or set {' and '.join(ways)}"
+        warnings.warn(f"{message}.", ConvergenceWarning, stacklevel=6)
+
+    # Advice -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def _advising(self) -> Iterator[None]:
+        """Let a divergence say what of this estimator's parameters may help."""
+        try:
+            yield
+        except DivergenceError as error:
+            error.args = (*error.args[:1], f"Try {_either(self._remedies())}.")
+            raise
+
+    def _remedies(self) -> list[str]:
+        """List what may help against divergence and is not done yet."""
+        settings, remedies = self.settings, self.ways_to_scale()
+        if isinstance(settings.optimizer, LBFGS):
+            l2 = max(10 * settings.l2, 0.1)
+            return [*remedies, f"l2={l2:g} in place of {settings.l2:g}", "another optimizer"]
+        rate = settings.learning_rate
+        remedies.append(f"learning_rate={rate / 10:.2g} in place of {rate:g}")
+        if settings.clip_norm is None:
+            remedies.append("clip_norm=1")
+        if settings.normalization is None and settings.hidden_layer_sizes:
+            kind = "layer" if settings.batch_size == 1 else "batch"
+            remedies.append(f"normalization={kind!r}")
+        return remedies
+
+    def ways_to_scale(self) -> list[str]:
+        """List the parameters that would scale what is large and not scaled yet."""
+        estimator, ways = self._estimator, []
+        if self.settings.feature_scaling is None:
+            largest = _largest(self.data.X)
+            if largest > LARGE:
+                ways.append(f"feature_scaling='robust' (X has values up to {largest:.2g})")
+        if estimator._can_standardize() and not estimator.standardize_target:
+            largest = _largest(self.data.Y)
+            if largest > LARGE:
+                ways.append(f"standardize_target=True (y has values up to {largest:.2g})")
+        return ways
 
     # What comes of it -------------------------------------------------------------------------
 
@@ -569,6 +625,15 @@ class Run:
         memo = {id(history): {name: list(values) for name, values in history.items()}}
         state = {**self.fitted(), "_streams_at_start": self.streams_at_start}
         return copy.deepcopy(state, memo)
+
+
+def _largest(A: Any) -> float:
+    """Return the largest absolute value of a dense or sparse array, without a copy of it."""
+    return max(-float(A.min()), float(A.max()))
+
+
+def _either(ways: list[str]) -> str:
+    return " or ".join([", ".join(ways[:-1]), ways[-1]]) if len(ways) > 1 else ways[0]
 
 
 def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:

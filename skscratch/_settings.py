@@ -53,6 +53,20 @@ OPTION_TABLES: dict[str, tuple[dict, type]] = {
 }
 """For each parameter that takes a name or an object: the names, and the objects' base."""
 
+NAMES_OF_SKLEARN = {
+    "solver": "optimizer",
+    "alpha": "l2",
+    "learning_rate_init": "learning_rate",
+    "power_t": "lr_schedule=InverseScaling(power=...)",
+    "momentum": "optimizer=SGD(momentum=...)",
+    "nesterovs_momentum": "optimizer=SGD(momentum=..., nesterov=...)",
+    "beta_1": "optimizer=Adam(beta1=...)",
+    "beta_2": "optimizer=Adam(beta2=...)",
+    "epsilon": "optimizer=Adam(epsilon=...)",
+    "max_fun": "optimizer=LBFGS(max_fun=...)",
+}
+"""What the parameters of scikit-learn's MLP that have other names there are here."""
+
 OUTPUT_INIT = "glorot_uniform"
 BIAS_STD = {"zeros": 0.0, "normal": 1.0}
 AUTO_VALIDATION_FRACTION = 0.2
@@ -240,7 +254,7 @@ def resolve(params: dict[str, Any]) -> Settings:
         dropout=dropout,
         normalization=_choice("normalization", params["normalization"], (None, *NORMALIZATIONS)),
         batch_size=_batch_size(params["batch_size"]),
-        learning_rate=check_real("learning_rate", params["learning_rate"], POSITIVE),
+        learning_rate=_learning_rate(params["learning_rate"]),
         schedule=_schedule(params, optimizer),
         clip_norm=None
         if params["clip_norm"] is None
@@ -352,6 +366,16 @@ def _suits_adam(name: str, params: dict[str, Any], optimizer: Optimizer) -> bool
     return isinstance(optimizer, Adam | Nadam) if value == "auto" else value
 
 
+def _learning_rate(value: Any) -> float:
+    if isinstance(value, str) and value in SCHEDULES:  # scikit-learn's learning_rate takes such
+        raise TypeError(
+            f"learning_rate must be a number in {POSITIVE}, got {value!r}, the name of a schedule. "
+            f"Set lr_schedule={value!r} instead; learning_rate is scikit-learn's "
+            "learning_rate_init."
+        )
+    return check_real("learning_rate", value, POSITIVE)
+
+
 def _schedule(params: dict[str, Any], optimizer: Optimizer) -> Schedule:
     value = params["lr_schedule"]
     if not (isinstance(value, str) and value == "auto"):
@@ -429,7 +453,6 @@ def _check_lbfgs(settings: Settings) -> None:
         "normalization": settings.normalization == "batch",
         "clip_norm": settings.clip_norm is not None,
         "lr_schedule": not isinstance(settings.schedule, Constant),
-        "early_stopping": settings.early_stopping is True,
         "refit": settings.refit is True,
     }
     for name, is_set in refused.items():

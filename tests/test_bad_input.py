@@ -10,7 +10,11 @@ import scipy.sparse
 import sklearn
 from sklearn.base import is_classifier
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.pipeline import make_pipeline
 
+import skscratch
 from skscratch import (
     ELU,
     LBFGS,
@@ -33,6 +37,7 @@ from skscratch import (
     StepDecay,
     WarmupCosine,
 )
+from skscratch._settings import NAMES_OF_SKLEARN
 from skscratch.callbacks import StopOnPlateau
 from skscratch.nn import LogisticLogLoss, SoftmaxLogLoss
 
@@ -150,7 +155,11 @@ BAD_PARAMETERS = [
     ({"learning_rate": -0.1}, ValueError, "learning_rate", r"\(0, inf\)", "got -0.1"),
     ({"learning_rate": NAN}, ValueError, "learning_rate", r"\(0, inf\)", "got nan"),
     ({"learning_rate": INF}, ValueError, "learning_rate", r"\(0, inf\)", "got inf"),
-    ({"learning_rate": "adaptive"}, TypeError, "learning_rate", "number", "got 'adaptive'"),
+    ({"learning_rate": "often"}, TypeError, "learning_rate", "number", "got 'often'"),
+    *(
+        ({"learning_rate": name}, TypeError, f"number.*got '{name}'.*Set lr_schedule='{name}'")
+        for name in ("constant", "invscaling", "adaptive", "cosine")
+    ),
     ({"learning_rate": 10**400}, ValueError, r"\(0, inf\)", "got one beyond the range of float64"),
     ({"learning_rate": Fraction(1, 10**400)}, ValueError, r"\(0, inf\)", "got Fraction"),
     ({"learning_rate": True}, TypeError, "learning_rate", "number", "got True"),
@@ -224,7 +233,6 @@ BAD_PARAMETERS = [
     ({"optimizer": "lbfgs", "dropout": 0.1}, ValueError, "dropout", "'lbfgs'"),
     ({"optimizer": LBFGS(), "dropout": [0.1]}, ValueError, "dropout", "'lbfgs'"),
     ({"optimizer": "lbfgs", "lr_schedule": "step"}, ValueError, "lr_schedule", "'lbfgs'"),
-    ({"optimizer": "lbfgs", "early_stopping": True}, ValueError, "early_stopping", "'lbfgs'"),
     ({"optimizer": "lbfgs", "normalization": "batch"}, ValueError, "normalization", "'lbfgs'"),
     ({"optimizer": "lbfgs", "clip_norm": 1.0}, ValueError, "clip_norm", "'lbfgs'"),
     ({"optimizer": "lbfgs", "lr_schedule": "one_cycle"}, ValueError, "lr_schedule", "'lbfgs'"),
@@ -744,7 +752,7 @@ BAD_NESTED = [
     ({"activation": "elu"}, {"activation__alpha": 0.5}, "activation='elu'", r"such as \w*=?ELU\("),
     ({"activation": ["elu"]}, {"activation__alpha": 0.5}, r"activation=\['elu'\]"),
     ({"optimizer": SGD()}, {"optimizer__beta1": 0.5}, "SGD has no parameter 'beta1'", "momentum"),
-    ({}, {"momentum": 0.5}, "Invalid parameter 'momentum'"),
+    ({}, {"beta": 0.5}, "Invalid parameter 'beta'"),
 ]
 
 
@@ -759,6 +767,25 @@ def test_bad_nested_parameter(make, case):
     assert_matches(caught, patterns)
     if "optimizer" not in changes:
         assert state(estimator) == before
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_parameters_of_scikit_learns_mlp_are_told_their_names_here(make):
+    estimator, theirs = make(), MLPClassifier() if make is classifier else MLPRegressor()
+    named_otherwise = set(theirs.get_params()) - set(estimator.get_params())
+    assert named_otherwise == set(NAMES_OF_SKLEARN)
+    for name, ours in NAMES_OF_SKLEARN.items():
+        with pytest.raises(ValueError, match=f"'{name}'.* is {re.escape(ours)} here"):
+            estimator.set_params(**{name: 0.5})
+        parameter, _, value = ours.partition("=")
+        assert parameter in estimator.get_params()
+        if value:  # such an object can be made, and holds what the name says
+            given = re.findall(r"(\w+)=", value)
+            value = getattr(skscratch, value.partition("(")[0])
+            assert set(given) <= set(value().get_params())
+    grid = GridSearchCV(make_pipeline(make()), {f"{type(estimator).__name__.lower()}__alpha": [1]})
+    with pytest.raises(ValueError, match="is l2 here"):
+        grid.fit(*(iris() if make is classifier else diabetes()))
 
 
 def test_failed_set_params_leaves_the_others_unset():

@@ -17,7 +17,9 @@ from threading import Barrier
 
 import numpy as np
 import pytest
+import scipy.sparse
 from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import make_scorer
 
 import skscratch
@@ -34,6 +36,7 @@ from skscratch.nn import (
     Constant,
     DivergenceError,
     Network,
+    Normal,
     ReLU,
     SquaredError,
     Training,
@@ -71,7 +74,10 @@ def test_divergence_ends_training_at_once_and_says_where(monkeypatch):
         estimator.fit(X * 1e200, y)
     message = str(caught.value)
     assert "in epoch 1, at learning rate 0.01, first in the loss" in message
-    assert "Try a smaller learning_rate, scaled features" in message
+    assert message.endswith(
+        " Try feature_scaling='robust' (X has values up to 4.5e+200), learning_rate=0.001 in place "
+        "of 0.01, clip_norm=1 or normalization='batch'."
+    )
     assert len(steps) == 1  # of 15 in the epoch
     assert not hasattr(estimator, "network_")
 
@@ -158,10 +164,72 @@ def test_a_range_test_without_a_first_step_has_the_same_error():
         learning_rate_range_test(regressor(**HUGE, activation="relu"), X * 1e200, y)
 
 
+# Settings that diverge on standardized data, and what the error then advises.
+EXPLOSIVE = {"activation": "relu", "optimizer": "sgd", "learning_rate": 1e100}
+ADVICE = {
+    "nothing is done yet": (
+        {"standardize_target": False},
+        ["learning_rate=1e+99 in place of 1e+100", "standardize_target=True (y has values up to "],
+        ["scal"],
+    ),
+    "scaled outside": ({}, ["learning_rate=", "clip_norm=1", "normalization='batch'"], ["scal"]),
+    "scaled here": ({"feature_scaling": "robust"}, ["learning_rate="], ["scal"]),
+    "single rows": ({"batch_size": 1}, ["normalization='layer'"], ["batch"]),
+    "no hidden layer": ({"hidden_layer_sizes": ()}, ["clip_norm=1"], ["normalization"]),
+    "normalized": (
+        {"normalization": "layer", "clip_norm": 1e300},
+        ["Try learning_rate=1e+99 in place of 1e+100."],
+        ["normalization", "clip_norm"],
+    ),
+    "another link": (
+        {"loss": "poisson", "standardize_target": False},
+        ["learning_rate="],
+        ["standardize_target"],
+    ),
+    "lbfgs": (
+        {"optimizer": "lbfgs", "init": Normal(std=1e200)},
+        ["in iteration 1 of L-BFGS. Try l2=0.1 in place of 0.01 or another optimizer."],
+        ["scal", "learning_rate"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("params", "advised", "silent"), ADVICE.values(), ids=ADVICE)
+def test_divergence_advises_what_is_not_done_yet(params, advised, silent):
+    X, y = diabetes()
+    with pytest.raises(DivergenceError) as caught:
+        regressor(**{**EXPLOSIVE, "dtype": "float64", **params}).fit(X, y)
+    happened, advice = caught.value.args
+    assert all(text in str(caught.value) for text in advised), str(caught.value)
+    assert not any(text in advice for text in silent), advice
+    assert str(caught.value) == f"{happened} {advice}"
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_run_that_has_not_converged_advises_scaling_only_where_it_is_not_done(sparse):
+    X, y = iris()
+    for optimizer in ("adam", "lbfgs"):
+        params = {"optimizer": optimizer, "max_iter": 2, "n_iter_no_change": 10}
+        for factor, feature_scaling, advised in (
+            (1, None, False),
+            (1e3, None, True),
+            (1e3, "robust", False),
+        ):
+            inputs = scipy.sparse.csr_matrix(factor * X) if sparse else factor * X
+            with pytest.warns(ConvergenceWarning, match="converged. ?.*Raise max_iter") as caught:
+                classifier(**params, feature_scaling=feature_scaling).fit(inputs, y)
+            message = str(caught[0].message)
+            assert (
+                "set feature_scaling='robust' (X has values up to 3.1e+03)" in message
+            ) is advised
+            assert ("scal" in message) is advised
+
+
 def test_divergence_crosses_processes():
-    error = pickle.loads(pickle.dumps(DivergenceError("Training diverged: ...")))
-    assert isinstance(error, ValueError)
-    assert str(error) == "Training diverged: ..."
+    for args in (["Training diverged: ..."], ["Training diverged: ...", "Try another."]):
+        error = pickle.loads(pickle.dumps(DivergenceError(*args)))
+        assert isinstance(error, ValueError)
+        assert str(error) == " ".join(args)
 
 
 @both

@@ -396,12 +396,11 @@ TRANSLATIONS = {
         {"solver": "adam", "learning_rate": "adaptive"},
         {"optimizer": Adam(correct_epsilon=False), "lr_schedule": Constant()},
     ),
-    "lbfgs, which has neither schedule nor early stopping": (
+    "lbfgs, which has no schedule": (
         {"solver": "lbfgs", "max_fun": 99, "learning_rate": "invscaling"},
         {
             "optimizer": LBFGS(memory=10, max_fun=99),
             "lr_schedule": Constant(),
-            "early_stopping": False,
         },
     ),
     "invscaling": (

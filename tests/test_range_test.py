@@ -318,7 +318,9 @@ def test_bad_arguments(arguments, error, pattern):
 def test_a_loss_that_is_infinite_from_the_start_is_an_error_that_says_what_to_do():
     X, y = diabetes()
     estimator = regressor(standardize_target=False)
-    with pytest.raises(ValueError, match=r"not finite before the first step.*StandardScaler"):
+    with pytest.raises(
+        ValueError, match=r"not finite before the first step.*standardize_target=True"
+    ):
         learning_rate_range_test(estimator, X, 1e200 * y)
 
 

@@ -11,15 +11,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
-from skscratch import SGD, ScratchMLPClassifier, ScratchMLPRegressor
-from skscratch._repr_html import DOCUMENTATION
+from skscratch import SGD, ScratchMLPClassifier
 
 from .conftest import BOTH, classifier, diabetes, iris, regressor
 
 both = pytest.mark.parametrize(("make", "data"), BOTH)
 shows_parameters = pytest.mark.skipif(
     tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 8),
-    reason="older versions show no table of parameters with links",
+    reason="older versions show no table of parameters",
 )
 CAPTIONS = re.compile(r'<div class="caption">(.*?)</div>')
 
@@ -80,29 +79,35 @@ def test_changed_parameters_are_shown_as_in_other_estimators():
     assert "ScratchMLPClassifier(hidden_layer_sizes=(3,), l2=0.5)" in shown
 
 
-@pytest.mark.parametrize("cls", [ScratchMLPClassifier, ScratchMLPRegressor])
-def test_the_box_links_to_the_documentation(cls):
-    page = f"{DOCUMENTATION}/api/generated/skscratch.{cls.__name__}.html"
-    assert f'href="{page}"' in estimator_html_repr(cls())
-    assert f'href="{page}"' in estimator_html_repr(make_pipeline(StandardScaler(), cls()))
+@pytest.mark.parametrize("fitted", [False, True])
+@pytest.mark.parametrize(("make", "data"), BOTH)
+def test_there_is_no_link_as_long_as_there_is_no_site(make, data, fitted):
+    estimator = make(max_iter=1)
+    if fitted:
+        estimator.fit(*data())
+    links = re.findall(r'href="([^"]*)"', estimator_html_repr(estimator))
+    assert not any(links), links
 
 
-def test_a_subclass_elsewhere_is_not_in_our_documentation():
-    class Mine(ScratchMLPClassifier):
-        pass
+@both
+def test_after_a_refit_only_its_epochs_count(make, data):
+    X, y = data()
+    estimator = make(max_iter=20, learning_rate=0.1, early_stopping=True, refit=True).fit(X, y)
+    best = estimator.best_epoch_
+    assert 1 < best < 20 == len(estimator.loss_curve_)
+    (caption,) = captions(estimator)
+    assert caption.endswith(f"float64, refit for {best} epochs")
+    (caption,) = captions(estimator.set_params(early_stopping=False, refit=False).partial_fit(X, y))
+    assert caption.endswith("float64")  # how many they are, nobody remembers
 
-    assert DOCUMENTATION not in estimator_html_repr(Mine())
 
-
-@shows_parameters
-@pytest.mark.parametrize("cls", [ScratchMLPClassifier, ScratchMLPRegressor])
-def test_each_parameter_has_a_link_and_a_tooltip(cls):
-    shown = estimator_html_repr(cls())
-    for name in cls().get_params():
-        # A link to the text of the parameter's line, and its whole description.
-        assert f"{cls.__name__}.html#:~:text={name},-" in shown
-        (tooltip,) = re.findall(rf"--doc-link-{name};\">\s*{name}: (.*?)</span>", shown, re.DOTALL)
-        assert len(tooltip) > 40
+@both
+def test_the_epoch_whose_weights_early_stopping_keeps(make, data):
+    X, y = data()
+    estimator = make(max_iter=20, learning_rate=0.1, early_stopping=True).fit(X, y)
+    assert 1 < estimator.best_epoch_ < 20
+    (caption,) = captions(estimator)
+    assert caption.endswith(f"float64, epoch {estimator.best_epoch_} of 20")
 
 
 @shows_parameters

@@ -257,6 +257,7 @@ def test_dtype_rule_looks_at_the_data_last():
         ({"early_stopping": "auto"}, AUTO_FROM - 1, False),
         ({"early_stopping": "auto"}, AUTO_FROM, True),
         ({"early_stopping": "auto", "optimizer": "lbfgs"}, 10**9, False),
+        ({"early_stopping": True, "optimizer": "lbfgs"}, 10**9, False),
     ],
 )
 def test_early_stopping_rule(params, n_samples, expected):

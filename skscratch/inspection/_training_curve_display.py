@@ -37,7 +37,8 @@ class TrainingCurveDisplay:
         ``epoch`` among them. What is missing or NaN is not drawn. The name of a single one is
         not shown.
     restored_epochs : dict from str to int or None, default=None
-        For each name the epoch whose weights were kept, None for the last one's.
+        For each name the best epoch, whose weights were kept or whose number a refit went by; None
+        if there was none, and the weights are those of the last one.
 
     Attributes
     ----------
@@ -189,7 +190,7 @@ class TrainingCurveDisplay:
         label, _, validation = _PANELS[panel]
         colors = dict(zip(self.histories, cycle(COLORS), strict=False))
         names, roles = {}, {}
-        kept = None
+        best = None
         for name, by_role in curves.items():
             epochs = np.asarray(self.histories[name]["epoch"])
             for role, values in by_role.items():
@@ -202,7 +203,7 @@ class TrainingCurveDisplay:
             epoch = (self.restored_epochs or {}).get(name)
             if epoch is not None and validation:
                 at = epochs == epoch
-                kept = Line2D([], [], color="black", marker="o", fillstyle="none", linestyle="")
+                best = Line2D([], [], color="black", marker="o", fillstyle="none", linestyle="")
                 ax.plot(epochs[at], values[at], color="black", marker="o", fillstyle="none")
         if validation and len(roles) == 1:
             label = f"{next(iter(roles))} {label}"
@@ -216,8 +217,8 @@ class TrainingCurveDisplay:
         keys = {} if alone else names
         if len(roles) > 1:
             keys |= roles
-        if kept is not None:
-            keys["weights kept"] = kept
+        if best is not None:
+            keys["best epoch"] = best
         if keys and (ax is self.ax_ or alone):
             ax.legend(keys.values(), keys.keys())
 
@@ -240,5 +241,4 @@ def _restored_epoch(estimator: Any) -> int | None:
     if isinstance(estimator, MLPClassifier | MLPRegressor):
         scores = getattr(estimator, "validation_scores_", None)
         return None if scores is None else int(np.argmax(scores)) + 1
-    training = estimator._training
-    return None if training.series and not training.stalled else estimator.best_epoch_
+    return estimator._restored_epoch()

@@ -135,7 +135,6 @@ def boolean(default: bool) -> Any:
 
 
 @dataclass
-@dataclass
 class Options:
     """Base of all configuration objects: hyperparameters by name, as scikit-learn wants them.
 

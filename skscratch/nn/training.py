@@ -40,7 +40,13 @@ HISTORY = (
 
 
 class DivergenceError(ValueError):
-    """Training has come to numbers that are not finite; the message says where, and what to try."""
+    """Training has come to numbers that are not finite; the message says where, and what to try.
+
+    The arguments are what happened and, if known, what to try, a sentence each.
+    """
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.args))
 
 
 def train_step(
@@ -513,9 +519,8 @@ class Training:
     def _divergence(self, where: str) -> DivergenceError:
         return DivergenceError(
             "Training diverged: the loss or the parameters became non-finite in epoch "
-            f"{len(self.history['epoch']) + 1}, at learning rate {self.rate:g}, first in {where}. "
-            "Try a smaller learning_rate, scaled features "
-            "(sklearn.preprocessing.StandardScaler), or another optimizer or init."
+            f"{len(self.history['epoch']) + 1}, at learning rate {self.rate:g}, first in {where}.",
+            "Try a smaller learning_rate, scaled inputs, or another optimizer or initializer.",
         )
 
     def record(self, *values: Any) -> dict[str, Any]:

@@ -273,7 +273,7 @@ def test_several_estimators_differ_in_color_and_roles_in_dash():
     assert [line.get_linestyle() for line in curves] == ["-", "--", "-", "--", "-"]
     assert colors[0] == colors[1] != colors[2] == colors[3] != colors[4] != colors[0]
     labels = [text.get_text() for text in display.ax_.get_legend().get_texts()]
-    assert labels == [*estimators, "training", "validation", "weights kept"]
+    assert labels == [*estimators, "training", "validation", "best epoch"]
 
 
 def test_panels_and_scales():

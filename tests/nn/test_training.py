@@ -1488,7 +1488,7 @@ def test_a_divergence_is_said_to_have_begun_in_a_layer(place, embedding):
     message = (
         "Training diverged: the loss or the parameters became non-finite in epoch 1, at learning "
         f"rate 0.25, first in the parameters of {PLACES[place]}. Try a smaller learning_rate, "
-        "scaled features (sklearn.preprocessing.StandardScaler), or another optimizer or init."
+        "scaled inputs, or another optimizer or initializer."
     )
     with pytest.raises(DivergenceError) as caught:
         training._check_finite()
