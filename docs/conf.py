@@ -64,6 +64,9 @@ sphinx_gallery_conf = {
     "show_signature": False,
     "write_computation_times": False,
     "nested_sections": False,
+    # An error at the end of the build would keep the extensions after this one from copying what
+    # all pages need: MathJax, and the colors of code. With -W a warning fails the build as well.
+    "only_warn_on_example_error": True,
 }
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
