@@ -118,8 +118,8 @@ def from_sklearn(estimator: Any) -> Any:
       scikit-learn's begins them anew.
     - L-BFGS ends when the gradient is below ``tol``; scikit-learn's also when the loss hardly
       changes.
-    - Ours have `decision_function`, which `CalibratedClassifierCV`, `OneVsOneClassifier` and
-      `OutputCodeClassifier` prefer to `predict_proba`. Fitted to an MLP's probabilities, they are
+    - Ours have ``decision_function``, which `CalibratedClassifierCV`, `OneVsOneClassifier` and
+      `OutputCodeClassifier` prefer to ``predict_proba``. Fitted to an MLP's probabilities, they are
       refused; unfitted, they will fit to logits.
 
     In ``history_``, the columns that scikit-learn does not record are NaN. It records nothing but

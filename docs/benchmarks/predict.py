@@ -1,9 +1,10 @@
 """Time and memory of predictions: scikit-learn and ours, and PyTorch where it is installed.
 
 Many rows through (100,), wide rows through (512, 256), some thousand through (30, 15), and a single
-row, on networks of the same sizes. Predictions take turns and are repeated. Memory is the growth of the resident set at its peak
-beyond input and result, in a process of its own. scikit-learn's network was fitted to input of the
-dtype it gets; PyTorch predicts all rows at once, without the checks of the other two.
+row, on networks of the same sizes. Predictions take turns and are repeated. Memory is the growth of
+the resident set at its peak beyond input and result, in a process of its own. scikit-learn's
+network was fitted to input of the dtype it gets; PyTorch predicts all rows at once, without the
+checks of the other two.
 
     OMP_NUM_THREADS=1 python docs/benchmarks/predict.py
 """
