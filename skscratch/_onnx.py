@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 from ._classifier import ScratchMLPClassifier
 from ._regressor import ScratchMLPRegressor
 from ._scaling import BOUND, RobustSmoothClip
+from .inspection import HiddenLayerTransformer
 from .nn.activations import (
     ELU,
     GELU,
@@ -46,14 +47,15 @@ FAR = 1e9
 
 
 def register_onnx() -> None:
-    """Teach skl2onnx to convert `ScratchMLPClassifier` and `ScratchMLPRegressor`.
+    """Teach skl2onnx to convert our estimators and `~skscratch.inspection.HiddenLayerTransformer`.
 
-    Call it once, before ``skl2onnx.to_onnx(model, X[:1])``, where the model is one of the two or
-    contains it: a pipeline, a column transformer, a search. Outputs are those of scikit-learn's
-    MLP: the labels and the probabilities of each class, or the predicted targets. They have X's
-    precision, but for the dictionaries of probabilities that ``zipmap=True`` makes, which are
-    float32. skl2onnx's options for classifiers are known: ``zipmap``, ``output_class_labels``,
-    ``nocl``, and ``raw_scores`` for the logits in place of the probabilities.
+    Call it once, before ``skl2onnx.to_onnx(model, X[:1])``, where the model is one of them or
+    contains it: a pipeline, a column transformer, a search, an ensemble. Outputs are those of
+    scikit-learn's MLP (the labels and the probabilities of each class, or the predicted targets) or
+    what the hidden layer makes of X. They have X's precision, but for the dictionaries of
+    probabilities that ``zipmap=True`` makes, which are float32. skl2onnx's options for classifiers
+    are known: ``zipmap``, ``output_class_labels``, ``nocl``, and ``raw_scores`` for the logits in
+    place of the probabilities.
 
     Raises
     ------
@@ -102,6 +104,12 @@ def register_onnx() -> None:
     update_registered_converter(
         ScratchMLPRegressor, "SkscratchScratchMLPRegressor", _regressor_shapes, _convert
     )
+    update_registered_converter(
+        HiddenLayerTransformer,
+        "SkscratchHiddenLayerTransformer",
+        _transformer_shapes,
+        _convert_transformer,
+    )
 
 
 # What skl2onnx calls -----------------------------------------------------------------------------
@@ -111,8 +119,8 @@ def _classifier_shapes(operator: Any) -> None:
     """Declare the outputs: labels, probabilities."""
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 
-    n_rows = _check_input(operator)
     estimator = operator.raw_operator
+    n_rows = _check_input(operator, estimator)
     labels, probabilities = operator.outputs
     classes = _classes(operator.scope_inst, estimator)
     kind = Int64TensorType if classes.dtype == np.int64 else StringTensorType
@@ -133,13 +141,21 @@ def _meets_zipmap(operator: Any) -> bool:
 
 def _regressor_shapes(operator: Any) -> None:
     """Declare the output: the targets."""
-    n_rows = _check_input(operator)
-    shape = [n_rows, operator.raw_operator.n_outputs_]
+    estimator = operator.raw_operator
+    shape = [_check_input(operator, estimator), estimator.n_outputs_]
     operator.outputs[0].set_type(_float_type(operator)(shape))
 
 
-def _check_input(operator: Any) -> Any:
-    """Check what the estimator gets in the graph, and return its number of rows, if known."""
+def _transformer_shapes(operator: Any) -> None:
+    """Declare the output: the activations of the hidden layer."""
+    transformer = operator.raw_operator
+    check_is_fitted(transformer, "estimator_")
+    shape = [_check_input(operator, transformer.estimator_), transformer._n_features_out]
+    operator.outputs[0].set_type(_float_type(operator)(shape))
+
+
+def _check_input(operator: Any, estimator: Any) -> Any:
+    """Check what an estimator gets in the graph, and return its number of rows, if known."""
     from skl2onnx.common.data_types import (
         BooleanTensorType,
         DoubleTensorType,
@@ -148,15 +164,14 @@ def _check_input(operator: Any) -> Any:
     )
     from skl2onnx.common.utils import check_input_and_output_numbers, check_input_and_output_types
 
-    estimator = operator.raw_operator
     check_is_fitted(estimator, "network_")
-    check_input_and_output_numbers(
-        operator, input_count_range=1, output_count_range=2 if is_classifier(estimator) else 1
-    )
+    n_outputs = 2 if is_classifier(operator.raw_operator) else 1
+    check_input_and_output_numbers(operator, input_count_range=1, output_count_range=n_outputs)
     types = [BooleanTensorType, DoubleTensorType, FloatTensorType, Int64TensorType]
     check_input_and_output_types(operator, good_input_types=types)
     shape, n_features = operator.inputs[0].type.shape, estimator.n_features_in_
-    if len(shape) != 2 or shape[1] not in (None, n_features):
+    # Around what selects columns, as BaggingClassifier does, skl2onnx declares no shape.
+    if shape and (len(shape) != 2 or shape[1] not in (None, n_features)):
         raise ValueError(
             f"{type(estimator).__name__} has learned from {n_features} features, and the graph's "
             f"input has the shape {shape}. Give initial_types the shape [None, {n_features}], as "
@@ -175,31 +190,54 @@ def _float_type(operator: Any) -> Any:
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     """Add an estimator's nodes to the graph."""
+    estimator = operator.raw_operator
+    layers = estimator.network_.layers[:-1]
+    graph, X = _add_layers(scope, operator, container, estimator, layers)
+    out_dtype = _out_dtype(operator)
+    if graph.dtype != out_dtype:
+        graph.dtype, X = out_dtype, graph.cast(X, out_dtype)
+    add_outputs = _add_labels if is_classifier(estimator) else _add_targets
+    add_outputs(graph, estimator, X, operator.outputs)
+
+
+def _convert_transformer(scope: Any, operator: Any, container: Any) -> None:
+    """Add a transformer's nodes to the graph."""
+    transformer = operator.raw_operator
+    estimator = transformer.estimator_
+    layers = estimator.network_.layers[: transformer._index + 1]
+    graph, A = _add_layers(scope, operator, container, estimator, layers)
+    graph.cast(A, _out_dtype(operator), output=operator.outputs[0].full_name)
+
+
+def _out_dtype(operator: Any) -> np.dtype:
     from skl2onnx.common.data_types import DoubleTensorType
 
-    estimator = operator.raw_operator
+    return np.dtype(np.float64 if _float_type(operator) is DoubleTensorType else np.float32)
+
+
+def _add_layers(
+    scope: Any, operator: Any, container: Any, estimator: Any, layers: list[Layer]
+) -> tuple["_Graph", str]:
+    """Begin a graph with what scales the features, and with the first layers of a network."""
     network = estimator.network_
     opset = container.target_opset_any_domain("")
     needed = FIRST_OPSET_OF_LAYER_NORM if network.normalization == "layer" else FIRST_OPSET
     if opset < needed:
         raise ValueError(
-            f"target_opset={opset} is too low for this {type(estimator).__name__}, which needs "
-            f"{needed} or higher."
+            f"target_opset={opset} is too low for this {type(operator.raw_operator).__name__}, "
+            f"which needs {needed} or higher."
         )
-    is_double = _float_type(operator) is DoubleTensorType
-    out_dtype = np.dtype(np.float64 if is_double else np.float32)
+    out_dtype = _out_dtype(operator)
+    is_double = out_dtype == np.float64
     graph = _Graph(scope, container, network.dtype if is_double else out_dtype)
     X = operator.inputs[0].full_name
     if estimator.feature_scaler_ is None:
         X = graph.cast(X, graph.dtype)
     else:
         X = _scale(graph, estimator.feature_scaler_, X)
-    for layer in network.layers[:-1]:
+    for layer in layers:
         X = _pass(graph, layer, X)
-    if graph.dtype != out_dtype:
-        graph.dtype, X = out_dtype, graph.cast(X, out_dtype)
-    add_outputs = _add_labels if is_classifier(estimator) else _add_targets
-    add_outputs(graph, estimator, X, operator.outputs)
+    return graph, X
 
 
 class _Graph:

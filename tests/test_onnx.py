@@ -9,17 +9,29 @@ from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_diabetes, load_digits
-from sklearn.ensemble import BaggingClassifier
+from sklearn.ensemble import (
+    BaggingClassifier,
+    BaggingRegressor,
+    StackingClassifier,
+    StackingRegressor,
+    VotingClassifier,
+    VotingRegressor,
+)
 from sklearn.exceptions import NotFittedError
+from sklearn.feature_selection import SelectKBest
+from sklearn.frozen import FrozenEstimator
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
+from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skscratch import ELU, LeakyReLU, Periodic, PiecewiseLinear, ScratchMLPClassifier
 from skscratch import ScratchMLPRegressor as Regressor
 from skscratch._onnx import register_onnx
 from skscratch._settings import REGRESSOR_LOSSES
+from skscratch.inspection import HiddenLayerTransformer
 from skscratch.nn.activations import ACTIVATIONS, Activation
 from skscratch.nn.losses import SoftmaxLogLoss
 
@@ -355,15 +367,134 @@ def test_a_search():
     "outer",
     [
         BaggingClassifier(n_estimators=2, random_state=0),
+        BaggingClassifier(n_estimators=2, max_features=0.5, random_state=0),
         CalibratedClassifierCV(cv=2),
         OneVsRestClassifier(classifier()),
     ],
-    ids=lambda outer: type(outer).__name__,
+    ids=["bagging", "bagging of subsets", "calibrated", "one-vs-rest"],
 )
 def test_ensembles(outer, data, dtype):
     X, y = data()
     model = clone(outer).set_params(estimator=classifier(max_iter=10))
     assert_same(model.fit(X, y), X.astype(dtype), tolerance=1e-5 if dtype == "float32" else 1e-12)
+
+
+def some_columns(make, outer=BaggingClassifier):
+    """Return an ensemble whose members see some of the columns, or all in another order."""
+    settings = {"max_features": 0.75, "bootstrap_features": True, "random_state": 0}
+    return outer(make(max_iter=10), 2, **settings)
+
+
+@inputs
+@pytest.mark.parametrize(
+    "model",
+    [
+        make_pipeline(SelectKBest(k=2), classifier(max_iter=10)),
+        make_pipeline(StandardScaler(), some_columns(classifier)),
+        CalibratedClassifierCV(some_columns(classifier), cv=2),
+        VotingClassifier(
+            [("mlp", classifier(max_iter=10)), ("bag", some_columns(classifier))],
+            voting="soft",
+            flatten_transform=False,
+        ),
+        StackingClassifier(
+            [("mlp", some_columns(classifier)), ("linear", LogisticRegression())],
+            classifier(max_iter=10),
+            cv=2,
+            passthrough=True,
+        ),
+        GridSearchCV(some_columns(classifier), {"n_estimators": [2]}, cv=2),
+    ],
+    ids=["selection", "pipeline", "calibrated", "voting", "stacking", "search"],
+)
+def test_classifiers_of_some_columns(model, dtype):
+    X, y = iris()
+    X = X.astype(dtype)
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    assert_same(clone(model).fit(X, y), X, tolerance)
+
+
+@inputs
+@pytest.mark.parametrize(
+    "model",
+    [
+        some_columns(regressor, BaggingRegressor),
+        VotingRegressor([("mlp", regressor()), ("bag", some_columns(regressor, BaggingRegressor))]),
+        StackingRegressor(
+            [("bag", some_columns(regressor, BaggingRegressor)), ("linear", Ridge())],
+            regressor(),
+            cv=2,
+            passthrough=True,
+        ),
+    ],
+    ids=["bagging", "voting", "stacking"],
+)
+def test_regressors_of_some_columns(model, dtype):
+    X, y = diabetes()
+    X = X.astype(dtype)
+    assert_same(clone(model).fit(X, y), X, tolerance=1e-5 if dtype == "float32" else 1e-12)
+
+
+def test_an_ensemble_for_each_target():
+    X, y = diabetes()
+    Y = np.column_stack([y, X[:, 0]])
+    model = MultiOutputRegressor(some_columns(regressor, BaggingRegressor)).fit(X, Y)
+    assert_same(model, X, tolerance=1e-12)
+    upper = (np.median(Y, axis=0) < Y).astype(int)
+    model = MultiOutputClassifier(some_columns(classifier)).fit(X, upper)
+    _, run = convert(model, X, options={"zipmap": False})
+    labels, P = run(X)
+    assert_array_equal(labels, model.predict(X))
+    assert_allclose(P, np.stack(model.predict_proba(X)), rtol=0, atol=1e-12)
+
+
+# --- Hidden layers as features -----------------------------------------------------------------
+
+
+@precisions
+@pytest.mark.parametrize("layer", [0, 1])
+def test_a_hidden_layer(layer, precision, dtype, tolerance):
+    X, y = iris()
+    X = X.astype(dtype)
+    clf = classifier(
+        hidden_layer_sizes=(6, 3),
+        activation=("tanh", "selu"),
+        normalization="batch",
+        feature_scaling="robust",
+        dropout=0.2,
+        dtype=precision,
+    )
+    for estimator in (clf, FrozenEstimator(clone(clf).fit(X, y))):
+        hidden = HiddenLayerTransformer(estimator, layer=layer).fit(X, y)
+        _, run = convert(hidden, X)
+        (A,) = run(X)
+        wanted = hidden.transform(X)
+        assert A.dtype == dtype
+        assert A.shape == wanted.shape
+        assert_allclose(A, wanted, rtol=0, atol=10 * tolerance * np.abs(wanted).max())
+
+
+@inputs
+def test_a_hidden_layer_in_pipelines(dtype):
+    X, y = cancer()
+    X = X.astype(dtype)
+    hidden = HiddenLayerTransformer(classifier(max_iter=10))
+    tolerance = 1e-5 if dtype == "float32" else 1e-12
+    for first in (hidden, make_union(StandardScaler(), hidden)):
+        for last in (LogisticRegression(), some_columns(classifier)):
+            assert_same(make_pipeline(first, last).fit(X, y), X, tolerance)
+
+
+def test_a_hidden_layer_is_refused_what_its_network_is():
+    X, y = iris()
+    hidden = HiddenLayerTransformer(classifier(max_iter=1))
+    with pytest.raises(NotFittedError, match="HiddenLayerTransformer"):
+        convert(hidden, X)
+    hidden.fit(X, y)
+    with pytest.raises(ValueError, match=r"from 4 features, and .* Give .* the shape \[None, 4\]"):
+        convert(hidden, X[:, :3])
+    with pytest.raises(ValueError, match="too low for this HiddenLayerTransformer"):
+        convert(hidden, X, target_opset=12)
 
 
 @kinds

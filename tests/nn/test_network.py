@@ -324,6 +324,22 @@ def test_prediction_of_no_rows():
     assert labels.dtype == bool
 
 
+@pytest.mark.parametrize(
+    ("hidden", "fewest", "most"), [((30, 15), 1024, 3000), ((256, 256), 512, 512)]
+)
+def test_blocks_of_narrow_networks_are_neither_few_nor_many_rows(hidden, fewest, most):
+    network = Network([20, *hidden, 1], [Tanh(), Tanh()])
+    blocks = []
+
+    def count(Z):
+        blocks.append(len(Z))
+        return Z
+
+    network.predict(np.zeros((20_000, 20)), decode=count)
+    assert fewest <= max(blocks) <= most
+    assert sum(blocks) == 20_000
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_logits_are_decoded_block_by_block_in_double_precision(dtype):
     network = randomized(Network([3, 1024, 5], [Tanh()], dtype=dtype, stack=(2,)))
