@@ -45,7 +45,7 @@ from sklearn.preprocessing import StandardScaler
 
 from skscratch import ScratchMLPClassifier, ScratchMLPRegressor, compare
 
-parallel_config(backend="loky", inner_max_num_threads=1)
+_ = parallel_config(backend="loky", inner_max_num_threads=1)
 
 # %%
 # Data

@@ -98,7 +98,7 @@ def _from_mapping(class_weight: Mapping, classes: np.ndarray) -> np.ndarray:
             weights[place[label]] = checked
     if class_weight and place.keys().isdisjoint(class_weight):
         raise ValueError(
-            f"class_weight has weights of the classes {list(class_weight)!r}, none of which is among "
-            f"the classes of y, {classes.tolist()}."
+            f"class_weight has weights of the classes {list(class_weight)!r}, none of which is "
+            f"among the classes of y, {classes.tolist()}."
         )
     return weights

@@ -93,8 +93,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         of the labels as they are.
     class_weight : dict, "balanced", list of dict or None, default=None
         Weights of the classes, which multiply ``sample_weight`` in training and in validation: a
-        dict from classes to weights >= 0, 1 where a class is missing; ``"balanced"`` gives each
-        class the same total weight, ``n_samples / (n_classes * count)``, rows being counted by
+        dict from classes to weights >= 0, 1 where a class is missing, without effect for classes
+        that y lacks, as a fold may (if it has none of them, that is an error); ``"balanced"`` gives
+        each class the same total weight, ``n_samples / (n_classes * count)``, rows being counted by
         ``sample_weight``. For multilabel targets ``"balanced"`` or a list with a dict
         ``{0: weight, 1: weight}`` for each label, which weigh the label's terms in the loss; a
         score counts a row by the mean of its labels' weights. `partial_fit`, which does not know
@@ -154,7 +155,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     scoring : str, callable or None, default=None
         What is scored on the validation rows: ``"loss"`` (its negative), a name or scorer that
         scikit-learn takes (it sees a fitted predictor, and, if it takes them, sample weights with
-        those of the classes), or None for accuracy. Greater is better.
+        those of the classes), or None for accuracy. Greater is better. Where the validation rows
+        lack a class, scorers of probabilities are told that it exists; what is undefined all the
+        same, such as ``"roc_auc_ovr"``, is an error. If y has a single class, it is the accuracy.
     refit : bool or "auto", default="auto"
         Whether to train once more, from the same initial weights but on all rows, those held out
         included, for as many epochs as the best one's number, ``best_epoch_``, the schedule ending
@@ -192,7 +195,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's moments of the last call instead
         of starting anew. A schedule with an end, such as ``"cosine"``, starts anew, and so does
-        what ``"lbfgs"`` knows of the curvature.
+        what ``"lbfgs"`` knows of the curvature. Classes that y lacks now stay known, where
+        scikit-learn's raises: the next piece of data may have them, as in `partial_fit`. New ones
+        are an error.
     dtype : {"auto", "float32", "float64"}, default="auto"
         Precision of training. ``"auto"`` is float32 where that pays and is accurate enough, and
         float64 otherwise. It pays from 1,000 rows on, except with ``"lbfgs"``: an epoch was
@@ -214,7 +219,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes in ascending order; for multilabel targets the label numbers.
+        The classes in ascending order; for multilabel targets the label numbers. A single one is
+        predicted always, with probability 1.
     coefs_, intercepts_ : list of ndarray
         Weight matrices of shape (n_in, n_out) and bias vectors of shape (n_out,), layer by layer;
         views into the network's parameters.

@@ -4,6 +4,7 @@ import html
 import importlib
 import pickle
 import sys
+import textwrap
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -178,18 +179,21 @@ class Comparison:
 
             size = (11, len(self.metrics) * (1.3 + 0.45 * len(names)))
             figure = plt.figure(figsize=size, layout="constrained")
-        axes = figure.subplots(len(self.metrics), 2, squeeze=False, width_ratios=(3, 2))
+        axes = figure.subplots(
+            len(self.metrics), 2, squeeze=False, sharey=True, width_ratios=(3, 2)
+        )
         colors = dict(zip(names, _colors(len(names)), strict=True))
         for (left, right), metric in zip(axes, self.metrics, strict=True):
             self._draw_scores(left, metric, colors)
             self._draw_differences(right, metric, colors)
         axes[0, 0].set_title(
             "Scores: each line is a fold, a marker the mean,\n"
-            "a bar one standard deviation to each side",
+            "a bar goes from the worst fold to the best",
             fontsize="medium",
         )
         axes[0, 1].set_title(
-            f"{self.reference} minus its rival,\n{100 * self.confidence:g} % confidence interval",
+            f"{_wrapped(f'{self.reference} minus rival')}\n"
+            f"{100 * self.confidence:g} % confidence interval",
             fontsize="medium",
         )
         return axes
@@ -198,12 +202,12 @@ class Comparison:
         wide = self.scores.pivot(index="fold", columns="estimator", values=metric)[list(colors)]
         ax.plot(wide.to_numpy().T, range(len(colors)), color="0.8", linewidth=0.8, zorder=1)
         for y, (name, color) in enumerate(colors.items()):
-            mean, deviation = self.table.loc[name, [metric, f"{metric}_std"]]
-            ax.errorbar(
-                mean, y, xerr=deviation, fmt=_MARKERS[y % len(_MARKERS)], color=color, capsize=4
-            )
+            # Unlike a standard deviation, the extremes are scores that there can be.
+            ax.plot([wide[name].min(), wide[name].max()], [y, y], "|-", color=color, markersize=9)
+            ax.plot(self.table.loc[name, metric], y, _MARKERS[y % len(_MARKERS)], color=color)
         ax.set_yticks(range(len(colors)), list(colors))
         ax.set_ylim(len(colors) - 0.5, -0.5)
+        ax.locator_params(axis="x", nbins=6)
         better = "greater" if self.metrics[metric] else "smaller"
         ax.set_xlabel(f"{_label(metric)} ({better} is better)")
         ax.grid(axis="x", alpha=0.3)
@@ -218,14 +222,15 @@ class Comparison:
             # A hollow marker for what may be chance.
             face = "white" if row.verdict == UNDECIDED else color
             ax.plot(row.difference, y, marker, color=color, markerfacecolor=face)
-            above = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
-            ax.annotate(row.verdict, (row.difference, y), fontsize="small", **above)
-        ax.set_yticks([list(colors).index(name) for name in rows["rival"]], rows["rival"])
-        ax.set_ylim(len(colors) - 0.5, 0.4)
-        ax.margins(x=0.25)
-        ax.locator_params(axis="x", nbins=6)
+            # Beside the panel, where the layout makes room for it.
+            beside = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+            verdict, place = _wrapped(row.verdict, 24), ("axes fraction", "data")
+            ax.annotate(verdict, (1, y), xycoords=place, fontsize="small", **beside)
+        ax.margins(x=0.15)
+        ax.locator_params(axis="x", nbins=4)
         side = "above" if self.metrics[metric] else "below"
-        ax.set_xlabel(f"difference in {_label(metric)}\n({side} 0: {self.reference} is better)")
+        better = _wrapped(f"({side} 0: {self.reference} is better)")
+        ax.set_xlabel(f"difference in {_label(metric)}\n{better}")
         ax.grid(axis="x", alpha=0.3)
 
 
@@ -411,7 +416,8 @@ def _find_task(task: str, y: Any, target: str) -> str:
 
 
 def _default_estimators(task: str, X: Any) -> dict[str, Any]:
-    scaler = StandardScaler(with_mean=not issparse(X))
+    # Frames, which the user's set_config may ask for, are nothing that all of them take.
+    scaler = StandardScaler(with_mean=not issparse(X)).set_output(transform="default")
     if task == "classification":
         return {
             "ScratchMLPClassifier": ScratchMLPClassifier(),
@@ -421,7 +427,9 @@ def _default_estimators(task: str, X: Any) -> dict[str, Any]:
     return {
         "ScratchMLPRegressor": ScratchMLPRegressor(),
         "MLPRegressor": theirs,
-        "MLPRegressor, y scaled": TransformedTargetRegressor(theirs, transformer=StandardScaler()),
+        "MLPRegressor, y scaled": TransformedTargetRegressor(
+            theirs, transformer=StandardScaler().set_output(transform="default")
+        ),
     }
 
 
@@ -762,6 +770,10 @@ _STYLE = """
 _LABELS = {"r2": "R2", "rmse": "RMSE"}
 _MARKERS = "osD^vP"
 _OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+
+
+def _wrapped(text: str, width: int = 44) -> str:
+    return "\n".join(textwrap.wrap(text, width))
 
 
 def _label(metric: str) -> str:

@@ -168,10 +168,10 @@ def check_target(y: Any, numeric: bool) -> None:
 
 def _columns_of_target(y: Any) -> list[tuple[Any, np.ndarray]]:
     """List the names of y's columns and their values as objects; none if y is no table."""
-    if _is_frame(y):
+    if hasattr(y, "__array__") and _is_frame(y):
         return [(name, np.asarray(y[name], object).ravel()) for name in y.columns]
     array = _as_array(y.toarray() if issparse(y) else y)
-    if array.ndim not in (1, 2):
+    if array.ndim not in (1, 2) or not array.size:
         return []
     # In a list beside text, NaN is still NaN.
     array = np.asarray(y, object) if isinstance(y, list | tuple) else array.astype(object)

@@ -3,21 +3,27 @@
 Both ways have two halves. The hyperparameters are translated. If there is something learned, the
 new estimator makes an epoch on rows of zeros, by which it builds all the state that it keeps
 between calls, whatever that is; then the other's numbers are written into that state.
+
+What contains MLPs, such as a pipeline or a search, is copied with ours in place of each.
 """
 
 import copy
 import math
+from collections.abc import Iterator, Mapping
 from math import inf, nan
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numpy as np
 import sklearn
 from scipy.sparse import csr_matrix
-from sklearn.base import is_classifier
+from sklearn import config_context
+from sklearn.base import clone, is_classifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from ._base import BaseScratchMLP
 from ._classifier import ScratchMLPClassifier
+from ._grids import translate_grid
 from ._lbfgs import LBFGS
 from ._regressor import ScratchMLPRegressor
 from ._settings import REGRESSOR_LOSSES, Settings, is_full_batch, resolve
@@ -40,6 +46,14 @@ MOMENTS: dict[type[Optimizer], tuple[str, ...]] = {SGD: ("velocities",), Adam: (
 # scikit-learn's regression losses by their inverse link; it has no others.
 LOSS_OF_LINK = {"identity": "squared_error", "exp": "poisson"}
 
+# What asks its members for decision_function if they have one, as ours do, and for predict_proba
+# otherwise; and where its fitted members are.
+PREFER_LOGITS = {
+    "_CalibratedClassifier": "estimator",
+    "OneVsOneClassifier": "estimators_",
+    "OutputCodeClassifier": "estimators_",
+}
+
 # Parameters that scikit-learn's MLP has no counterpart of, with the values that go without one.
 WITHOUT = {
     "feature_scaling": None,
@@ -55,29 +69,33 @@ WITHOUT = {
 }
 
 
-def from_sklearn(mlp: MLPClassifier | MLPRegressor) -> ScratchMLPClassifier | ScratchMLPRegressor:
-    """Turn scikit-learn's multilayer perceptron into ours, fitted or not.
+def from_sklearn(estimator: Any) -> Any:
+    """Turn scikit-learn's multilayer perceptron into ours, alone or within another estimator.
 
-    A fitted one predicts the same. An unfitted one trains as scikit-learn's would, up to random
+    What is fitted predicts the same. What is not yet trains as scikit-learn's would, up to random
     numbers and initial weights. Each parameter of ours is set, so that our defaults play no part.
 
     Parameters
     ----------
-    mlp : MLPClassifier or MLPRegressor
-        The estimator to convert; it stays as it is, and shares nothing with the result.
+    estimator : MLPClassifier, MLPRegressor, or an estimator with such in it
+        What to convert: an MLP, or a pipeline, an ensemble, a search. It stays as it is, and shares
+        nothing with the result.
 
     Returns
     -------
-    estimator : ScratchMLPClassifier or ScratchMLPRegressor
-        Our estimator. If ``mlp`` is fitted, so is this one, and `partial_fit` goes on where
-        ``mlp.partial_fit`` would, with the optimizer's moments.
+    estimator : ScratchMLPClassifier, ScratchMLPRegressor, or a copy of the estimator
+        Our estimator, or the same as was given with ours in place of each MLP. Grids of searches
+        are translated, names and values: ``mlp__alpha`` to ``mlp__l2``, ``mlp__solver`` and
+        ``mlp__momentum`` to optimizers. If an MLP is fitted, so is ours, and `partial_fit` goes on
+        where that of the MLP would, with the optimizer's moments.
 
     Raises
     ------
     TypeError
-        If ``mlp`` is something else, a class, or of a derived class, which may do anything.
+        If there is no MLP, if it is a class, or of a derived class, which may do anything.
     ValueError
-        If a parameter of ``mlp`` is not what it may be.
+        If a parameter of the MLP is not what it may be, if a parameter of a search cannot be
+        translated, or if something fitted would predict otherwise.
 
     See Also
     --------
@@ -90,13 +108,18 @@ def from_sklearn(mlp: MLPClassifier | MLPRegressor) -> ScratchMLPClassifier | Sc
     - ``init`` is ``"glorot_uniform"``, as in scikit-learn, where weights for ``"logistic"`` have
       a third of that variance and biases are random; here biases start at 0, with the Poisson
       loss the output's at the logarithm of the mean.
-    - ``dtype`` is that of the weights, and ``"float64"`` if there are none yet. scikit-learn trains
-      in that of X.
+    - ``dtype`` is that of the weights. If there are none yet, it is ``"auto"``: float32 where rows
+      are many enough for that to save time and their values lose nothing by it, float64 elsewhere.
+      scikit-learn trains in the dtype of X; set ``dtype`` to have the same.
     - For regression with several outputs, scikit-learn's gradient is the sum of the outputs' and
       ours their mean, as the loss is in both. To take the same steps, multiply ``learning_rate``
       by the number of outputs (not with Adam, which is blind to it) and divide ``l2`` by it.
     - With ``warm_start``, `fit` goes on with the optimizer's moments and the schedule's rate;
       scikit-learn's begins them anew.
+    - Of a single class, probabilities are a column of 1; scikit-learn's have two columns.
+    - Ours have ``decision_function``, which `CalibratedClassifierCV`, `OneVsOneClassifier` and
+      `OutputCodeClassifier` prefer to ``predict_proba``. Fitted to an MLP's probabilities, they are
+      refused; unfitted, they will fit to logits.
 
     In ``history_``, the columns that scikit-learn does not record are NaN. It records nothing but
     the last loss for ``solver="lbfgs"``.
@@ -114,21 +137,53 @@ def from_sklearn(mlp: MLPClassifier | MLPRegressor) -> ScratchMLPClassifier | Sc
     True
     >>> from_sklearn(MLPClassifier(solver="sgd")).optimizer
     SGD(momentum=0.9, nesterov=True)
+
+    >>> from sklearn.model_selection import GridSearchCV
+    >>> from_sklearn(GridSearchCV(MLPClassifier(), {"alpha": [0.01, 1.0]})).param_grid
+    {'l2': [0.01, 1.0]}
     """
-    if isinstance(mlp, type):
+    if isinstance(estimator, type):
         raise TypeError(
-            f"from_sklearn takes an estimator, got the class {mlp.__name__}; make an object of it."
+            f"from_sklearn takes an estimator, got the class {estimator.__name__}; make an object "
+            "of it."
         )
-    if type(mlp) not in (MLPClassifier, MLPRegressor):
-        derived = isinstance(mlp, MLPClassifier | MLPRegressor)
+    parts = list(_parts(estimator))
+    mlps = [part for part in parts if isinstance(part, MLPClassifier | MLPRegressor)]
+    derived = [type(mlp).__name__ for mlp in mlps if not _is_mlp(mlp)]
+    if derived or not mlps:
         raise TypeError(
-            "from_sklearn takes an MLPClassifier or an MLPRegressor of scikit-learn, got "
-            f"{'the derived class' if derived else 'an object of type'} {type(mlp).__name__}."
+            "from_sklearn takes an MLPClassifier or an MLPRegressor of scikit-learn, or an "
+            "estimator with such in it, got "
+            + (
+                f"the derived class {derived[0]}."
+                if derived
+                else f"an object of type {type(estimator).__name__}."
+            )
         )
+    # Copied with what it refers to, each MLP being replaced wherever there is a reference to it.
+    memo: dict[int, Any] = {id(mlp): _from_mlp(mlp) for mlp in mlps}
+    converted = copy.deepcopy(estimator, memo)
+    for part in parts:
+        _check_responses(part, memo)
+        _translate_search(part, memo)
+    return converted
+
+
+def _is_mlp(part: Any) -> bool:
+    return type(part) in (MLPClassifier, MLPRegressor)
+
+
+def _from_mlp(mlp: Any) -> BaseScratchMLP:
     ours = ScratchMLPClassifier if is_classifier(mlp) else ScratchMLPRegressor
     params = {**WITHOUT, **_our_parameters(mlp)}
     estimator = ours(**{name: params[name] for name in ours().get_params(deep=False)})
     resolve(estimator.get_params(deep=False))
+    with config_context(enable_metadata_routing=True):
+        for method in ("fit", "partial_fit", "score"):
+            requests = getattr(mlp.get_metadata_routing(), method).requests
+            requests = {name: request for name, request in requests.items() if request is not None}
+            if requests:
+                getattr(estimator, f"set_{method}_request")(**requests)
     if hasattr(mlp, "coefs_"):
         _learn_from_theirs(estimator, mlp)
     return estimator
@@ -152,13 +207,101 @@ def to_sklearn(estimator: BaseScratchMLP) -> MLPClassifier | MLPRegressor:
     return mlp
 
 
+# What contains an MLP -------------------------------------------------------------------------
+
+
+def _parts(whole: Any) -> Iterator[Any]:
+    """Yield an object and all objects that it is made of, each once."""
+    seen: dict[int, Any] = {}  # the objects too, lest one that is made on the way goes, and its id
+    waiting = [whole]
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen or isinstance(part, type | ModuleType | FunctionType):
+            continue
+        seen[id(part)] = part
+        yield part
+        if isinstance(part, MLPClassifier | MLPRegressor):
+            continue
+        if isinstance(part, Mapping):
+            waiting += part.values()
+        elif isinstance(part, list | tuple | set | frozenset):
+            waiting += part
+        elif isinstance(part, np.ndarray) and part.dtype == object:
+            waiting += part.ravel().tolist()
+        waiting += getattr(part, "__dict__", {}).values()
+
+
+def _check_responses(part: Any, memo: dict[int, Any]) -> None:
+    """Refuse what would ask its converted members for other numbers than it was fitted to."""
+    attribute = PREFER_LOGITS.get(type(part).__name__, "")
+    members = getattr(part, attribute, [])
+    for member in members if isinstance(members, list | tuple) else [members]:
+        converted = memo.get(id(member))
+        if hasattr(converted, "decision_function") and not hasattr(member, "decision_function"):
+            raise ValueError(
+                f"The fitted {type(part).__name__.lstrip('_')} has learned from probabilities, and "
+                f"would ask the converted {type(member).__name__} for its decision_function. "
+                "Convert it unfitted, from_sklearn(sklearn.base.clone(...)), and fit the result."
+            )
+
+
+def _translate_search(search: Any, memo: dict[int, Any]) -> None:
+    """Translate the parameters of a search in its copy, and what it has found."""
+    kind = next(
+        (kind for kind in ("param_grid", "param_distributions") if hasattr(search, kind)), ""
+    )
+    if not kind or not hasattr(search, "estimator") or id(search) not in memo:
+        return
+    converted = memo[id(search)]
+
+    def translate(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
+        grids = translate_grid(grid, search.estimator, _is_mlp, _changed_parameters)
+        return copy.deepcopy(grids, memo)
+
+    def translate_params(params: dict[str, Any]) -> dict[str, Any]:
+        (grid,) = translate({name: [value] for name, value in params.items()})
+        return {name: value for name, (value,) in grid.items()}
+
+    given = getattr(search, kind)
+    grids = [translate(grid) for grid in ([given] if isinstance(given, Mapping) else given)]
+    if kind == "param_distributions" and len(grids) > 1 and max(map(len, grids)) > 1:
+        raise ValueError(
+            "from_sklearn cannot translate param_distributions: one of its dicts becomes several, "
+            "and would be drawn more often than the others. Give a search for each."
+        )
+    flat = [grid for parts in grids for grid in parts]
+    setattr(converted, kind, flat[0] if isinstance(given, Mapping) and len(flat) == 1 else flat)
+    if hasattr(search, "best_params_"):
+        converted.best_params_ = translate_params(search.best_params_)
+    if hasattr(search, "cv_results_"):
+        params = [translate_params(params) for params in search.cv_results_["params"]]
+        converted.cv_results_ = _with_params(converted.cv_results_, params)
+
+
+def _changed_parameters(mlp: Any, changes: dict[str, Any]) -> dict[str, Any]:
+    return _our_parameters(clone(mlp).set_params(**changes))
+
+
+def _with_params(results: dict[str, Any], params: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the results of a search with other parameters, in columns as scikit-learn has them."""
+    columns = {}
+    for name in dict.fromkeys(name for candidate in params for name in candidate):
+        column = np.ma.masked_all(len(params), dtype=object)
+        for i, candidate in enumerate(params):
+            if name in candidate:
+                column[i] = candidate[name]
+        columns[f"param_{name}"] = column
+    kept = {name: column for name, column in results.items() if not name.startswith("param_")}
+    same = {name: results[name] for name in columns if name in results}
+    return {**columns, **same, **kept, "params": params}
+
+
 # Hyperparameters ------------------------------------------------------------------------------
 
 
 def _our_parameters(mlp: Any) -> dict[str, Any]:
     """Return our constructor's parameters for scikit-learn's estimator."""
     fitted = hasattr(mlp, "coefs_")
-    dtype = np.result_type(*mlp.coefs_) if fitted else np.dtype("float64")
     loss = LOSS_OF_LINK.get(mlp.out_activation_, mlp.loss) if fitted else mlp.loss
     if loss not in ("log_loss", *LOSS_OF_LINK.values()):
         raise ValueError(f"There is no loss here like scikit-learn's loss={loss!r}.")
@@ -188,10 +331,14 @@ def _our_parameters(mlp: Any) -> dict[str, Any]:
         # It may be 0, as long as it is not used.
         "validation_fraction": mlp.validation_fraction or (0.0 if splits else 0.1),
         "warm_start": mlp.warm_start,
-        "dtype": "float32" if dtype == np.float32 else "float64",
+        "dtype": _our_dtype(mlp.coefs_) if fitted else "auto",
         "verbose": mlp.verbose,
     }
     return copy.deepcopy(params)
+
+
+def _our_dtype(coefs: list[np.ndarray]) -> str:
+    return "float32" if np.result_type(*coefs) == np.float32 else "float64"
 
 
 def _our_optimizer(mlp: Any) -> Optimizer:

@@ -412,7 +412,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
             )
         if self._target_scaler is not None:
             with np.errstate(over="ignore"):
-                standardized = self._target_scaler.transform(y)
+                # scikit-learn's transform would give a frame if the user's set_config says so.
+                standardized = (y - self._target_scaler.mean_) / self._target_scaler.scale_
             if not np.isfinite(standardized).all():
                 raise ValueError(
                     f"y, whose largest absolute value is {np.abs(y).max():.2g}, is beyond the "

@@ -540,7 +540,7 @@ class Run:
         try:
             yield
         except DivergenceError as error:
-            error.args = (error.args[0], f"Try {_either(self._remedies())}.")
+            error.args = (*error.args[:1], f"Try {_either(self._remedies())}.")
             raise
 
     def _remedies(self) -> list[str]:

@@ -107,7 +107,7 @@ class Validator:
         if isinstance(scoring, str) and scoring == "loss":
             return lambda network, Z, loss: -loss
         scorer = None if scoring is None else check_scoring(estimator, scoring)
-        classes = getattr(estimator, "classes_", ())
+        classes: Any = getattr(estimator, "classes_", ())
         # Of a single class there is nothing to tell apart, and many scorers refuse to try.
         if scorer is None or len(classes) == 1:
             return lambda network, Z, loss: estimator._score_logits(Z, Y, weights)
@@ -126,14 +126,11 @@ class Validator:
         predictor.temperature_ = 1.0  # history_ tells of the network, not of its calibration
 
         def explain(what: str) -> str:
+            lack, remedy = "", _REMEDIES[is_classifier(estimator)]
             if lacking:
-                return (
-                    f"On {place}, which lack the classes {lacking}, scoring={scoring!r} {what} Have "
-                    "rows of each class there, by a larger validation_fraction or other X_val and "
-                    "y_val, or take a scoring that is defined without, such as 'accuracy' or "
-                    "'neg_log_loss'."
-                )
-            return f"On {place}, scoring={scoring!r} {what} {_REMEDIES[is_classifier(estimator)]}"
+                lack = f", which lack the class{'es' * (len(lacking) > 1)} {lacking}"
+                remedy = _REMEDY_OF_LACK
+            return f"On {place}{lack}, scoring={scoring!r} {what.rstrip('.')}. {remedy}"
 
         def score(network: Network, Z: np.ndarray, loss: float) -> float:
             predictor.network_ = network
@@ -144,7 +141,7 @@ class Validator:
                     raise  # a function of the user's own, and its error
                 raise ValueError(explain(f"failed: {error}")) from error
             if lacking and found != found:
-                raise ValueError(explain("is undefined."))
+                raise ValueError(explain("is undefined"))
             try:
                 if isinstance(found, str | bytes) or np.ndim(found) != 0:
                     raise TypeError("It is none.")
@@ -160,10 +157,15 @@ class Validator:
 # By whether the estimator is a classifier.
 _REMEDIES = {
     True: "For a classifier take 'accuracy', 'balanced_accuracy', 'f1_macro', 'neg_log_loss', "
-    "'roc_auc_ovr' or another scorer of classes; others, such as 'r2', go with ScratchMLPRegressor.",
+    "'roc_auc_ovr' or another scorer of classes; others, such as 'r2', go with "
+    "ScratchMLPRegressor.",
     False: "For a regressor take 'r2', 'neg_root_mean_squared_error', 'neg_mean_absolute_error' or "
     "another scorer of numbers; others, such as 'accuracy', go with ScratchMLPClassifier.",
 }
+_REMEDY_OF_LACK = (
+    "Have rows of each class there, by a larger validation_fraction or other X_val and y_val, or "
+    "take a scoring of classes that is defined without, such as 'accuracy' or 'neg_log_loss'."
+)
 
 
 def _with_labels(scorer: Any, classes: np.ndarray) -> Any:

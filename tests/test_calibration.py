@@ -19,7 +19,7 @@ from skscratch import Focal, Normal, ScratchMLPClassifier, ScratchMLPRegressor
 from skscratch._calibration import HIGHEST, PRIOR_ROWS, find_temperature
 from skscratch._split import split_rows
 from skscratch.callbacks import Callback, Checkpoint, TimeBudget
-from skscratch.nn import Training
+from skscratch.nn import OneHot, Training
 from skscratch.nn.losses import LogisticLogLoss, SoftmaxLogLoss
 
 from .conftest import Cauchit, cancer, classifier, iris, multilabel
@@ -55,6 +55,19 @@ def objective(T, Z, Y, weights, loss):
 
 
 # The number ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_many_rows_are_looked_at_block_by_block(weighted, monkeypatch):
+    Z, Y = noisy_logits()
+    weights = np.random.default_rng(1).random(len(Z)) if weighted else None
+    whole = find_temperature(Z, Y, weights, SoftmaxLogLoss())
+    labels = OneHot(Y.argmax(axis=1), Y.shape[1], np.array([0.0, 1.0]))
+    assert find_temperature(Z, labels, weights, SoftmaxLogLoss()) == whole
+    monkeypatch.setattr("skscratch.nn.blocks.BLOCK", 7 * Y.shape[1])
+    for targets in (Y, labels):
+        in_blocks = find_temperature(Z, targets, weights, SoftmaxLogLoss())
+        assert in_blocks == pytest.approx(whole, rel=1e-8)
 
 
 @pytest.mark.parametrize(

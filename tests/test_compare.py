@@ -1,5 +1,6 @@
 """The comparison, against scikit-learn's cross-validation, SciPy's test and figures by hand."""
 
+import itertools
 import re
 import sys
 import warnings
@@ -543,7 +544,7 @@ def test_plot():
     assert axes.shape == (2, 2)
     left, right = axes[0]
     assert [label.get_text() for label in left.get_yticklabels()] == list(estimators)
-    assert [label.get_text() for label in right.get_yticklabels()] == ["stump", "constant"]
+    assert not any(label.get_visible() for label in right.get_yticklabels())  # beside the left ones
     assert left.get_xlabel() == "accuracy (greater is better)"
     assert axes[1, 0].get_xlabel() == "log loss (smaller is better)"
     assert "below 0: tree is better" in axes[1, 1].get_xlabel()
@@ -556,8 +557,29 @@ def test_plot():
         first.get_xdata(), comparison.scores.query("fold == 0")["accuracy"]
     )
     assert sum(len(line.get_xdata()) == 3 for line in left.lines) >= n_folds
+    assert all(0 <= x <= 1 for line in left.lines for x in line.get_xdata())
     figure = plt.figure(layout="constrained")
     assert comparison.plot(figure.subfigures(1, 2)[0])[0, 0].figure.figure is figure
+    plt.close("all")
+
+
+@pytest.mark.parametrize("reference", ["a tree", "a tree of which there is much more to be said"])
+def test_no_text_of_the_plot_is_cut_off_or_touches_another(reference):
+    import matplotlib.pyplot as plt
+
+    X, y = cancer()
+    estimators = {reference: TREES["tree"], "constant": DummyClassifier()}
+    axes = quick(X, y, estimators, cv=3, random_state=0).plot()
+    figure = axes[0, 0].figure
+    figure.draw_without_rendering()
+    page = figure.bbox
+    for ax in axes.flat:
+        texts = [ax.title, ax.xaxis.label, *ax.texts]
+        for box in (text.get_window_extent() for text in texts):
+            assert box.x0 >= page.x0
+            assert box.x1 <= page.x1
+        ticks = [label.get_window_extent() for label in ax.get_xticklabels()]
+        assert all(a.x1 < b.x0 for a, b in itertools.pairwise(ticks))
     plt.close("all")
 
 

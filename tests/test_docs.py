@@ -90,3 +90,12 @@ def test_every_page_of_the_guide_is_in_its_contents():
     guide = DOCS / "guide"
     contents = (guide / "index.rst").read_text("utf-8").split()
     assert {path.stem for path in guide.glob("*.rst")} - {"index", *contents} == set()
+
+
+def test_an_example_that_fails_fails_the_build_but_lets_it_end():
+    # Else the build would leave all pages without MathJax and the dark theme's colors of code.
+    assert '"only_warn_on_example_error": True' in (DOCS / "conf.py").read_text("utf-8")
+    for path in (".ci/run", ".github/workflows/docs.yml"):
+        builds = re.findall("-m sphinx .*", (DOCS.parent / path).read_text("utf-8"))
+        assert builds
+        assert all(" -W --keep-going " in build for build in builds)

@@ -218,8 +218,58 @@ def test_targets_with_gaps(make, data, gap, dtype):
 def test_labels_of_text_with_gaps(gap):
     X, labels = iris()
     bad = _with_gap(np.array(["a", "b", "c"])[labels], gap, None)
-    with pytest.raises(ValueError, match="y contains NaN or missing values, such as"):
+    with pytest.raises(ValueError, match=r"y contains NaN .*in 1 of 150 rows\. Leave these"):
         classifier().fit(X, bad)
+
+
+GAPS = {
+    "u": [1.0, np.nan, 0.0, 1.0],
+    "v": [1.0, 0.0, 0.0, 1.0],
+    "w": [np.nan, np.nan, 0.0, 1.0],
+}
+IN_COLUMNS = r"y contains NaN .*columns {} \(1 of 4 rows\), {} \(2 of 4 rows\).*estimator for each"
+
+
+@pytest.mark.parametrize("make", [classifier, regressor])
+def test_gaps_in_several_columns_are_counted_by_name(make):
+    table = pd.DataFrame(GAPS)
+    X_of_4 = np.arange(8.0).reshape(4, 2)
+    for bad, named in (
+        (table, ("'u'", "'w'")),
+        (table.convert_dtypes(), ("'u'", "'w'")),
+        (pl.DataFrame(table, nan_to_null=True), ("'u'", "'w'")),
+        (table.to_numpy(), (0, 2)),
+        (table.to_numpy().tolist(), (0, 2)),
+        (scipy.sparse.csr_matrix(table), (0, 2)),
+    ):
+        with pytest.raises(ValueError, match=IN_COLUMNS.format(*named)):
+            make().fit(X_of_4, bad)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        ["a", float("nan"), "b", "a"],
+        ["a", None, "b", "a"],
+        np.array(["2020-01-01", "NaT", "2020-01-02", "2020-01-01"], "M8[D]"),
+        pd.Series(["a", pd.NaT, "b", "a"]),
+        pl.Series(["a", None, "b", "a"]),
+    ],
+    ids=repr,
+)
+def test_a_gap_is_no_class(bad):
+    with pytest.raises(ValueError, match=r"y contains NaN or missing values in 1 of 4 rows"):
+        classifier().fit(np.arange(8.0).reshape(4, 2), bad)
+
+
+def test_classes_are_no_target_of_a_regressor():
+    X_of_4, words = np.arange(8.0).reshape(4, 2), ["1", "b", "1", "b"]
+    for bad in (words, np.array(words), pd.Series(words), pd.Series(words, dtype="category")):
+        with pytest.raises(ValueError, match=r"for y, got 'b'\. .*ScratchMLPClassifier"):
+            regressor().fit(X_of_4, bad)
+    with pytest.raises(ValueError, match="got 'b' in column 'q'"):
+        regressor().fit(X_of_4, pd.DataFrame({"p": [1, 2, 3, 4], "q": words}))
+    regressor().fit(X_of_4, ["1", "2", "3.5", "4"])
 
 
 @LONG

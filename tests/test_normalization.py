@@ -51,7 +51,7 @@ def test_it_reaches_the_network_and_leaves_the_shapes_of_the_weights_alone(make,
 def test_it_learns(kind, batch_size):
     X, y = cancer()
     clf = classifier(normalization=kind, batch_size=batch_size, max_iter=60, dropout=0.1)
-    assert clf.fit(X, y).score(X, y) > 0.92
+    assert clf.fit(X, y).score(X, y) > 0.9
     X, y = diabetes()
     reg = regressor(normalization=kind, batch_size=batch_size, max_iter=60).fit(X, y)
     assert reg.score(X, y) > 0.5

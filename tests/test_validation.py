@@ -283,6 +283,21 @@ def test_target_outside_the_domain_of_the_loss():
         regressor(loss="poisson").fit(X, y, X_val=X_val, y_val=replaced(y_val, -1))
 
 
+def test_the_loss_of_many_rows_is_measured_block_by_block(monkeypatch):
+    X, y, X_val, y_val = parts(iris)
+    losses = []
+    for n in (100, 10):
+        monkeypatch.setattr(
+            "skscratch._validation.row_blocks",
+            lambda n_rows, n_columns, n=n: [slice(i, i + n) for i in range(0, n_rows, n)],
+        )
+        estimator = classifier(class_weight={0: 3.0}).fit(X, y, X_val=X_val, y_val=y_val)
+        losses.append(estimator.history_["validation_loss"])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-10)
+    expected = log_loss(y_val, estimator.predict_proba(X_val), sample_weight=1 + 2 * (y_val == 0))
+    assert losses[1][-1] == pytest.approx(expected, rel=1e-9)
+
+
 # Routing --------------------------------------------------------------------------------------
 
 

@@ -1,9 +1,10 @@
 """Time and memory of predictions: scikit-learn and ours, and PyTorch where it is installed.
 
-Many rows through (100,), wide rows through (512, 256), and a single row, on networks of the same
-sizes. Predictions take turns and are repeated. Memory is the growth of the resident set at its peak
-beyond input and result, in a process of its own. scikit-learn's network was fitted to input of the
-dtype it gets; PyTorch predicts all rows at once, without the checks of the other two.
+Many rows through (100,), wide rows through (512, 256), some thousand through (30, 15), and a single
+row, on networks of the same sizes. Predictions take turns and are repeated. Memory is the growth of
+the resident set at its peak beyond input and result, in a process of its own. scikit-learn's
+network was fitted to input of the dtype it gets; PyTorch predicts all rows at once, without the
+checks of the other two.
 
     OMP_NUM_THREADS=1 python docs/benchmarks/predict.py
 """
@@ -38,6 +39,7 @@ from skscratch import ScratchMLPClassifier
 CASES = [
     (1_000_000, 20, (100,), 2, 1),
     (100_000, 784, (512, 256), 10, 1),
+    (5_400, 20, (30, 15), 2, 20),
     (1, 20, (100,), 2, 200),
 ]
 RIVALS = ("scikit-learn", "skscratch", "PyTorch")
@@ -129,7 +131,7 @@ def measure(case: tuple, dtype: str, repeats: int) -> dict[str, Any]:
                 if repeat:  # the first call warms up
                     seconds[name][method].append(elapsed)
     memory = {}
-    if len(X) > 1:
+    if len(X) >= 10_000:
         memory = {name: in_fresh_process(extra_memory, name, case, dtype) for name in predictors}
     return {"case": case, "dtype": dtype, "seconds": seconds, "memory": memory}
 
@@ -157,9 +159,8 @@ def summarize(saved: dict[str, Any]) -> str:
             )
             n_rows, n_features = record["case"][:2]
             one = faster["scikit-learn"]
-            if n_rows == 1:
-                if method == "predict":
-                    aims.append([text, "> 1", number(one), verdict(one, low=1.0)])
+            if n_rows < 10_000:
+                aims.append([text, "> 1", number(one), verdict(one, low=1.0)])
                 continue
             memory = {
                 name: MISSING if values is None else mebibytes(values[method])

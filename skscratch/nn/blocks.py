@@ -18,6 +18,13 @@ LEAST_ROWS = 128
 """Rows that a block of prediction has at least. The products of wide layers read all their weights
 anew for each block: with half as many rows they were measured to take 5 to 14 % longer."""
 
+MANY_ROWS = 1024
+"""Rows beyond which all arrays of a block of prediction should fit into `TOGETHER`: narrow layers
+have few weights to read, and with larger blocks (30, 15) units take 10 to 30 % longer."""
+
+TOGETHER = 3 * 2**15
+"""Numbers in all arrays of a block of many rows."""
+
 STACKED_ELEMENTS = 2**15
 """Numbers in the widest array of a stack's batch at most. A stack saves calls, not arithmetic, so
 that it pays while its arrays are small."""

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .blocks import ELEMENTS, LEAST_ROWS
+from .blocks import ELEMENTS, LEAST_ROWS, MANY_ROWS, TOGETHER
 from .rows import DenseRows, as_rows
 from .workspace import Workspace
 
@@ -22,7 +22,8 @@ def predict(
     dense = isinstance(source, DenseRows)
     # Sparse rows take no room of their own.
     widest = max(*(layer.widest for layer in network.layers), source.shape[1] if dense else 1)
-    n_rows = max(1, min(n_samples, max(LEAST_ROWS, ELEMENTS // widest)))
+    n_rows = max(LEAST_ROWS, min(MANY_ROWS, ELEMENTS // widest))
+    n_rows = max(1, min(n_samples, max(n_rows, TOGETHER // max(widest, sum(network.sizes[1:])))))
     workspace = Workspace(network, n_rows)
     room = None
     if source.needs_room(gathered=rows is not None):
