@@ -28,7 +28,6 @@ SETTINGS = {
     "hidden_layer_sizes": (8,),
     "activation": "tanh",
     "init": "glorot_uniform",
-    "learned_scales": False,
     "optimizer": "adam",
     "l2": 0.01,
     "dropout": 0.0,

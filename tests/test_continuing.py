@@ -56,7 +56,7 @@ KEPT = [
     {"clip_norm": 0.1, "dtype": "float32"},
     {
         "optimizer": "adamw",
-        "learned_scales": True,
+        "feature_scaling": "learned",
     },
     {"numerical_embedding": "periodic"},
     {"numerical_embedding": "piecewise_linear"},

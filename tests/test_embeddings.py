@@ -176,7 +176,9 @@ def test_a_memory_map_trains_to_the_same(make, data, name, dtype, tmp_path):
 
 @both
 @embeddings
-@pytest.mark.parametrize("params", [{}, {"learned_scales": True}, {"feature_scaling": "robust"}])
+@pytest.mark.parametrize(
+    "params", [{}, {"feature_scaling": "learned"}, {"feature_scaling": "robust"}]
+)
 def test_going_on_keeps_the_bins(make, data, name, params):
     X, y = data()
     warm = make(numerical_embedding=name, max_iter=2, warm_start=True, **params).fit(X, y)
@@ -299,7 +301,7 @@ def test_other_settings_go_with_it(name):
         {"normalization": "batch", "dropout": 0.2},
         {"optimizer": "lbfgs"},
         {"optimizer": "sgd", "hidden_layer_sizes": (6, 4)},
-        {"learned_scales": True, "dtype": "float32"},
+        {"feature_scaling": "learned", "dtype": "float32"},
         {"early_stopping": True, "calibrate": True, "feature_scaling": "robust"},
     ):
         clf = classifier(numerical_embedding=name, **{"max_iter": 30, **params}).fit(X, y)

@@ -41,7 +41,6 @@ def weights_differ(reason):
 PLAIN = {
     "hidden_layer_sizes": (100,),
     "activation": "relu",
-    "learned_scales": False,
     "optimizer": "adam",
     "batch_size": 200,
     "learning_rate": 1e-3,
@@ -80,7 +79,7 @@ CONFIGURATIONS = [
     ({"lr_schedule": "coslog", "learning_rate": 0.01}, {}),
     (
         {
-            "learned_scales": True,
+            "feature_scaling": "learned",
         },
         {},
     ),

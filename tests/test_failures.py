@@ -84,11 +84,11 @@ def test_divergence_ends_training_at_once_and_says_where(monkeypatch):
 
 def spoiled(place, what, dropout=0.0):
     """Train a network in which a layer has a parameter, or an output, that is not finite."""
-    network = Network([2, 3, 3, 1], [ReLU(), ReLU()], [dropout] * 2)
+    network = Network(Architecture([2, 3, 3, 1], [ReLU(), ReLU()], [dropout] * 2))
     network.parameters.vector[...] = 1.0
     with np.errstate(over="ignore"):
         network.dense[place].W[0, 0] = np.nan if what == "parameters" else 1e308
-    training = Training(network, SquaredError(), SGD(), Constant(), 0.1)
+    learner = Learner(network, SquaredError(), SGD(), 0.1)
     rng = np.random.default_rng(0)
     training.dropout_streams = (rng,)
     with pytest.raises(DivergenceError) as caught:
@@ -112,8 +112,8 @@ def test_divergence_names_the_layer_with_dropout_too():
 
 def test_the_last_step_of_an_epoch_may_spoil_the_parameters():
     X = np.array([[1e150, 0.0]])
-    network = Network([2, 1], [])
-    training = Training(network, SquaredError(), SGD(), Constant(), 1e200)
+    network = Network(Architecture([2, 1], []))
+    learner = Learner(network, SquaredError(), SGD(), 1e200)
     with pytest.raises(DivergenceError, match="first in the parameters of the output layer"):
         training.run(Batches(X, np.array([[1e30]])), epochs=3)
 
@@ -130,18 +130,18 @@ def test_the_last_step_of_a_fit_may_make_the_outputs_overflow():
 
 
 def test_large_parameters_alone_are_no_divergence():
-    network = Network([1, 1], [])
+    network = Network(Architecture([1, 1], []))
     network.dense[0].W[...] = 1e100
-    training = Training(network, SquaredError(), SGD(), Constant(), 0.1)
+    learner = Learner(network, SquaredError(), SGD(), 0.1)
     X = np.array([[1e-100], [-2e-100], [3e-100]])
-    assert training.run(Batches(X, 2e100 * X), epochs=5) == "exhausted"
+    assert progress = fit(learner, Batches(X, 2e100 * X), epochs=5) == "exhausted"
     assert network.dense[0].W.item() == pytest.approx(1e100)
 
 
 def test_a_stack_stops_where_one_network_diverges():
-    network = Network([1, 1], [], stack=(2,))
+    network = Network(Architecture([1, 1], []), stack=(2,))
     network.parameters.vector[1] = 1e200
-    training = Training(network, SquaredError(), SGD(), Constant(), 0.1)
+    learner = Learner(network, SquaredError(), SGD(), 0.1)
     with pytest.raises(DivergenceError, match="first in the loss, penalty included, of outputs up"):
         training.run(Batches(np.ones((3, 1)), np.ones((3, 1))), epochs=3)
 

@@ -347,7 +347,7 @@ COMMON = {
     "activation": "logistic",
     "learning_rate": 0.02,
     "init": "glorot_uniform",
-    "learned_scales": False,
+
     "l2": 0.5,
     "dropout": 0.0,
     "normalization": None,
@@ -639,7 +639,7 @@ def test_a_temperature_goes_into_the_last_layer(target, dtype):
 @pytest.mark.parametrize("params", [{}, {"dtype": "float32"}, {"optimizer": "nadam"}], ids=repr)
 def test_learned_scales_go_into_the_first_layer(target, params):
     X, y = DATA[target]()
-    given = {"learned_scales": True, "learning_rate": 0.003, **params}
+    given = {"feature_scaling": "learned", "learning_rate": 0.003, **params}
     estimator = ours(target, hidden_layer_sizes=(7, 5), **given).fit(X, y)
     first = estimator.network_.dense[0]
     assert np.abs(first.s - 1).max() > 0.05
@@ -756,7 +756,7 @@ TRAINING_ONLY = [
     ({"batch_size": "auto"}, "batch_size='auto'"),
     ({"max_iter": "auto"}, "max_iter='auto'"),
     ({"lr_schedule": "auto"}, "lr_schedule='auto'"),
-    ({"learned_scales": True}, "feature_scaling="learned""),
+    ({"feature_scaling": "learned"}, "feature_scaling="learned""),
     ({"learned_scales": "auto"}, "learned_scales='auto'"),
     ({}, "layerwise_rates=True"),
     ({"clip_norm": 1.0}, "clip_norm=1.0"),

@@ -131,7 +131,7 @@ def test_layerwise_rates_may_change_when_training_goes_on(make, data):
 def test_duplicates_predict_and_go_on_the_same(make, data, duplicate):
     X, y = data()
     params = {
-        "learned_scales": True,
+        "feature_scaling": "learned",
     }
     estimator = make(warm_start=True, dropout=0.2, **params).fit(X, y)
     other = duplicate(estimator)
@@ -198,7 +198,7 @@ def test_l2_goes_by_the_weights_and_not_by_the_scales():
         X, y = data()
         losses = []
         for l2 in (0.0, 3.0):
-            params = {"learned_scales": True, "learning_rate": 1e-12, "batch_size": "full"}
+            params = {"feature_scaling": "learned", "learning_rate": 1e-12, "batch_size": "full"}
             estimator = make(l2=l2, max_iter=1, **params).fit(X, y)
             losses.append(estimator.loss_)
         squares = sum(np.sum(layer.W**2) for layer in estimator.network_.dense)

@@ -30,7 +30,6 @@ from skscratch.nn import Initializer
 # What scikit-learn has nothing like is off.
 PLAIN = {
     "init": "glorot_uniform",
-    "learned_scales": False,
     "lr_schedule": "constant",
     "feature_scaling": None,
     "early_stopping": False,

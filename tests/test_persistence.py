@@ -52,7 +52,7 @@ both = pytest.mark.parametrize(("make", "data"), BOTH)
 
 # Everything that a network, and what trains it, may consist of.
 VARIETIES = {
-    "defaults": (classifier, iris, {"feature_scaling": "robust", "learned_scales": True}),
+    "defaults": (classifier, iris, {"feature_scaling": "learned"}),
     "binary": (classifier, cancer, {"activation": "selu", "calibrate": True}),
     "multilabel": (classifier, multilabel, {"loss": "focal", "class_weight": "balanced"}),
     "early stopping": (classifier, iris, {"early_stopping": True, "n_iter_no_change": 3}),
@@ -196,7 +196,7 @@ def test_a_loaded_model_goes_to_scikit_learn_and_on():
 @pytest.mark.parametrize("early_stopping", [True, False])
 def test_a_file_takes_what_the_parameters_take(make, data, early_stopping):
     X, y = data()
-    settings = {"hidden_layer_sizes": (200, 200), "learned_scales": True}
+    settings = {"hidden_layer_sizes": (200, 200), "feature_scaling": "learned"}
     model = make(**settings, early_stopping=early_stopping).fit(X, y)
     parameters = model.network_.parameters.vector.nbytes
     assert parameters < len(pickle.dumps(model)) < parameters + 10_000

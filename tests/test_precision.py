@@ -106,7 +106,6 @@ PLAIN = {
     "optimizer": "adam",
     "learning_rate": 1e-3,
     "lr_schedule": "constant",
-    "learned_scales": False,
     "batch_size": 200,
     "max_iter": 200,
     "early_stopping": False,

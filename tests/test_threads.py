@@ -11,12 +11,12 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from skscratch import _threads
 from skscratch._threads import SMALL_PRODUCT, few_threads
 from skscratch.callbacks import TimeBudget
-from skscratch.nn import Network, ReLU
+from skscratch.nn import Architecture, Network, ReLU
 
 from .conftest import classifier, iris
 
-SMALL = Network([20, 16, 3], [ReLU()])
-WIDE = Network([1000, 100, 3], [ReLU()])
+SMALL = Network(Architecture([20, 16, 3], [ReLU()]))
+WIDE = Network(Architecture([1000, 100, 3], [ReLU()]))
 ENOUGH_ROWS = SMALL_PRODUCT // 100_000 + 1
 
 

@@ -41,9 +41,7 @@ from skscratch import Adam, ScratchMLPClassifier, ScratchMLPRegressor
 
 DEFAULTS = "the defaults"
 CLASSES = {CLASSIFICATION: ScratchMLPClassifier, REGRESSION: ScratchMLPRegressor}
-PLAIN_LAYERS = {
-    "learned_scales": False,
-}
+PLAIN_LAYERS = {}
 PARTS: dict[str, dict[str, Any]] = {
     DEFAULTS: {},
     "refit=False": {"refit": False},

@@ -172,7 +172,6 @@ def measure(folder: Path, name: str, seed: int, quick: bool) -> dict[str, Any]:
         "dropout": 0.0,
         "normalization": None,
         "batch_size": 200,
-        "learned_scales": False,
         "feature_scaling": None,
         "learning_rate": 1e-3,
         "lr_schedule": "constant",

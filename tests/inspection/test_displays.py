@@ -63,7 +63,7 @@ def sparse_iris():
 KINDS = {
     "names": (classifier, named_iris, {"hidden_layer_sizes": (5, 3), "feature_scaling": "robust"}),
     "binary": (classifier, cancer, {"normalization": "batch", "dtype": "float32"}),
-    "multilabel": (classifier, multilabel, {"dropout": 0.2, "learned_scales": True}),
+    "multilabel": (classifier, multilabel, {"dropout": 0.2, "feature_scaling": "learned"}),
     "sparse": (classifier, sparse_iris, {"activation": "relu", "feature_scaling": "robust"}),
     "regressor": (regressor, diabetes, {"early_stopping": True, "normalization": "layer"}),
     "several": (regressor, two_targets, {"train_score": True, "hidden_layer_sizes": (20,)}),

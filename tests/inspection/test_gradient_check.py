@@ -53,7 +53,7 @@ def test_every_loss_passes(loss):
 @pytest.mark.parametrize("loss", ["log_loss", "focal"])
 def test_classification_passes_fitted_weighted_smoothed_and_sparse(data, loss):
     X, y = data()
-    params = {"label_smoothing": 0.2, "class_weight": "balanced", "learned_scales": True}
+    params = {"label_smoothing": 0.2, "class_weight": "balanced", "feature_scaling": "learned"}
     clf = classifier(**SMALL, loss=loss, normalization="batch", **params)
     weights = np.random.default_rng(0).uniform(0, 2, len(X))
     check = gradient_check(

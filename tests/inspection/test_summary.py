@@ -13,7 +13,12 @@ from ..conftest import BOTH, classifier, iris, state
 
 def test_shapes_parameters_and_cost_by_hand():
     X, y = iris()
-    params = {"normalization": "batch", "dropout": 0.1, "learned_scales": True, "dtype": "float32"}
+    params = {
+        "normalization": "batch",
+        "dropout": 0.1,
+        "feature_scaling": "learned",
+        "dtype": "float32",
+    }
     found = summary(classifier(hidden_layer_sizes=(8,), **params).fit(X, y))
     frame = found.to_frame().set_index("layer")
     assert isinstance(frame, pd.DataFrame)

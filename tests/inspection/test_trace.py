@@ -17,7 +17,7 @@ from skscratch.nn.losses import LOSSES
 from ..conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
 
 SMALL = {"hidden_layer_sizes": (6, 5), "max_iter": 3}
-FULL = {"learned_scales": True, "feature_scaling": "robust"}
+FULL = {"feature_scaling": "learned"}
 
 
 def names(traced):
