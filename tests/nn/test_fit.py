@@ -3,6 +3,7 @@
 import copy
 import math
 import pickle
+import time
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from skscratch.nn import (
     Constant,
     Cosine,
     HeNormal,
+    Optimizer,
     Patience,
     Progress,
     SoftmaxLogLoss,
@@ -434,6 +436,85 @@ def test_a_stack_ends_once_the_last_of_its_networks_has_stalled():
     fit(learner, Batches(X, Y), 50, progress)
     assert (progress.ended, progress.epochs) == ("stalled", 8)
     assert progress.best.epoch.tolist() == [3, 8, 5]
+
+
+# --- Full batches -----------------------------------------------------------------------------
+
+
+class Halving(Optimizer):
+    """Halves all parameters in each iteration, up to the most it has been told or asked for."""
+
+    full_batch = True
+
+    def __init__(self, n_iterations, reason=""):
+        self.n_iterations, self.reason, self.asked = n_iterations, reason, []
+
+    def minimize(self, learner, batches, max_iter, begin, end_epoch):
+        self.asked.append(max_iter)
+        for _ in range(min(max_iter, self.n_iterations)):
+            begin()
+            started = time.perf_counter()
+            learner.network.parameters.vector[...] *= 0.5
+            value = float(np.abs(learner.network.parameters.vector).sum())
+            row = {"loss": value, "learning_rate": 1.0, "gradient_norm": 0.0}
+            if end_epoch(row, started):
+                return ""
+        return self.reason
+
+
+@pytest.mark.parametrize(
+    ("n_iterations", "reason", "ended", "epochs"),
+    [
+        (3, "", "stalled", 3),
+        (3, "the line search failed", "exhausted", 3),
+        (9, "end", "exhausted", 5),
+    ],
+)
+def test_iterations_of_a_full_batch_optimizer_end_as_epochs_do(n_iterations, reason, ended, epochs):
+    X, Y, _ = problem()
+    optimizer, told = Halving(n_iterations, reason), []
+    progress = fit(
+        a_learner(optimizer=optimizer), Batches(X, Y), 5, validate=lambda network: (0.5, 0.25),
+        begin=lambda: told.append("begin"), report=lambda row: told.append(row["epoch"]),
+    )  # fmt: skip
+    assert (progress.ended, progress.epochs, progress.reason) == (ended, epochs, reason)
+    assert told == [event for epoch in range(1, epochs + 1) for event in ("begin", epoch)]
+    assert progress.history["validation_score"] == [0.25] * epochs
+    assert optimizer.asked == [5]
+
+
+def test_a_full_batch_optimizer_stops_for_a_report_a_score_and_an_interrupt():
+    X, Y, _ = problem()
+    learner, progress = a_learner(optimizer=Halving(9, "end")), watching(0.0, 1, score=True)
+    start = numbers(learner.network)
+    fit(learner, Batches(X, Y), 9, progress, validate=scripted([0.1, 0.5, 0.2, 0.3, 0.4], []))
+    assert (progress.ended, progress.epochs, progress.best.epoch) == ("stalled", 4, 2)
+    np.testing.assert_array_equal(numbers(learner.network), start / 4)
+    progress = fit(learner, Batches(X, Y), 9, report=lambda row: row["epoch"] == 2)
+    assert (progress.ended, progress.epochs) == ("stopped", 2)
+    np.testing.assert_array_equal(numbers(learner.network), start / 16)
+
+    def interrupt(row):
+        raise KeyboardInterrupt
+
+    progress = fit(learner, Batches(X, Y), 9, report=interrupt)
+    assert (progress.ended, progress.epochs) == ("interrupted", 1)
+    np.testing.assert_array_equal(numbers(learner.network), start / 32)
+
+
+def test_a_full_batch_optimizer_makes_the_iterations_that_are_left():
+    X, Y, _ = problem()
+    optimizer, copies = Halving(9, "end"), []
+    learner, progress = a_learner(optimizer=optimizer), Progress()
+    fit(
+        learner, Batches(X, Y), 4, progress,
+        report=lambda row: copies.append(pickle.dumps((learner, progress))),
+    )  # fmt: skip
+    other, own = pickle.loads(copies[0])
+    fit(other, Batches(X, Y), 4, own)
+    assert other.optimizer.asked == [4, 3]
+    assert (own.ended, own.epochs) == (progress.ended, progress.epochs) == ("exhausted", 4)
+    np.testing.assert_array_equal(numbers(other.network), numbers(learner.network))
 
 
 # --- Several runs -----------------------------------------------------------------------------

@@ -352,7 +352,7 @@ def test_log_link_losses_are_infinite_beyond_the_range_of_exp(loss, z):
 
 @pytest.mark.parametrize("loss", [Poisson(), Gamma()], ids=repr)
 def test_initial_bias_is_the_logarithm_of_the_weighted_mean(loss):
-    Y, weights = np.array([[1.0, 4], [3, 8], [8, 1]]), np.array([1.0, 1, 0])
+    Y, weights = np.array([[1.0, 4], [3, 8], [8, 1]]), np.array([[1.0], [1], [0]])
     np.testing.assert_allclose(loss.initial_bias(Y, None), np.log(Y.mean(axis=0)))
     np.testing.assert_allclose(loss.initial_bias(Y, weights), np.log([2, 6]))
 
@@ -360,12 +360,16 @@ def test_initial_bias_is_the_logarithm_of_the_weighted_mean(loss):
 def test_initial_bias_of_counts_that_are_all_zero_is_that_of_half_a_count():
     Y = np.array([[0.0, 1], [0, 3]])
     np.testing.assert_allclose(Poisson().initial_bias(Y, None), np.log([0.25, 2]))
-    np.testing.assert_allclose(Poisson().initial_bias(Y, np.array([3.0, 1])), np.log([0.125, 1.5]))
+    np.testing.assert_allclose(
+        Poisson().initial_bias(Y, np.array([[3.0], [1]])), np.log([0.125, 1.5])
+    )
 
 
 def test_other_losses_start_at_0(loss):
     if loss.out_activation != "exp":
-        np.testing.assert_array_equal(loss.initial_bias(np.ones((4, 3)), np.ones(4)), np.zeros(3))
+        np.testing.assert_array_equal(
+            loss.initial_bias(np.ones((4, 3)), np.ones((4, 1))), np.zeros(3)
+        )
 
 
 @pytest.mark.parametrize("form", ["softmax", "logistic"])

@@ -13,9 +13,11 @@ from skscratch.nn import (
     Adam,
     Adaptive,
     Batches,
+    Cosine,
     DivergenceError,
     Patience,
     Progress,
+    StepDecay,
     fit,
     train_step,
 )
@@ -156,6 +158,57 @@ def test_a_run_that_has_ended_makes_no_more_epochs(ended):
     fit(learner, some_batches(), 5, progress)
     assert (progress.ended, progress.epochs) == (ended, 3)
     np.testing.assert_array_equal(numbers(learner.network), kept)
+
+
+# --- Another run ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("schedule", "epoch"), [(Cosine(), 0), (StepDecay(every=2), 3)])
+def test_another_run_goes_on_with_history_moments_and_clock(schedule, epoch):
+    learner, batches = a_learner(schedule=schedule), some_batches()
+    progress = fit(learner, batches, 3, Progress(patience=Patience(0.0, 9), watches_score=True),
+                   validate=scripted([0.5, 0.9, 0.1]))  # fmt: skip
+    assert progress.best.epoch == 2
+    progress.begin_again(schedule)
+    assert (progress.clock.epoch, progress.clock.samples) == (epoch, 33)
+    assert (progress.ended, progress.epochs, progress.patience) == ("", 0, None)
+    assert progress.best.epoch == 0
+    fit(learner, batches, 2, progress)
+    assert (progress.ended, progress.epochs) == ("exhausted", 2)
+    assert progress.history["epoch"] == [1, 2, 3, 4, 5]
+    assert learner.state.t == 15
+
+
+@pytest.mark.parametrize("ended", ["stalled", "exhausted"])
+def test_a_rate_that_has_run_out_on_plateaus_begins_again(ended):
+    progress = Progress(ended=ended)
+    progress.clock.plateaus = 4
+    progress.begin_again(Adaptive())
+    assert progress.clock.plateaus == (0 if ended == "stalled" else 4)
+
+
+@pytest.mark.parametrize("watches_score", [False, True])
+def test_a_copy_of_a_progress_goes_on_and_leaves_the_first_as_it_is(watches_score):
+    scores = [0.5, 0.9, 0.1, 0.95, 0.2]
+    progress = Progress(patience=Patience(0.0, 9), watches_score=watches_score)
+    learner, batches = a_learner(schedule=Adaptive()), some_batches()
+    kept = []
+
+    def keep(row):
+        if row["epoch"] == 2:
+            kept.extend(pickle.loads(pickle.dumps([(learner, batches, progress)])))
+            kept.append(progress.copy())
+
+    fit(learner, batches, 5, progress, validate=scripted(scores), report=keep)
+    (other, own_batches, expected), copied = kept
+    assert copied.rows == expected.rows
+    for own in (copied, expected):  # in both the fit went on elsewhere
+        assert (own.epochs, own.clock.epoch, own.patience.best) == (
+            2, 2, expected.patience.best,
+        )  # fmt: skip
+    fit(other, own_batches, 5, copied, validate=scripted(scores[2:]))
+    assert_same(other, copied, learner, progress)
+    assert expected.epochs == 2
 
 
 # --- Runs without an end ----------------------------------------------------------------------

@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 import scipy.sparse
 
-from skscratch.nn import Adam, Batches, DenseRows, SparseBlock, SparseRows, fit
+from skscratch.nn import (
+    Adam,
+    Batches,
+    DenseRows,
+    OneHot,
+    SoftmaxLogLoss,
+    SparseBlock,
+    SparseRows,
+    fit,
+)
 from skscratch.nn.rows import as_rows, cast
 
 from .checks import filled, learner_of, numbers, problem, small_network, streams_of
@@ -92,7 +101,7 @@ def test_values_beyond_the_dtype_are_refused():
     with pytest.raises(ValueError, match=re.escape(message)):
         DenseRows(X, np.float32).take(slice(None), np.empty((1, 2), np.float32))
     with pytest.raises(ValueError, match=re.escape(message)):
-        SparseRows(scipy.sparse.csr_array(X), np.float32)
+        SparseRows(scipy.sparse.csr_array(X), np.float32).take(slice(None))
     X = np.ones((2, 3))
     assert cast(X, X.dtype) is X
 
@@ -127,6 +136,24 @@ def test_sparse_rows_stand_for_the_dense_ones(choice, dtype, kind, shifted):
     assert isinstance(block, SparseBlock)
     assert block.shape == expected.shape
     np.testing.assert_allclose(filled(block), expected.astype(dtype), rtol=1e-6)
+
+
+@choices
+@dtypes
+@pytest.mark.parametrize("shifted", [False, True])
+def test_sparse_rows_are_converted_before_they_are_shifted(choice, dtype, shifted):
+    X, shift, chosen = half_sparse(10), np.array([[0.5, 0.0, -2.0]]), CHOSEN[choice]
+    sparse, sizes = scipy.sparse.csr_array(X), []
+
+    def double(rows):
+        sizes.append(rows.shape[0])
+        return 2 * rows
+
+    block = SparseRows(sparse, dtype, shift if shifted else None, double).take(chosen)
+    expected = (2 * X + shift if shifted else 2 * X)[chosen]
+    np.testing.assert_allclose(filled(block), expected, rtol=1e-6)
+    assert sizes == [len(expected)]
+    np.testing.assert_array_equal(sparse.toarray(), X)
 
 
 @pytest.mark.parametrize("shifted", [False, True])
@@ -176,6 +203,53 @@ def test_rows_of_what_gives_rows_are_that_itself():
     for kind in ("csr_array", "csr_matrix"):
         X = getattr(scipy.sparse, kind)(np.eye(3))
         assert isinstance(as_rows(X, np.float32), SparseRows)
+
+
+# --- Labels -----------------------------------------------------------------------------------
+
+LABELS = np.array([2, 0, 1, 1, 2, 0, 0, 2, 1, 0])
+
+
+@choices
+@dtypes
+@pytest.mark.parametrize("values", [(0.0, 1.0), (0.05, 0.9)])
+def test_labels_become_rows_of_a_table_as_they_are_taken(choice, dtype, values):
+    chosen, values = CHOSEN[choice], np.array(values, dtype)
+    table = np.where(np.eye(3)[LABELS] == 1, values[1], values[0])
+    rows = OneHot(LABELS, 3, values)
+    assert (rows.shape, rows.dtype, len(rows)) == ((10, 3), dtype, 10)
+    room = np.full((12, 3), np.nan, dtype)
+    taken = rows.take(chosen, room)
+    np.testing.assert_array_equal(taken, table[chosen])
+    assert taken.dtype == dtype
+    assert np.isnan(room[len(taken) :]).all()
+    np.testing.assert_array_equal(np.asarray(rows), table)
+    np.testing.assert_array_equal(np.asarray(rows[chosen]), table[chosen])
+    np.testing.assert_array_equal(rows.astype(np.float32).values, values.astype(np.float32))
+    np.testing.assert_array_equal(np.asarray(OneHot.join([rows, rows[:2]])), [*table, *table[:2]])
+
+
+def test_a_table_of_labels_is_always_made_anew():
+    rows = OneHot(LABELS, 3, np.array([0.0, 1.0]))
+    assert np.array(rows, dtype=np.float32).dtype == np.float32
+    with pytest.raises(ValueError, match=r"made anew\.$"):
+        np.array(rows, copy=False)
+
+
+@pytest.mark.parametrize("stack", [(), (2,)])
+@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("subset", [False, True])
+def test_labels_train_bit_for_bit_like_their_table(stack, shuffle, subset):
+    X, labels = half_sparse(), np.random.default_rng(4).integers(0, 2, 30)
+    own = [np.arange(20), np.arange(29, 10, -1)] if stack else np.arange(20)
+    ends = []
+    for Y in (np.eye(2)[labels], OneHot(labels, 2, np.array([0.0, 1.0]))):
+        network = small_network(stack=stack)
+        streams = streams_of(*range(1, 2 + len(stack))) if shuffle else ()
+        batches = Batches(X, Y, batch_size=7, streams=streams, rows=own if subset else None)
+        fit(learner_of(network, loss=SoftmaxLogLoss(), learning_rate=0.5), batches, 3)
+        ends.append(numbers(network))
+    np.testing.assert_array_equal(*ends)
 
 
 # --- Training ---------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from skscratch.nn import (
     LOSSES,
     NORMALIZATIONS,
     OPTIMIZERS,
+    SCHEDULES,
     SGD,
     Activation,
     Adam,
@@ -24,7 +25,9 @@ from skscratch.nn import (
     LeakyReLU,
     Optimizer,
     ReLU,
+    Schedule,
     SoftmaxLogLoss,
+    StepDecay,
     fit,
     lookup,
     loss_and_gradient,
@@ -379,18 +382,24 @@ def test_float32_trains_like_float64(name, normalization):
     np.testing.assert_allclose(*ends, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["activation", "optimizer"])
+@pytest.mark.parametrize("kind", ["activation", "optimizer", "schedule"])
 def test_numpy_scalars_as_hyperparameters_train_bit_for_bit_like_python_floats(kind):
     """A search grid made by np.linspace has them; they must not drag float32 through double."""
     data = [array.astype(np.float32) for array in problem(n_rows=40)]
     ends = []
     for convert in (lambda option: option, with_numpy_scalars):
-        options = {"activation": LeakyReLU(0.3), "optimizer": SGD(0.7)}
+        options = {
+            "activation": LeakyReLU(0.3),
+            "optimizer": SGD(0.7),
+            "schedule": StepDecay(0.3, 1),
+        }
         options[kind] = convert(options[kind])
         activation = lookup("activation", options["activation"], ACTIVATIONS, Activation)
         optimizer = lookup("optimizer", options["optimizer"], OPTIMIZERS, Optimizer)
+        schedule = lookup("schedule", options["schedule"], SCHEDULES, Schedule)
         network = randomized(network_of([3, 30, 2], [activation], dtype=np.float32))
-        fit(learner_of(network, optimizer=optimizer), Batches(*data, batch_size=4), 4)
+        learner = learner_of(network, optimizer=optimizer, schedule=schedule)
+        fit(learner, Batches(*data, batch_size=4), 4)
         ends.append(network.parameters.vector)
     np.testing.assert_array_equal(*ends)
 
@@ -416,6 +425,20 @@ def test_a_copied_learner_goes_on_alike_and_apart(optimizer, duplicate, stack):
     train_step(learner, batch, learner.workspace(11), 0.1)
     np.testing.assert_array_equal(numbers(learner.network), numbers(other.network))
     assert not np.array_equal(numbers(learner.network), kept)
+
+
+def test_a_file_for_prediction_has_no_moments_and_they_start_anew():
+    batch = batch_of(*problem())
+    learner = learner_of(small_network(), optimizer=Adam(beta1=0.7))
+    train_step(learner, batch, learner.workspace(11), 0.1)
+    stored = pickle.dumps(learner.without_state())
+    size = learner.network.parameters.vector.nbytes
+    assert len(stored) < len(pickle.dumps(learner)) - 2 * size
+    other = pickle.loads(stored)
+    np.testing.assert_array_equal(numbers(other.network), numbers(learner.network))
+    assert other.optimizer == learner.optimizer
+    assert (other.state.t, learner.state.t) == (0, 1)
+    train_step(other, batch, other.workspace(11), 0.1)
 
 
 # --- Memory -----------------------------------------------------------------------------------
