@@ -46,7 +46,11 @@ class Case:
     failure : str
         The error that it failed with.
     X, y, sample_weight, X_val, y_val
-        The arguments of `diagnose`.
+        The arguments of `diagnose`, X and X_val as the steps of a pipeline make them.
+    given_X_val
+        X_val as it was given, if the estimator is the last step of a pipeline; otherwise None.
+    inputs : {ndarray, sparse CSR matrix} of shape (n_samples, n_features)
+        X as numbers.
     targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         y in its plain form.
     settings : Settings
@@ -75,6 +79,8 @@ class Case:
     sample_weight: Any
     X_val: Any
     y_val: Any
+    given_X_val: Any
+    inputs: Any
     targets: np.ndarray
     settings: Settings
     range_test: RangeTest | None
@@ -85,6 +91,11 @@ class Case:
     constant_loss: float
     losses: np.ndarray
     notes: list[str]
+
+    @property
+    def network(self) -> Any:
+        """The trained estimator, or that with the first weights if training failed."""
+        return self.start if self.trained is None else self.trained
 
     @property
     def rate(self) -> float:
@@ -103,8 +114,16 @@ class Case:
 
 
 def examine(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, range_test: bool
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    X_val: Any,
+    y_val: Any,
+    given_X_val: Any,
+    range_test: bool,
 ) -> Case:
+    """Measure an estimator, which is trained for it if it is not fitted."""
     trained, failure = estimator, ""
     if not estimator._is_fitted():
         trained, failure = _train(estimator, X, y, sample_weight)
@@ -120,6 +139,7 @@ def examine(
         statistics = start_statistics if trained is None else _statistics(trained, rows)
         constant_loss = _constant_loss(start_passes, start._training.loss)
         start_loss = start_passes.loss + _penalty(start, settings, len(start_passes.targets))
+    inputs, targets, _ = start._validate(X, y, None, reset=False)
     return Case(
         start=start,
         trained=trained,
@@ -129,7 +149,9 @@ def examine(
         sample_weight=sample_weight,
         X_val=X_val,
         y_val=y_val,
-        targets=start._validate(X, y, None, reset=False)[1],
+        given_X_val=given_X_val,
+        inputs=inputs,
+        targets=targets,
         settings=settings,
         range_test=_test_range(estimator, X, y, sample_weight, settings, notes, range_test),
         start_passes=start_passes,
