@@ -60,7 +60,7 @@ def diagnose(
 
     The estimator is left as it is. Of one that is not fitted, say because `fit` failed, a clone is
     trained, without the validation rows. The first weights are examined too; the range test trains
-    another clone for up to 100 steps; and if training made 200 steps or fewer, two more are trained
+    another clone for up to 100 steps, or three where it is far from the learning rate; and if training made 200 steps or fewer, two more are trained
     on a part of the rows, to see what four times as many would bring.
 
     Parameters

@@ -10,16 +10,25 @@ from sklearn.exceptions import ConvergenceWarning
 
 from .._lbfgs import LBFGS
 from ..nn.training import DivergenceError
-from ._case import IDLE, LEARNED, MOST_ROWS, NOTHING, Case, has_held_out
+from ._case import (
+    DOUBTFUL_ABOVE,
+    DOUBTFUL_BELOW,
+    IDLE,
+    LEARNED,
+    MOST_ROWS,
+    NOTHING,
+    Case,
+    has_held_out,
+)
 from ._diagnosis import Finding
 from ._findings_data import unscaled
 from ._passes import clone_for_all_rows
 
 NEGLIGIBLE = 0.005
 """A fall of the loss, in relation to that of a constant, that is not worth any steps."""
-LARGE_RATE, SMALL_RATE = 10.0, 30.0
+LARGE_RATE, SMALL_RATE = 10.0, DOUBTFUL_BELOW
 """Factors between the learning rate and the range test's suggestion, which is rather low."""
-LARGE_RATE_TO_DIE = 3.0
+LARGE_RATE_TO_DIE = DOUBTFUL_ABOVE
 """The former, where units died and nothing was learned."""
 PEAK = 2.0
 """Training loss, in relation to that at the start and that of a constant: above, it exploded."""
