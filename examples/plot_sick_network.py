@@ -77,9 +77,9 @@ print(f"a healthy network\n    findings: {diagnose(base, *digits).findings}")
 # ---------
 #
 # What the first remedy says, and nothing else, is done to each of them. All four learn. Where a
-# remedy gives a choice, one of its halves is taken: SELU for the twelve layers, as deep as they are,
-# and not fewer of them. The clipping belongs to it. Without, this network diverges from one set of
-# first weights or stays at guessing from another.
+# remedy gives a choice, one half is taken: SELU for the twelve layers, which stay twelve. The
+# clipping belongs to it. Without, the network diverges from some first weights, and from others it
+# goes on guessing.
 
 treatments = {
     "learning rate too large": {

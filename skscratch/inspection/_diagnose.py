@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
@@ -60,8 +61,9 @@ def diagnose(
 
     The estimator is left as it is. Of one that is not fitted, say because `fit` failed, a clone is
     trained, without the validation rows. The first weights are examined too; the range test trains
-    another clone for up to 100 steps, or three where it is far from the learning rate; and if training made 200 steps or fewer, two more are trained
-    on a part of the rows, to see what four times as many would bring.
+    another clone for up to 100 steps, or three clones where it is far from the learning rate; and
+    if training made 200 steps or fewer, two more are trained on a part of the rows, to see what
+    four times as many would bring.
 
     Parameters
     ----------
@@ -126,7 +128,8 @@ def diagnose(
     if not isinstance(estimator, BaseScratchMLP):
         check_estimator_is_ours(estimator)
     case = examine(estimator, X, y, sample_weight, X_val, y_val, given_X_val, range_test)
-    findings = [finding for check in CHECKS for finding in check(case)]
+    with np.errstate(over="ignore", invalid="ignore"):  # losses of networks that exploded
+        findings = [finding for check in CHECKS for finding in check(case)]
     how = "as fitted" if estimator._is_fitted() else "trained for this, as it is not fitted"
     sizes = list(map(str, case.start.network_.sizes))
     if len(sizes) > 8:

@@ -34,6 +34,10 @@ and the share of its rows that are recognized."""
 
 
 def unscaled(case: Case) -> Iterator[Finding]:
+    """Find columns of the inputs, or targets of a linear output, far from size 1 (`SCALE`).
+
+    A largest root mean square of 30, or of 1/30, is what plain gradient descent still copes with.
+    """
     if case.start.feature_scaler_ is None:
         sizes = _root_mean_squares(case.start_passes.inputs)
         names = getattr(case.start, "feature_names_in_", [f"number {i}" for i in range(len(sizes))])
@@ -281,6 +285,10 @@ def _column_list(case: Case, chosen: np.ndarray) -> str:
 
 
 def imbalance(case: Case) -> Iterator[Finding]:
+    """Find rare classes (`RARE`) of which few rows are recognized (`RECALLED`).
+
+    Classes are as rare in healthy sets, too; those are recognized.
+    """
     trained = case.trained
     if trained is None or not is_classifier(trained) or trained._multilabel:
         return

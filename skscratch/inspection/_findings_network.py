@@ -21,6 +21,11 @@ FLAT = 0.05
 
 
 def gradients(case: Case) -> Iterator[Finding]:
+    """Find layers whose gradients are next to 0, or huge, before or after training.
+
+    Small gradients after training are those of a network that has learned, unless it has not; and
+    they are compared with those of the other layers, since a small loss makes all of them small.
+    """
     states = [("before training", case.start_statistics)]
     if case.trained is not None:
         states.append(("after training", case.statistics))
@@ -58,6 +63,7 @@ def gradients(case: Case) -> Iterator[Finding]:
 
 
 def idle_units(case: Case) -> Iterator[Finding]:
+    """Find layers most of whose units are flat: on all rows (dead) or on most (saturated)."""
     dead = case.statistics["dead_share"]
     most = np.fmax.reduce(dead, initial=0.0)  # NaN stands for layers without such units
     if most > IDLE:
@@ -88,6 +94,10 @@ def idle_units(case: Case) -> Iterator[Finding]:
 
 
 def constant_predictions(case: Case) -> Iterator[Finding]:
+    """Find one answer for all rows, and trace it to columns that do not vary.
+
+    A prediction of the most frequent class is no illness where that has 80 % of the rows.
+    """
     if case.trained is None:
         return
     predicted = np.asarray(case.trained.predict(case.X))

@@ -55,6 +55,7 @@ GAP = {"accuracy": 0.15, "R2": 0.3}
 
 
 def diverged(case: Case) -> Iterator[Finding]:
+    """Find that training ended because the loss or the parameters were not finite."""
     if case.failure:
         remedy = "lower learning_rate, or set clip_norm=1"
         if case.suggestion is not None and case.suggestion < case.rate:
@@ -73,6 +74,11 @@ def diverged(case: Case) -> Iterator[Finding]:
 
 
 def large_rate(case: Case) -> Iterator[Finding]:
+    """Find a loss that rose, or units that died, at a rate far above the range test's suggestion.
+
+    A suggestion is rather low, so that ten times as much is still no illness by itself, and a loss
+    may rise for other reasons: only both are evidence.
+    """
     if isinstance(case.settings.optimizer, LBFGS) or any(unscaled(case)):
         return
     suggestion = case.suggestion
@@ -109,6 +115,7 @@ def large_rate(case: Case) -> Iterator[Finding]:
 
 
 def small_rate(case: Case) -> Iterator[Finding]:
+    """Find that little was learned at a rate far below the range test's suggestion."""
     suggestion = case.suggestion
     if suggestion is None or case.trained is None or any(unscaled(case)):
         return
@@ -124,6 +131,11 @@ def small_rate(case: Case) -> Iterator[Finding]:
 
 
 def few_steps(case: Case) -> Iterator[Finding]:
+    """Find that training ended while the loss was falling, or that more steps bring much more.
+
+    The evidence is the fall over the last epochs, beyond chance (`STILL_FALLING`), or a single
+    epoch of few steps. Where the curve does not tell, and steps were few, a trial does.
+    """
     losses, which, n = case.losses, "training", len(case.losses)
     # What is learned by heart makes the training loss fall, too.
     if n == 0 or case.trained._training.outcome == "stalled" or any(overfitting(case)):
@@ -174,8 +186,8 @@ def _try_more_steps(case: Case, steps: int) -> tuple[float, float] | None:
 
     The curve of the loss does not tell: where the rate falls to 0 it is flat in the end, and what
     is learned by heart is a fall too. Both losses have to fall: that on held-out rows alone does so
-    by chance where a network is sure of mistakes. Clones are trained on three quarters of up to 1,000 rows, for
-    the same number of steps as on all.
+    by chance where a network is sure of mistakes. Clones are trained on
+    three quarters of up to 1,000 rows, for the same number of steps as on all.
     """
     X, y, weights = case.inputs, case.targets, case.sample_weight
     y = y[:, 0] if y.shape[1:] == (1,) else y

@@ -1,4 +1,4 @@
-"""The advice of a diagnosis: a network that is treated as it says trains, from any first weights."""
+"""The advice of a diagnosis: what is treated as it says trains, from any first weights."""
 
 from ast import literal_eval
 
