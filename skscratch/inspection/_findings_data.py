@@ -250,7 +250,7 @@ def validation_inputs(case: Case) -> Iterator[Finding]:
 
 
 def _unscaled_validation(case: Case) -> np.ndarray | None:
-    """Return X_val as it was given, if the network has its score of training on that."""
+    """Return X_val as it was given, if the network has its score of training on that alone."""
     kept = _kept_score(case)
     if kept is None or issparse(case.given_X_val):
         return None
@@ -258,11 +258,11 @@ def _unscaled_validation(case: Case) -> np.ndarray | None:
         X_val = np.asarray(case.given_X_val, np.float64)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it has no names of features
-            score = float(case.trained.score(X_val, case.y_val))
+            scores = [case.trained.score(X, case.y_val) for X in (X_val, case.X_val)]
     except (ValueError, TypeError):  # text, other columns, overflow
         return None
-    same = isclose(score, kept, rel_tol=1e-3, abs_tol=1e-3)
-    return X_val if same else None
+    without, after_steps = (isclose(s, kept, rel_tol=1e-3, abs_tol=1e-3) for s in scores)
+    return X_val if without and not after_steps else None
 
 
 def _kept_score(case: Case) -> float | None:
