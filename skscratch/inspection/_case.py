@@ -32,6 +32,11 @@ NOTHING = 0.1
 """The same share, for a network that has learned nothing."""
 
 
+DOUBTFUL_ABOVE, DOUBTFUL_BELOW = 3.0, 30.0
+"""Factors between the learning rate and a range test's suggestion, beyond which it is repeated: the
+least ones that any finding goes by."""
+
+
 @dataclass
 class Case:
     """Everything that was measured of an estimator, for the checks to judge.
@@ -45,7 +50,11 @@ class Case:
     failure : str
         The error that it failed with.
     X, y, sample_weight, X_val, y_val
-        The arguments of `diagnose`.
+        The arguments of `diagnose`, X and X_val as the steps of a pipeline make them.
+    given_X_val
+        X_val as it was given, if the estimator is the last step of a pipeline; otherwise None.
+    inputs : {ndarray, sparse CSR matrix} of shape (n_samples, n_features)
+        X as numbers.
     targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         y in its plain form.
     settings : Settings
@@ -74,6 +83,8 @@ class Case:
     sample_weight: Any
     X_val: Any
     y_val: Any
+    given_X_val: Any
+    inputs: Any
     targets: np.ndarray
     settings: Settings
     range_test: RangeTest | None
@@ -84,6 +95,11 @@ class Case:
     constant_loss: float
     losses: np.ndarray
     notes: list[str]
+
+    @property
+    def network(self) -> Any:
+        """The trained estimator, or that with the first weights if training failed."""
+        return self.start if self.trained is None else self.trained
 
     @property
     def rate(self) -> float:
@@ -102,8 +118,16 @@ class Case:
 
 
 def examine(
-    estimator: Any, X: Any, y: Any, sample_weight: Any, X_val: Any, y_val: Any, range_test: bool
+    estimator: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    X_val: Any,
+    y_val: Any,
+    given_X_val: Any,
+    range_test: bool,
 ) -> Case:
+    """Measure an estimator, which is trained for it if it is not fitted."""
     trained, failure = estimator, ""
     if not estimator._is_fitted():
         trained, failure = _train(estimator, X, y, sample_weight)
@@ -119,6 +143,7 @@ def examine(
         statistics = start_statistics if trained is None else _statistics(trained, rows)
         constant_loss = _constant_loss(start_passes, start._learner.loss)
         start_loss = start_passes.loss + _penalty(start, settings, len(start_passes.targets))
+    inputs, targets, _ = start._validate(X, y, None, reset=False)
     return Case(
         start=start,
         trained=trained,
@@ -128,7 +153,9 @@ def examine(
         sample_weight=sample_weight,
         X_val=X_val,
         y_val=y_val,
-        targets=start._validate(X, y, None, reset=False)[1],
+        given_X_val=given_X_val,
+        inputs=inputs,
+        targets=targets,
         settings=settings,
         range_test=_test_range(estimator, X, y, sample_weight, settings, notes, range_test),
         start_passes=start_passes,
@@ -236,9 +263,19 @@ def _test_range(
     if not wanted:
         notes.append("whether the learning rate is too small, as range_test=False.")
         return None
+    plain, rate = clone_for_all_rows(estimator), settings.learning_rate
     try:
-        plain = clone_for_all_rows(estimator)
-        return learning_rate_range_test(plain, X, y, sample_weight=sample_weight)
+        first = learning_rate_range_test(plain, X, y, sample_weight=sample_weight)
+        if first.suggestion and rate / DOUBTFUL_ABOVE < first.suggestion < rate * DOUBTFUL_BELOW:
+            return first
+        # From some first weights a test is off by a hundred times: what is advised is a median.
+        seed = plain.random_state if isinstance(plain.random_state, int) else 0
+        tests = [first]
+        for other in (seed + 1, seed + 2):
+            plain.set_params(random_state=other)
+            tests.append(learning_rate_range_test(plain, X, y, sample_weight=sample_weight))
+        found = sorted((t for t in tests if t.suggestion), key=lambda t: t.suggestion or 0.0)
+        return found[len(found) // 2] if found else first
     except DivergenceError:
         notes.append("the range of learning rates: the loss is not finite from the start.")
         return None

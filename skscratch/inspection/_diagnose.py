@@ -3,16 +3,31 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
 from .._base import BaseScratchMLP
 from ._case import Case, examine
 from ._diagnosis import Diagnosis, Finding
-from ._findings_data import imbalance, unscaled
+from ._findings_data import (
+    imbalance,
+    one_hot_targets,
+    scaled_to_nothing,
+    squeezed,
+    unscaled,
+    validation_inputs,
+)
 from ._findings_network import constant_predictions, gradients, idle_units
 from ._findings_training import diverged, few_steps, large_rate, overfitting, small_rate
 from ._passes import check_estimator_is_ours
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     unscaled,
+    scaled_to_nothing,
+    squeezed,
+    one_hot_targets,
+    validation_inputs,
     diverged,
     large_rate,
     small_rate,
@@ -38,29 +53,32 @@ def diagnose(
 ) -> Diagnosis:
     """Find out why a network does not learn, or not well.
 
-    Looks for a loss that diverged, unscaled inputs or targets, a learning rate that is too large or
-    too small, vanishing and exploding gradients, dead and saturated units, too few steps,
-    overfitting, a class imbalance that is ignored, and constant predictions. Each finding comes
-    with its evidence, the threshold, and a remedy.
+    Looks for unscaled inputs or targets, columns that scaling has lost or squeezed, one-hot targets
+    of a classifier, validation inputs that lie elsewhere than X, a loss that diverged, a learning
+    rate that is too large or too small, vanishing and exploding gradients, dead and saturated
+    units, too few steps, overfitting, a class imbalance that is ignored, and constant predictions.
+    Each finding comes with its evidence, the threshold, and a remedy.
 
     The estimator is left as it is. Of one that is not fitted, say because `fit` failed, a clone is
-    trained. The first weights are examined too, and the range test trains another clone for up to
-    100 steps.
+    trained, without the validation rows. The first weights are examined too; the range test trains
+    another clone for up to 100 steps, or three clones where it is far from the learning rate; and
+    if training made 200 steps or fewer, two more are trained on a part of the rows, to see what
+    four times as many would bring.
 
     Parameters
     ----------
-    estimator : ScratchMLPClassifier or ScratchMLPRegressor
-        The estimator, fitted or not. Of a pipeline pass the last step, and X as the steps before it
-        make it.
+    estimator : ScratchMLPClassifier, ScratchMLPRegressor or Pipeline
+        The estimator, fitted or not, or a pipeline with it as the last step. The steps before it
+        transform X and X_val; of a pipeline that is not fitted, clones of them do.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        The inputs it was trained on.
+        The rows it was trained on.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         Their targets.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows, >= 0; None means 1 everywhere.
     X_val, y_val : array-like, default=None
-        Rows that it was not trained on, to judge overfitting by. Without them the rows serve that
-        ``early_stopping`` held out, if it did.
+        Rows that it was not trained on, to judge overfitting by, in the form in which `fit` got
+        them if it did. Without them the rows serve that ``early_stopping`` held out, if any.
     range_test : bool, default=True
         Whether to make a `learning_rate_range_test`. Without one there are no findings of too small
         a learning rate, and no rate is suggested.
@@ -101,15 +119,36 @@ def diagnose(
     >>> diagnose(ScratchMLPClassifier((16, 8), random_state=0).fit(X, y), X, y).findings
     []
     """
-    if not isinstance(estimator, BaseScratchMLP):
-        check_estimator_is_ours(estimator)
     if (X_val is None) is not (y_val is None):
         raise ValueError("X_val and y_val go together: one of them was given without the other.")
-    case = examine(estimator, X, y, sample_weight, X_val, y_val, range_test)
-    findings = [finding for check in CHECKS for finding in check(case)]
+    given_X_val = None
+    if isinstance(estimator, Pipeline):
+        given_X_val = X_val
+        estimator, X, X_val = _last_step(estimator, X, y, X_val)
+    if not isinstance(estimator, BaseScratchMLP):
+        check_estimator_is_ours(estimator)
+    case = examine(estimator, X, y, sample_weight, X_val, y_val, given_X_val, range_test)
+    with np.errstate(over="ignore", invalid="ignore"):  # losses of networks that exploded
+        findings = [finding for check in CHECKS for finding in check(case)]
     how = "as fitted" if estimator._is_fitted() else "trained for this, as it is not fitted"
     sizes = list(map(str, case.start.network_.sizes))
     if len(sizes) > 8:
         sizes = [*sizes[:3], "...", sizes[-1]]
     title = f"Diagnosis of {type(estimator).__name__} ({' → '.join(sizes)}), {how}"
     return Diagnosis(title, findings, case.notes, case.range_test, case.statistics)
+
+
+def _last_step(pipeline: Pipeline, X: Any, y: Any, X_val: Any) -> tuple[Any, Any, Any]:
+    """Return a pipeline's last step, and X and X_val as the steps before it make them."""
+    last = pipeline[-1]
+    if not isinstance(last, BaseScratchMLP):
+        check_estimator_is_ours(last)
+    if len(pipeline) > 1:
+        before = pipeline[:-1]
+        if last._is_fitted():
+            X = before.transform(X)
+        else:
+            before = clone(before)
+            X = before.fit_transform(X, y)
+        X_val = None if X_val is None else before.transform(X_val)
+    return last, X, X_val

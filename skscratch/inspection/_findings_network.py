@@ -5,8 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.base import is_classifier
 
+from .._lbfgs import LBFGS
+from .._precision import column_range
 from ._case import IDLE, NOTHING, Case
 from ._diagnosis import Finding
+from ._findings_data import scaled_to_nothing
 from ._layers import EXPLODING, VANISHING
 
 UNEVEN = 1e-3
@@ -18,10 +21,19 @@ FLAT = 0.05
 
 
 def gradients(case: Case) -> Iterator[Finding]:
+    """Find layers whose gradients are next to 0, or huge, before or after training.
+
+    Small gradients after training are those of a network that has learned, unless it has not; and
+    they are compared with those of the other layers, since a small loss makes all of them small.
+    """
     states = [("before training", case.start_statistics)]
     if case.trained is not None:
         states.append(("after training", case.statistics))
     vanishing = exploding = False
+    # SELU alone diverged from half of the first weights tried.
+    selu, clip = "activation='selu' with init='auto' and clip_norm=1", "clip_norm=1, or "
+    if isinstance(case.settings.optimizer, LBFGS):  # which takes no clipping
+        selu, clip = "activation='selu' with init='auto'", ""
     for when, statistics in states:
         means, largest = statistics["mean_gradient"], statistics["max_gradient"]
         low = [m < min(VANISHING, UNEVEN * max(means)) for m in means]
@@ -33,7 +45,7 @@ def gradients(case: Case) -> Iterator[Finding]:
                 f"the mean |gradient| {when} is {min(means):.1e} in one layer, {max(means):.1e} in "
                 "another",
                 f"{VANISHING:g}, and {UNEVEN:g} of the other layer's",
-                "take fewer layers, activation='selu' with init='auto', or normalization='batch'",
+                f"take fewer layers, 2 say, or {selu}",
                 _layer_list(low),
             )
         high = [not m <= EXPLODING for m in largest]
@@ -45,12 +57,13 @@ def gradients(case: Case) -> Iterator[Finding]:
                 f"the largest |gradient| {when} is {max(largest):.1e}",
                 f"{EXPLODING:g}",
                 "scale the data or lower learning_rate, if these are findings too; otherwise set "
-                "init='auto', clip_norm=1, or normalization='layer'",
+                f"init='auto', or where it is that, {clip}normalization='layer'",
                 _layer_list(high),
             )
 
 
 def idle_units(case: Case) -> Iterator[Finding]:
+    """Find layers most of whose units are flat: on all rows (dead) or on most (saturated)."""
     dead = case.statistics["dead_share"]
     most = np.fmax.reduce(dead, initial=0.0)  # NaN stands for layers without such units
     if most > IDLE:
@@ -81,6 +94,10 @@ def idle_units(case: Case) -> Iterator[Finding]:
 
 
 def constant_predictions(case: Case) -> Iterator[Finding]:
+    """Find one answer for all rows, and trace it to columns that do not vary.
+
+    A prediction of the most frequent class is no illness where that has 80 % of the rows.
+    """
     if case.trained is None:
         return
     predicted = np.asarray(case.trained.predict(case.X))
@@ -96,15 +113,18 @@ def constant_predictions(case: Case) -> Iterator[Finding]:
         found = spread < FLAT * wanted
         evidence = f"the predictions' standard deviation is {spread:.2g}"
         threshold = f"{FLAT:g} of the targets', {wanted:.2g}"
-    if found:
-        yield Finding(
-            "constant predictions",
-            "error",
-            evidence,
-            threshold,
-            "see to the other findings first; without any, lower l2, or see whether X tells "
-            "anything of y",
-        )
+    if not found:
+        return
+    remedy = "see to the other findings first; without any, lower l2, or see whether X tells "
+    remedy += "anything of y"
+    low, high = column_range(case.inputs)
+    if np.array_equal(low, high):
+        evidence += ", and X is constant in every column"
+        remedy = "see to the steps that make X: no column of it varies"
+    for lost in scaled_to_nothing(case):
+        evidence += f", and {lost.evidence}"
+        remedy = lost.remedy
+    yield Finding("constant predictions", "error", evidence, threshold, remedy)
 
 
 def _layer_list(chosen: list[bool]) -> str:

@@ -197,7 +197,7 @@ def test_overfitting_by_the_rows_held_out():
     clf = classifier(hidden_layer_sizes=(100,), max_iter=40, early_stopping=True)
     found = diagnose(clf.fit(X, y), X, y)
     assert names(found) == ["overfitting"]
-    assert "on 40 others" in found.findings[0].evidence
+    assert "on 40 held out" in found.findings[0].evidence
 
 
 def imbalanced(seed):
