@@ -323,6 +323,25 @@ def test_an_adaptive_schedule_divides_the_rate_at_each_plateau_and_finally_stops
     assert type(progress.clock.plateaus) is int
 
 
+@pytest.mark.parametrize("stack", [(), (2,)])
+def test_a_run_that_went_on_from_a_plateau_keeps_its_last_epoch(stack):
+    X, Y, _ = problem()
+    patient, plain = (
+        learner_of(small_network(stack=stack), schedule=Adaptive(), learning_rate=1e-3)
+        for _ in range(2)
+    )
+    progress = fit(patient, Batches(X, Y), 5, watching(1e3, 2))  # it stalls in the fourth
+    assert progress.ended == "exhausted"
+    assert np.all(progress.clock.plateaus == 1)
+    assert not np.any(progress.best.epoch)
+    rates = iter(progress.history["learning_rate"])
+    workspace = plain.workspace(len(X))
+    for rate in rates:
+        train_step(plain, batch_of(X, Y), workspace, np.reshape(rate, (*np.shape(rate), 1))
+                   if stack else rate)  # fmt: skip
+    np.testing.assert_array_equal(numbers(patient.network), numbers(plain.network))
+
+
 def test_patience_with_the_training_loss_keeps_the_last_epoch():
     X, Y, _ = problem()
     patient, plain = (a_learner(learning_rate=2.0) for _ in range(2))  # it goes up and down
