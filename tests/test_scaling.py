@@ -44,17 +44,28 @@ def mixed(n_rows=60, seed=0):
     )
 
 
+def quantile(values, share, weights):
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order]) >= (share - 1e-9) * weights.sum()
+    return values[order][reached.argmax()]
+
+
 def naive(X, weights=None):
     """Median and factor of each column, one by one."""
     weights = np.ones(len(X)) if weights is None else weights
     center, scale = [], []
     for column in X.T:
-        q25, q50, q75 = np.quantile(
-            column, [0.25, 0.5, 0.75], weights=weights, method="inverted_cdf"
-        )
-        extent = np.ptp(column[weights > 0])
-        center.append(q50)
-        scale.append(1 / (q75 - q25) if q75 > q25 else 2 / extent if extent else 0)
+        center.append(quantile(column, 0.5, weights))
+        values = np.unique(column[weights > 0])
+        mass = np.array([weights[column == value].sum() for value in values])
+        mode = mass.argmax()
+        mass[mode] = min(mass[mode], (mass.sum() - mass[mode]) / 2)
+        spread = 0
+        if len(values) > 1:
+            inner = quantile(values, 0.75, mass) - quantile(values, 0.25, mass)
+            outer = quantile(values, 0.99, mass) - quantile(values, 0.01, mass)
+            spread = min(max(inner, outer / 4), 4 * inner)
+        scale.append(1 / spread if spread else 0)
     return np.array(center), np.array(scale)
 
 
@@ -100,13 +111,16 @@ def test_learns_what_the_formula_says(n_rows, weighted):
 
 
 def test_a_known_column():
-    # Quartiles 1, 2 and 4, so that 0 becomes -2/3 before the clip.
-    X = np.array([[1.0], [2.0], [4.0], [100.0]])
+    # Quartiles 1, 2 and 4; the 98 % in the middle extend over 12, so that 3 is enough.
+    X = np.array([[1.0], [2.0], [4.0], [13.0]])
     scaler = RobustSmoothClip().fit(X)
     assert scaler.center_ == 2
     assert scaler.scale_ == 1 / 3
     assert_allclose(scaler.shift_, -2 / 3 / np.sqrt(1 + (2 / 9) ** 2))
-    assert_allclose(scaler.transform(X)[-1], (98 / 3) / np.sqrt(1 + (98 / 9) ** 2))
+    assert_allclose(scaler.transform(X)[-1], (11 / 3) / np.sqrt(1 + (11 / 9) ** 2))
+    # They extend over 20, then over far more than four times the distance of the quartiles.
+    assert RobustSmoothClip().fit(np.array([[1.0], [2.0], [4.0], [21.0]])).scale_ == 1 / 5
+    assert RobustSmoothClip().fit(np.array([[1.0], [2.0], [4.0], [1e9]])).scale_ == 1 / 12
 
 
 FORMS = [np.asarray, sparse.csr_array, sparse.csc_matrix, np.asfortranarray]
@@ -221,12 +235,12 @@ def test_any_real_dtype(dtype):
 def test_quartiles_of_many_rows_are_those_of_a_sample(form):
     X = np.random.default_rng(7).standard_normal((5 * MOST_ROWS, 3))
     X[:, 2] = 0
-    X[-1, 2] = 4.0  # in no sample for sure, yet an extreme
+    X[-1, 2] = 4.0  # in no sample for sure, yet in the range
     scaler = RobustSmoothClip().fit(form(X))
     center, scale = naive(X)
     assert_allclose(scaler.center_, center, atol=0.05)
     assert_allclose(scaler.scale_, scale, rtol=0.05)
-    assert scaler.scale_[2] == 0.5
+    assert scaler.scale_[2] == 0.25
     assert_same_scaler(scaler, RobustSmoothClip().fit(form(X)))
 
 
