@@ -266,7 +266,7 @@ def _columns(
 def _filled_columns(
     X: Any, weights: np.ndarray | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield the columns of a CSC matrix that store a number, those that store about as many at once.
+    """Yield the columns of a CSC matrix that store numbers, in blocks of about as many each.
 
     What a column does not store is one 0, with the weight of all of them.
     """

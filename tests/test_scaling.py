@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
+from scipy.stats import norm
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
@@ -216,6 +217,63 @@ def test_values_of_any_size_stay_within_the_bound(dtype, form):
         assert np.isfinite(values).all()
         assert np.abs(values).max() <= BOUND * (1 + 1e-6)
         assert_allclose(values[:, 4], 0, atol=1e-7)
+
+
+def inflated(zeros, tail, n_rows=2000, seed=0):
+    """A column with a share of zeros, the others being evenly spaced quantiles of a tail."""
+    n_zeros = round(zeros * n_rows)
+    others = tail((np.arange(n_rows - n_zeros) + 0.5) / (n_rows - n_zeros))
+    X = np.r_[np.zeros(n_zeros), others][:, np.newaxis]
+    return np.random.default_rng(seed).permutation(X)
+
+
+TAILS = {
+    "exponential": lambda share: -5 * np.log1p(-share),
+    "lognormal": lambda share: np.exp(3 + 1.5 * norm.ppf(share)),
+    "two-sided": lambda share: 5 * norm.ppf(share),
+    "indicator": np.ones_like,
+}
+
+
+@pytest.mark.parametrize("tail", TAILS.values(), ids=TAILS)
+def test_the_scale_is_continuous_in_the_share_of_zeros(tail):
+    shares = np.arange(0.02, 0.965, 0.01)  # beyond, a step takes away a third of the tail
+    scales = [RobustSmoothClip().fit(inflated(share, tail)).scale_[0] for share in shares]
+    steps = np.exp(np.abs(np.diff(np.log(scales))))
+    assert steps.max() < 1.25
+    assert max(scales) < 4 * min(scales)
+
+
+@pytest.mark.parametrize("zeros", [0.05, 0.3, 0.5, 0.7, 0.74, 0.76, 0.9, 0.99])
+@pytest.mark.parametrize("tail", ["exponential", "lognormal", "two-sided"])
+def test_most_of_a_tail_stays_where_the_clip_is_nearly_linear(zeros, tail):
+    X = inflated(zeros, TAILS[tail])
+    scaled = RobustSmoothClip().fit(X).transform(X)[X != 0]
+    assert np.quantile(np.abs(scaled), 0.9) < 0.9 * BOUND
+    q25, q75 = np.quantile(scaled, [0.25, 0.75])
+    assert q75 - q25 > 0.2  # nor are they all next to 0
+
+
+@pytest.mark.parametrize("zeros", [0.0, 0.9])
+def test_outliers_hardly_move_the_scale(zeros):
+    X = inflated(zeros, TAILS["two-sided"])
+    scale = RobustSmoothClip().fit(X).scale_[0]
+    others = np.flatnonzero(X[:, 0])
+    for share, factor in ((0.005, 1.2), (0.1, 6)):
+        spoiled = X.copy()
+        spoiled[others[: round(share * len(others))]] = 1e12
+        assert scale / factor < RobustSmoothClip().fit(spoiled).scale_[0] < scale * factor
+
+
+@pytest.mark.parametrize("zeros", [0.3, 0.7, 0.76])
+def test_a_zero_inflated_feature_is_learned(zeros):
+    # With quartiles alone, R2 is 0.97, 0.90 and 0.63 there.
+    rng = np.random.default_rng(1)
+    rain = np.where(rng.random(1500) < zeros, 0, rng.lognormal(3, 1.5, 1500))
+    X = np.c_[rain, rng.normal(size=(1500, 2))]
+    y = np.sqrt(rain) + X[:, 1] + 0.1 * rng.normal(size=1500)
+    reg = ScratchMLPRegressor((32, 32), max_iter=40, random_state=0).fit(X[:1000], y[:1000])
+    assert reg.score(X[1000:], y[1000:]) > 0.98
 
 
 def test_constants_up_to_rounding_are_constants():

@@ -1,7 +1,7 @@
-"""A set of sparse text: which part of a package are the first words of a docstring from?
+"""A set of sparse text: the first words of docstrings, and which package they are from.
 
-The docstrings are those of functions and classes in packages that are installed anyway, so that
-nothing has to be downloaded. Other versions of them make somewhat another set.
+The docstrings are those of functions and classes in packages that skscratch and its plots need, so
+that nothing has to be downloaded. Other versions of them make somewhat another set.
 """
 
 import ast
