@@ -110,10 +110,11 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``"poisson"``, ``"gamma"`` and other losses with a link or limited targets ignore it.
     feature_scaling : {"robust"} or None, default="robust"
         What is done to each column of X, in training and in prediction. ``"robust"`` centers it on
-        its median, divides it by the distance of its quartiles (by half its range where they are
-        equal; a constant becomes 0) and squeezes its tails smoothly into (-3, 3), as RealMLP does:
-        ``x' / sqrt(1 + (x'/3)**2)``. Outliers, units and offsets then do little harm, and a
-        `StandardScaler` before makes no difference. Medians and quartiles are weighted by
+        its median, divides it by its spread (a constant becomes 0) and squeezes its tails smoothly
+        into (-3, 3), as RealMLP does: ``x' / sqrt(1 + (x'/3)**2)``. The spread is the distance of
+        the quartiles, or where tails are long a quarter of that of the outer percentiles, see the
+        guide. Outliers, units and offsets then do little harm, and a
+        `StandardScaler` before makes no difference. Medians and quantiles are weighted by
         ``sample_weight`` and taken of all rows of the first call, rows held out included (of more
         than 10,000 of as many, drawn at random), and stay with ``warm_start`` and in `partial_fit`,
         whose first call should therefore bring enough rows. Sparse X is scaled as dense X is, and
