@@ -51,6 +51,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     warm_start: Any
 
     _training: Training
+    _target_scaler: Any
 
     # What a subclass defines ------------------------------------------------------------------
 
@@ -367,8 +368,9 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             state["_training"] = self._training.without_moments()
             if self.feature_scaler_ is not None:
                 state["feature_scaler_"] = self.feature_scaler_.without_rows()
-            if state.get("_target_running") is not None:
-                state["_target_running"] = state["_target_running"].without_rows()
+            running = state.get("_target_running")
+            if running is not None:
+                state["_target_running"] = running.without_rows(self._target_scaler.mean_)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -151,10 +151,14 @@ class Running:
         other._chunks = tuple((X[:, np.flatnonzero(kept)], w) for X, w in self._chunks)
         return other
 
-    def without_rows(self) -> Self:
+    def without_rows(self, center: np.ndarray) -> Self:
         """Return a copy that holds no rows, to be stored for prediction."""
         other = copy.copy(self)
-        other._chunks, other._n_rows, other._n_estimated = (), 0, 0
+        if self._chunks:
+            other._chunks, other._n_rows, other._n_estimated = (), 0, 0
+            off = _count_off(_stack(self._chunks)[0], center[self._columns])
+            other._off_center = self._off_center.copy()
+            other._off_center[self._columns] = np.maximum(off, self._off_center[self._columns])
         return other
 
 

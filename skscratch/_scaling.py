@@ -115,7 +115,7 @@ class RobustSmoothClip:
 
     def without_rows(self) -> Self:
         """Return a copy that holds no rows, to be stored for prediction."""
-        return self._with(self._running and self._running.without_rows())
+        return self._with(self._running and self._running.without_rows(self.center_))
 
     def _with(self, running: Running | None) -> Self:
         other = copy.copy(self)
