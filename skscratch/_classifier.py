@@ -122,9 +122,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         guide. Outliers, units and offsets then do little harm, and a
         `StandardScaler` before makes no difference. Medians and quantiles are weighted by
         ``sample_weight`` and taken of all rows of the first call, rows held out included (of more
-        than 10,000 of as many, drawn at random), and stay with ``warm_start`` and in `partial_fit`,
-        whose first call should therefore bring enough rows. Sparse X is scaled as dense X is, and
-        stays sparse.
+        than 10,000 of as many, drawn at random). With ``warm_start`` and in `partial_fit` they
+        stay, but go on improving until 100 rows have come; a column that was constant or nearly so
+        is scaled from when it first varies. Sparse X is scaled as dense X is, and stays sparse.
     numerical_embedding : str, Embedding or None, default=None
         What turns each numerical feature into several before the first affine map, after
         ``feature_scaling`` [2]_: ``"piecewise_linear"``, learned functions that bend at the edges
@@ -391,7 +391,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     ) -> Self:
         """Train for one epoch on X and y, going on from where the last call ended.
 
-        With ``feature_scaling``, center and scale of the features are those of the first call.
+        With ``feature_scaling``, center and scale of the features are estimated from the first
+        calls, anew whenever their rows have doubled, and settled once there are 100. A column that
+        is constant or nearly so till then is scaled from when it first varies, and its scale
+        improves as more of its rows differ. Bins of a ``numerical_embedding`` are those of the
+        first call alone.
 
         Parameters
         ----------

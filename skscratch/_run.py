@@ -15,11 +15,12 @@ from sklearn.utils import check_random_state
 
 from ._input import is_memory_mapped
 from ._lbfgs import LBFGS
+from ._precision import column_range
 from ._scaling import RobustSmoothClip, find_bins
 from ._settings import resolve
 from ._split import split_rows
 from ._threads import few_threads
-from ._validation import Validator
+from ._validation import Validator, out_of_range_columns
 from ._watcher import Watcher
 from .nn.batches import Batches
 from .nn.network import Network, cast
@@ -29,6 +30,7 @@ from .nn.training import DivergenceError, Training
 
 LARGE = 10.0
 """Standardized columns hold hardly any larger numbers."""
+_SCALING = ("feature_scaler_", "_target_scaler", "_target_running")
 
 
 class Data(NamedTuple):
@@ -159,7 +161,11 @@ class Run:
         X, y, sample_weight = self._given
         del self._given  # where the network's inputs are a copy, training needs it no more
         if self.continuing:
+            self._check_fixed()
             self.streams = copy.deepcopy(estimator._streams)
+            if estimator.feature_scaler_ is not None:
+                estimator.feature_scaler_ = estimator.feature_scaler_.update(X, sample_weight)
+            estimator._go_on_learning_target(y, sample_weight)
             network = self._copy_network()
         else:
             self.streams = _spawn_streams(estimator.random_state)
@@ -188,7 +194,7 @@ class Run:
                 self.streams[name].bit_generator.state = stream.bit_generator.state
         self.batches = self._make_batches(rows, weights, self.streams["shuffle"])
         if self._X_val is not None:
-            self.validate = self._make_own_validator()
+            self.validate = self._make_own_validator(X)
         elif held_out is not None:
             place = "the rows held out of X"
             self.validate = self._make_validator(held_out, settings.scoring, X, place)
@@ -200,20 +206,30 @@ class Run:
     def _make_network(self, X: Any, y: np.ndarray, sample_weight: np.ndarray | None) -> Network:
         estimator, settings = self._estimator, self.settings
         n_samples, n_features = X.shape
-        scaler, shift = estimator.feature_scaler_, None
-        if scaler is not None and np.any(scaler.shift_):
-            shift = scaler.shift_
         embedding, edges = settings.numerical_embedding, []
         if embedding is not None:
             prepare = estimator._preparation(np.dtype(np.float64))
             edges = find_bins(X, sample_weight, embedding.n_bins, prepare)
+            if self._incremental and n_samples <= embedding.n_bins:
+                warnings.warn(
+                    f"numerical_embedding={estimator.numerical_embedding!r} learns its bins from "
+                    f"the first call of partial_fit alone, and {n_samples} rows are few for up to "
+                    f"{embedding.n_bins} bins. Let the first call have more rows, several hundred "
+                    "if possible.",
+                    UserWarning,
+                    stacklevel=7,
+                )
+            if estimator.feature_scaler_ is not None:
+                # Their bins are of the features as they are scaled now.
+                embedded = [j for j, found in enumerate(edges) if len(found)]
+                estimator.feature_scaler_ = estimator.feature_scaler_.settled(embedded)
         network = Network(
             [n_features, *settings.hidden_layer_sizes, estimator._n_logits()],
             settings.activations,
             settings.dropout,
             normalization=settings.normalization,
             dtype=settings.float_type(n_samples, self._numbers(X, y)),
-            shift=shift,
+            shift=self._shift(),
             learned_scales=settings.learned_scales,
             layerwise_rates=settings.layerwise_rates,
             embedding=embedding,
@@ -231,8 +247,13 @@ class Run:
         if is_regressor(self._estimator):
             yield self._estimator._encode(y, np.dtype(np.float64))
 
-    def _copy_network(self) -> Network:
-        """Copy the network to go on with; activation and dropout may have been changed."""
+    def _shift(self) -> np.ndarray | None:
+        """Return what scaled rows of sparse X lack, if anything."""
+        scaler = self._estimator.feature_scaler_
+        return None if scaler is None or not np.any(scaler.shift_) else scaler.shift_
+
+    def _check_fixed(self) -> None:
+        """Refuse to go on with what the network was not made for."""
         estimator, settings = self._estimator, self.settings
         old = estimator.network_
         fixed: dict[str, tuple[Any, Any]] = {
@@ -263,13 +284,17 @@ class Run:
                 f"from the {old_link!r} of the network that training would continue. Set "
                 "warm_start=False and call fit to start anew."
             )
+
+    def _copy_network(self) -> Network:
+        """Copy the network to go on with; activation and dropout may have been changed."""
+        old, settings = self._estimator.network_, self.settings
         network = Network(
             old.sizes,
             settings.activations,
             settings.dropout,
             normalization=old.normalization,
             dtype=old.dtype,
-            shift=old.shift,
+            shift=self._shift(),
             learned_scales=old.learned_scales,
             layerwise_rates=settings.layerwise_rates,
             embedding=old.embedding,
@@ -365,7 +390,7 @@ class Run:
             place,
         )
 
-    def _make_own_validator(self) -> Validator:
+    def _make_own_validator(self, X_train: Any) -> Validator:
         """Make what measures a network on the caller's validation data."""
         estimator = self._estimator
         try:
@@ -377,11 +402,33 @@ class Run:
                 )
         except (ValueError, TypeError) as error:
             raise ValueError(f"X_val and y_val do not go with X and y: {error}") from error
+        if not self._incremental:  # the rows of one call may well differ from those of the others
+            self._warn_out_of_range(X_train, raw)
         sample_weight = estimator._weigh(Y, None, incremental=False)
         X, prepare = self._network_inputs(raw, self.training.network.dtype)
         scoring, place = self.settings.scoring, "X_val and y_val"
         return Validator(
             estimator, self.training, X, Y, y, sample_weight, None, scoring, raw, prepare, place
+        )
+
+    def _warn_out_of_range(self, X: Any, X_val: Any) -> None:
+        columns = out_of_range_columns(X, X_val)
+        if not len(columns):
+            return
+        first = columns[:1]
+        names = getattr(self._estimator, "feature_names_in_", range(X.shape[1]))
+        (low, high), (val_low, val_high) = (
+            (float(end[0]) for end in column_range(rows[:, first])) for rows in (X, X_val)
+        )
+        warnings.warn(
+            f"X_val lies far from X in {len(columns)} of {X.shape[1]} columns: column "
+            f"{names[first[0]]!r} goes from {low:.3g} to {high:.3g} in X, and from {val_low:.3g} "
+            f"to {val_high:.3g} in X_val. What transforms X has to transform X_val too: in a "
+            "pipeline by Pipeline(..., transform_input=['X_val']), with "
+            "sklearn.set_config(enable_metadata_routing=True) and the estimator's "
+            "set_fit_request(X_val=True, y_val=True), or by hand before fit.",
+            UserWarning,
+            stacklevel=7,
         )
 
     # Training ---------------------------------------------------------------------------------
@@ -615,9 +662,23 @@ class Run:
 
     def finish(self) -> None:
         """Give the estimator what came of it, and tell the callbacks."""
+        if self._incremental and self.stops_early:
+            self._follow_the_best_epoch()
         for name, value in self.fitted().items():
             setattr(self._estimator, name, value)
         self._watcher.end_fit(self._snapshot)
+
+    def _follow_the_best_epoch(self) -> None:
+        """Let the weights of the best call come back with the scaling that they learned with."""
+        estimator, training = self._estimator, self.training
+        if training.best_epoch == training.history["epoch"][-1]:
+            learned = vars(estimator)
+            estimator._best_scaling = {name: learned.get(name) for name in _SCALING}
+        elif training.stalled:
+            for name, value in estimator._best_scaling.items():
+                setattr(estimator, name, value)
+            estimator.network_ = training.network
+            training.network = self._copy_network()
 
     def _snapshot(self) -> dict[str, Any]:
         history = self.training.history

@@ -1,5 +1,6 @@
 """What the estimators learn of the features: how to scale them, and the bins of embeddings."""
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
@@ -7,6 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ._precision import column_range
+from ._running import Running, canonical
 
 MOST_ROWS = 10_000
 """Quartiles of more rows are those of so many, drawn at random. Their ranks, 1/4, 1/2 and 3/4 of
@@ -46,7 +48,8 @@ class RobustSmoothClip:
     A quantile is the smallest value that has its share of the rows at or below it, the rows being
     counted by their weights: an integer weight is as good as a repeated row. There is no
     interpolation. All this is computed in float64, before the values are rounded to the network's
-    precision, so that neither a large offset nor a large scale costs digits.
+    precision, so that neither a large offset nor a large scale costs digits. What was learned of
+    few rows, or of a column that was constant in them, later rows improve, see `Running`.
 
     Attributes
     ----------
@@ -66,6 +69,7 @@ class RobustSmoothClip:
     center_: np.ndarray
     scale_: np.ndarray
     shift_: np.ndarray
+    _running: Running | None = None  # scalers of older files have none
 
     def fit(self, X: Any, sample_weight: np.ndarray | None = None) -> Self:
         """Learn the center and the scale of each column.
@@ -86,21 +90,42 @@ class RobustSmoothClip:
         self : RobustSmoothClip
             The scaler.
         """
-        X = _canonical(X) if issparse(X) else X
-        counted = _rows_of_weight(sample_weight)
-        rows, weights = _draw_rows(X.shape[0], counted, sample_weight)
-        center, spread = np.zeros((2, X.shape[1]))
-        for columns, values, of_values in _columns(X, rows, weights):
-            center[columns] = _quantiles(values, of_values, [0.5])
-            spread[columns] = _spread(values, of_values)
-        with np.errstate(over="ignore", under="ignore"):
-            if not spread.all():
-                extent = _distance(*column_range(X, counted))
-                spread = np.where(spread == 0, extent, spread)
-            scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
-        self.center_, self.scale_ = center, np.minimum(scale, _LARGEST)
+        self.center_, self.scale_ = _center_and_scale(X, sample_weight)
         self.shift_ = self.transform(np.zeros((1, X.shape[1])))
+        self._running = Running(X, sample_weight, self.center_)
         return self
+
+    def update(self, X: Any, sample_weight: np.ndarray | None = None) -> Self:
+        """Return the scaler that has seen the rows of another call too, itself if nothing changes.
+
+        Parameters are those of `fit`.
+        """
+        if self._running is None:
+            return self
+        running, found = self._running.add(
+            X, sample_weight, self.center_, self.scale_ == 0, _center_and_scale
+        )
+        if running is self._running:
+            return self
+        other = self._with(running)
+        if found is not None:
+            other.center_, other.scale_ = self.center_.copy(), self.scale_.copy()
+            other.center_[found.columns], other.scale_[found.columns] = found.center, found.scale
+            other.shift_ = other.transform(np.zeros((1, len(self.center_))))
+        return other
+
+    def settled(self, columns: Sequence[int]) -> Self:
+        """Return a copy that keeps center and scale of some columns, whatever rows come."""
+        return self._with(self._running and self._running.without(columns))
+
+    def without_rows(self) -> Self:
+        """Return a copy that holds no rows, to be stored for prediction."""
+        return self._with(self._running and self._running.without_rows(self.center_))
+
+    def _with(self, running: Running | None) -> Self:
+        other = copy.copy(self)
+        other._running = running
+        return other
 
     def transform(self, X: Any, dtype: Any = np.float64, out: np.ndarray | None = None) -> Any:
         """Return f(X), or for sparse X what is left of it without `shift_`.
@@ -121,7 +146,7 @@ class RobustSmoothClip:
             be added to each row.
         """
         if issparse(X):
-            return self._transform_sparse(_canonical(X.tocsr()), dtype)
+            return self._transform_sparse(canonical(X.tocsr()), dtype)
         if out is None:
             out = np.empty(X.shape, dtype)
         n_rows = max(1, _BLOCK_ELEMENTS // X.shape[1])
@@ -140,6 +165,23 @@ class RobustSmoothClip:
             with np.errstate(under="ignore"):
                 data[part] = scaled - shift[columns]
         return type(X)((data, X.indices, X.indptr), shape=X.shape)
+
+
+def _center_and_scale(X: Any, sample_weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the center and the scale of each column, scale 0 for a constant."""
+    X = canonical(X) if issparse(X) else X
+    counted = _rows_of_weight(sample_weight)
+    rows, weights = _draw_rows(X.shape[0], counted, sample_weight)
+    center, spread = np.zeros((2, X.shape[1]))
+    for columns, values, of_values in _columns(X, rows, weights):
+        center[columns] = _quantiles(values, of_values, [0.5])
+        spread[columns] = _spread(values, of_values)
+    with np.errstate(over="ignore", under="ignore"):
+        if not spread.all():
+            extent = _distance(*column_range(X, counted))
+            spread = np.where(spread == 0, extent, spread)
+        scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+    return center, np.minimum(scale, _LARGEST)
 
 
 def _scale_and_clip(
@@ -235,15 +277,6 @@ def _distance(low: np.ndarray, high: np.ndarray) -> np.ndarray:
     distance = np.minimum(high - low, _LARGEST)
     rounding = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(low), np.abs(high))
     return np.where(distance <= rounding, 0.0, distance)
-
-
-def _canonical(X: Any) -> Any:
-    """Return sparse X with no element stored in parts; the caller's matrix stays as it is."""
-    if X.has_canonical_format:
-        return X
-    X = X.copy()
-    X.sum_duplicates()
-    return X
 
 
 def _columns(

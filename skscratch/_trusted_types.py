@@ -4,6 +4,7 @@ from typing import Any
 
 from ._classifier import ScratchMLPClassifier
 from ._regressor import ScratchMLPRegressor
+from ._running import Running
 from ._scaling import RobustSmoothClip
 from ._settings import OPTION_TABLES
 from .nn.losses import LOSSES
@@ -44,6 +45,7 @@ def trusted_types() -> list[str]:
         Parameters,
         Patience,
         RobustSmoothClip,
+        Running,
         Shape,
         State,
         Training,
