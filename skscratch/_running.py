@@ -32,9 +32,9 @@ class Running:
     first time, center and scale are estimated from it anew. A sample of `ENOUGH_ROWS` is full: the
     columns of which a quarter of so many rows were off the center are settled. For the others,
     those that are constant or nearly so, another sample begins once one of them varies, with a row
-    of the centers as all that it knows of the rows before. What it finds replaces what was found
-    in an earlier one if more of its rows are off the center: a sensor that is switched on late is
-    scaled by what it shows then, and a rare word does not lose its scale.
+    of the centers as all that it knows of the rows before, until it is full. What it finds
+    replaces what was found in an earlier one if more of its rows are off the center: a sensor that
+    is switched on late is scaled by what it shows then, and a rare word does not lose its scale.
 
     An object never changes: `add` returns another one.
 
@@ -52,7 +52,7 @@ class Running:
         self._columns = np.arange(X.shape[1])
         self._off_center = np.zeros(X.shape[1], int)  # of the full sample that found the most
         self._chunks: tuple[tuple[Any, np.ndarray | None], ...] = ()
-        self._n_rows = self._n_estimated = 0
+        self._n_rows = self._n_estimated = self._n_standing = 0
         X, sample_weight = _of_weight(X, sample_weight)
         if X.shape[0] < ENOUGH_ROWS:
             self._chunks = ((X.copy(), sample_weight),)
@@ -111,10 +111,10 @@ class Running:
             return self, None
         other = copy.copy(self)
         if is_sample:
-            other._chunks, other._n_rows = (), 0
+            other._chunks, other._n_rows, other._n_standing = (), 0, 0
         elif not self._chunks:
             weight = None if sample_weight is None else sample_weight.mean(keepdims=True)
-            other._chunks, other._n_rows = ((center[np.newaxis], weight),), 1
+            other._chunks, other._n_rows, other._n_standing = ((center[np.newaxis], weight),), 1, 1
         other._chunks += ((X, sample_weight),)
         other._n_rows += X.shape[0]
         is_full = other._n_rows >= ENOUGH_ROWS
@@ -126,6 +126,9 @@ class Running:
             return other, None
         X, sample_weight = _stack(other._chunks)
         other._chunks = ((X, sample_weight),)
+        if is_full:  # the row that stands for those before would be an outlier now
+            X = X[other._n_standing :]
+            sample_weight = None if sample_weight is None else sample_weight[other._n_standing :]
         if len(due) < len(columns):
             X = X[:, due]
         centers, scales = estimate(X, sample_weight)
@@ -141,7 +144,7 @@ class Running:
         self._off_center = self._off_center.copy()
         self._off_center[columns] = np.maximum(self._off_center[columns], off)
         self._columns = columns[self._off_center[columns] < _OFF_CENTER]
-        self._chunks, self._n_rows, self._n_estimated = (), 0, 0
+        self._chunks, self._n_rows, self._n_estimated, self._n_standing = (), 0, 0, 0
 
     def without(self, columns: Sequence[int]) -> Self:
         """Return a copy for which these columns are settled."""
@@ -155,7 +158,7 @@ class Running:
         """Return a copy that holds no rows, to be stored for prediction."""
         other = copy.copy(self)
         if self._chunks:
-            other._chunks, other._n_rows, other._n_estimated = (), 0, 0
+            other._chunks, other._n_rows, other._n_estimated, other._n_standing = (), 0, 0, 0
             off = _count_off(_stack(self._chunks)[0], center[self._columns])
             other._off_center = self._off_center.copy()
             other._off_center[self._columns] = np.maximum(off, self._off_center[self._columns])
