@@ -53,6 +53,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
 
     _learner: Learner
     _progress: Progress
+    _target_scaler: Any
 
     # What a subclass defines ------------------------------------------------------------------
 
@@ -63,6 +64,9 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     @abstractmethod
     def _learn_target(self, y: np.ndarray, sample_weight: np.ndarray | None, classes: Any) -> None:
         """Learn from the first call's y what encodes and decodes: classes, or mean and scale."""
+
+    def _go_on_learning_target(self, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        """Learn from a later call's y what the first one's rows were too few to tell."""
 
     @abstractmethod
     def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray | OneHot:
@@ -400,8 +404,14 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__(), "_format": PICKLE_FORMAT}
         if self._is_fitted() and not (self.warm_start or self._progress.endless):
-            # Most files are for prediction, and the moments take twice as much as the parameters.
+            # Most files are for prediction: the moments take twice as much as the parameters, and
+            # rows of the training data are nobody's business there.
             state["_learner"] = self._learner.without_state()
+            if self.feature_scaler_ is not None:
+                state["feature_scaler_"] = self.feature_scaler_.without_rows()
+            running = state.get("_target_running")
+            if running is not None:
+                state["_target_running"] = running.without_rows(self._target_scaler.mean_)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

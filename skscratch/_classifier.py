@@ -102,14 +102,15 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         all rows, refuses ``"balanced"``.
     feature_scaling : {"auto", "robust", "learned"} or None, default="auto"
         What is done to each column of X, in training and in prediction. ``"robust"`` centers it on
-        its median, divides it by the distance of its quartiles (by half its range where they are
-        equal; a constant becomes 0) and squeezes its tails smoothly into (-3, 3), as RealMLP does:
-        ``x' / sqrt(1 + (x'/3)**2)``. Outliers, units and offsets then do little harm, and a
-        `StandardScaler` before makes no difference. Medians and quartiles are weighted by
+        its median, divides it by its spread (a constant becomes 0) and squeezes its tails smoothly
+        into (-3, 3), as RealMLP does: ``x' / sqrt(1 + (x'/3)**2)``. The spread is the distance of
+        the quartiles, or where tails are long a quarter of that of the outer percentiles, see the
+        guide. Outliers, units and offsets then do little harm, and a
+        `StandardScaler` before makes no difference. Medians and quantiles are weighted by
         ``sample_weight`` and taken of all rows of the first call, rows held out included (of more
-        than 10,000 of as many, drawn at random), and stay with ``warm_start`` and in `partial_fit`,
-        whose first call should therefore bring enough rows. Sparse X is scaled as dense X is, and
-        stays sparse.
+        than 10,000 of as many, drawn at random). With ``warm_start`` and in `partial_fit` they
+        stay, but go on improving until 100 rows have come; a column that was constant or nearly so
+        is scaled from when it first varies. Sparse X is scaled as dense X is, and stays sparse.
     numerical_embedding : str, Embedding or None, default=None
         What turns each numerical feature into several before the first affine map, after
         ``feature_scaling`` [2]_: ``"piecewise_linear"``, learned functions that bend at the edges
@@ -365,7 +366,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     ) -> Self:
         """Train for one epoch on X and y, going on from where the last call ended.
 
-        With ``feature_scaling``, center and scale of the features are those of the first call.
+        With ``feature_scaling``, center and scale of the features are estimated from the first
+        calls, anew whenever their rows have doubled, and settled once there are 100. A column that
+        is constant or nearly so till then is scaled from when it first varies, and its scale
+        improves as more of its rows differ. Bins of a ``numerical_embedding`` are those of the
+        first call alone.
 
         Parameters
         ----------

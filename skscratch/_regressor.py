@@ -1,5 +1,6 @@
 """The regressor: targets to standardized columns on the way in, and back on the way out."""
 
+import copy
 from typing import Any, Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseScratchMLP, is_stochastic
+from ._running import Running
 from ._settings import REGRESSOR_LOSSES
 from .nn.losses import Loss
 from .nn.options import REAL_LINE, lookup
@@ -96,14 +98,15 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``"poisson"``, ``"gamma"`` and other losses with a link or limited targets ignore it.
     feature_scaling : {"auto", "robust", "learned"} or None, default="auto"
         What is done to each column of X, in training and in prediction. ``"robust"`` centers it on
-        its median, divides it by the distance of its quartiles (by half its range where they are
-        equal; a constant becomes 0) and squeezes its tails smoothly into (-3, 3), as RealMLP does:
-        ``x' / sqrt(1 + (x'/3)**2)``. Outliers, units and offsets then do little harm, and a
-        `StandardScaler` before makes no difference. Medians and quartiles are weighted by
+        its median, divides it by its spread (a constant becomes 0) and squeezes its tails smoothly
+        into (-3, 3), as RealMLP does: ``x' / sqrt(1 + (x'/3)**2)``. The spread is the distance of
+        the quartiles, or where tails are long a quarter of that of the outer percentiles, see the
+        guide. Outliers, units and offsets then do little harm, and a
+        `StandardScaler` before makes no difference. Medians and quantiles are weighted by
         ``sample_weight`` and taken of all rows of the first call, rows held out included (of more
-        than 10,000 of as many, drawn at random), and stay with ``warm_start`` and in `partial_fit`,
-        whose first call should therefore bring enough rows. Sparse X is scaled as dense X is, and
-        stays sparse.
+        than 10,000 of as many, drawn at random). With ``warm_start`` and in `partial_fit` they
+        stay, but go on improving until 100 rows have come; a column that was constant or nearly so
+        is scaled from when it first varies. Sparse X is scaled as dense X is, and stays sparse.
     numerical_embedding : str, Embedding or None, default=None
         What turns each numerical feature into several before the first affine map, after
         ``feature_scaling`` [1]_: ``"piecewise_linear"``, learned functions that bend at the edges
@@ -247,6 +250,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     True
     """
 
+    _target_scaler: Any
+    _target_running: Running | None = None  # files of older versions have none
+
     def __init__(
         self,
         hidden_layer_sizes=(128, 128, 128),
@@ -312,8 +318,11 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     ) -> Self:
         """Train for one epoch on X and y, going on from where the last call ended.
 
-        Mean and scale of a standardized target, and those of the features with ``feature_scaling``,
-        are those of the first call.
+        Mean and scale of a standardized target, and center and scale of the features with
+        ``feature_scaling``, are estimated from the first calls, anew whenever their rows have
+        doubled, and settled once there are 100. A column that is constant or nearly so till then
+        is scaled from when it first varies, and its scale improves as more of its rows differ. Bins
+        of a ``numerical_embedding`` are those of the first call alone.
 
         Parameters
         ----------
@@ -397,9 +406,22 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
                 f"standardize_target must be True or False, got {self.standardize_target!r}."
             )
         self._n_targets = y.shape[1]
-        self._target_scaler = None
+        self._target_scaler, self._target_running = None, None
         if self.standardize_target and self._can_standardize():
-            self._target_scaler = _fit_scaler(y, sample_weight)
+            self._target_scaler = scaler = _fit_scaler(y, sample_weight)
+            self._target_running = Running(y, sample_weight, scaler.mean_)
+
+    def _go_on_learning_target(self, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        old, running = self._target_scaler, self._target_running
+        if running is None or y.shape[1] != self._n_targets:
+            return
+        self._target_running, found = running.add(
+            y, sample_weight, old.mean_, old.scale_ == 1, _mean_and_scale
+        )
+        if found is not None:
+            self._target_scaler = new = copy.deepcopy(old)
+            new.mean_[found.columns], new.scale_[found.columns] = found.center, found.scale
+            new.var_[found.columns] = found.scale**2
 
     def _can_standardize(self) -> bool:
         loss = self._make_loss()
@@ -441,6 +463,14 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         # R2 is the same in standardized units as in y's own.
         predicted = self._make_loss().inverse_link(Z)
         return r2_score(Y, predicted, sample_weight=sample_weight)
+
+
+def _mean_and_scale(
+    y: np.ndarray, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return each column's mean and standard deviation, 0 for a constant."""
+    scaler = _fit_scaler(y, sample_weight)
+    return scaler.mean_, np.where(y.min(axis=0) == y.max(axis=0), 0.0, scaler.scale_)
 
 
 def _fit_scaler(y: np.ndarray, sample_weight: np.ndarray | None) -> StandardScaler:

@@ -15,11 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from ._input import is_memory_mapped
+from ._precision import column_range
 from ._scaling import RobustSmoothClip, find_bins
 from ._settings import resolve
 from ._split import split_rows
 from ._threads import few_threads
-from ._validation import Validator
+from ._validation import Validator, out_of_range_columns
 from ._watcher import Watcher
 from .nn.batches import Batches
 from .nn.divergence import DivergenceError
@@ -32,6 +33,7 @@ from .nn.stopping import Patience
 
 LARGE = 10.0
 """Standardized columns hold hardly any larger numbers."""
+_SCALING = ("feature_scaler_", "_target_scaler", "_target_running")
 
 
 class Data(NamedTuple):
@@ -163,7 +165,11 @@ class Run:
         X, y, sample_weight = self._given
         del self._given  # where the network's inputs are a copy, training needs it no more
         if self.continuing:
+            self._check_fixed()
             self.streams = copy.deepcopy(estimator._streams)
+            if estimator.feature_scaler_ is not None:
+                estimator.feature_scaler_ = estimator.feature_scaler_.update(X, sample_weight)
+            estimator._go_on_learning_target(y, sample_weight)
             network = self._copy_network()
         else:
             self.streams = _spawn_streams(estimator.random_state)
@@ -193,7 +199,7 @@ class Run:
         self.progress.watches_score = self.stops_early
         self.batches = self._make_batches(rows, weights, self.streams["shuffle"])
         if self._X_val is not None:
-            self.validate = self._make_own_validator()
+            self.validate = self._make_own_validator(X)
         elif held_out is not None:
             place = "the rows held out of X"
             self.validate = self._make_validator(held_out, settings.scoring, X, place)
@@ -242,6 +248,19 @@ class Run:
         if embedding is not None:
             prepare = estimator._preparation(np.dtype(np.float64))
             edges = find_bins(X, sample_weight, embedding.n_bins, prepare)
+            if self._incremental and n_samples <= embedding.n_bins:
+                warnings.warn(
+                    f"numerical_embedding={estimator.numerical_embedding!r} learns its bins from "
+                    f"the first call of partial_fit alone, and {n_samples} rows are few for up to "
+                    f"{embedding.n_bins} bins. Let the first call have more rows, several hundred "
+                    "if possible.",
+                    UserWarning,
+                    stacklevel=7,
+                )
+            if estimator.feature_scaler_ is not None:
+                # Their bins are of the features as they are scaled now.
+                embedded = [j for j, found in enumerate(edges) if len(found)]
+                estimator.feature_scaler_ = estimator.feature_scaler_.settled(embedded)
         architecture = Architecture(
             [n_features, *settings.hidden_layer_sizes, estimator._n_logits()],
             settings.activations,
@@ -264,8 +283,8 @@ class Run:
         if is_regressor(self._estimator):
             yield self._estimator._encode(y, np.dtype(np.float64))
 
-    def _copy_network(self) -> Network:
-        """Copy the network to go on with; activation and dropout may have been changed."""
+    def _check_fixed(self) -> None:
+        """Refuse to go on with what the network was not made for."""
         estimator, settings = self._estimator, self.settings
         old = estimator.network_.architecture
         fixed: dict[str, tuple[Any, Any]] = {
@@ -295,9 +314,15 @@ class Run:
                 f"from the {old_link!r} of the network that training would continue. Set "
                 "warm_start=False and call fit to start anew."
             )
-        new = replace(old, activations=settings.activations, dropout=settings.dropout)
-        network = Network(new, dtype=estimator.network_.dtype)
-        network.restore(estimator.network_.snapshot())
+
+    def _copy_network(self) -> Network:
+        """Copy the network to go on with; activation and dropout may have been changed."""
+        old, settings = self._estimator.network_, self.settings
+        architecture = replace(
+            old.architecture, activations=settings.activations, dropout=settings.dropout
+        )
+        network = Network(architecture, dtype=old.dtype)
+        network.restore(old.snapshot())
         return network
 
     def _rows(self, X: Any, dtype: np.dtype) -> DenseRows | SparseRows:
@@ -377,7 +402,7 @@ class Run:
             self._estimator, self.learner, X, Y, y, sample_weight, rows, scoring, raw, place
         )
 
-    def _make_own_validator(self) -> Validator:
+    def _make_own_validator(self, X_train: Any) -> Validator:
         """Make what measures a network on the caller's validation data."""
         estimator, scoring = self._estimator, self.settings.scoring
         try:
@@ -389,9 +414,31 @@ class Run:
                 )
         except (ValueError, TypeError) as error:
             raise ValueError(f"X_val and y_val do not go with X and y: {error}") from error
+        if not self._incremental:  # the rows of one call may well differ from those of the others
+            self._warn_out_of_range(X_train, raw)
         sample_weight = estimator._weigh(Y, None, incremental=False)
         X, place = self._rows(raw, self.learner.network.dtype), "X_val and y_val"
         return Validator(estimator, self.learner, X, Y, y, sample_weight, None, scoring, raw, place)
+
+    def _warn_out_of_range(self, X: Any, X_val: Any) -> None:
+        columns = out_of_range_columns(X, X_val)
+        if not len(columns):
+            return
+        first = columns[:1]
+        names = getattr(self._estimator, "feature_names_in_", range(X.shape[1]))
+        (low, high), (val_low, val_high) = (
+            (float(end[0]) for end in column_range(rows[:, first])) for rows in (X, X_val)
+        )
+        warnings.warn(
+            f"X_val lies far from X in {len(columns)} of {X.shape[1]} columns: column "
+            f"{names[first[0]]!r} goes from {low:.3g} to {high:.3g} in X, and from {val_low:.3g} "
+            f"to {val_high:.3g} in X_val. What transforms X has to transform X_val too: in a "
+            "pipeline by Pipeline(..., transform_input=['X_val']), with "
+            "sklearn.set_config(enable_metadata_routing=True) and the estimator's "
+            "set_fit_request(X_val=True, y_val=True), or by hand before fit.",
+            UserWarning,
+            stacklevel=7,
+        )
 
     # Training ---------------------------------------------------------------------------------
 
@@ -586,9 +633,21 @@ class Run:
 
     def finish(self) -> None:
         """Give the estimator what came of it, and tell the callbacks."""
+        if self._incremental and self.stops_early:
+            self._follow_the_best_epoch()
         for name, value in self.fitted().items():
             setattr(self._estimator, name, value)
         self._watcher.end_fit(self._snapshot)
+
+    def _follow_the_best_epoch(self) -> None:
+        """Let the weights of the best call come back with the scaling that they learned with."""
+        estimator, progress = self._estimator, self.progress
+        if progress.best.epoch == progress.rows[-1]["epoch"]:
+            learned = vars(estimator)
+            estimator._best_scaling = {name: learned.get(name) for name in _SCALING}
+        elif progress.ended == "stalled":
+            for name, value in estimator._best_scaling.items():
+                setattr(estimator, name, value)
 
     def _snapshot(self) -> dict[str, Any]:
         # Rows are never changed, and there may be many of them.

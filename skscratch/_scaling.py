@@ -1,6 +1,6 @@
 """What the estimators learn of the features: how to scale them, and the bins of embeddings."""
 
-import math
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from ._precision import column_range
+from ._running import Running, canonical
 
 MOST_ROWS = 10_000
 """Quartiles of more rows are those of so many, drawn at random. Their ranks, 1/4, 1/2 and 3/4 of
@@ -29,27 +30,33 @@ _ROUNDING = 1e-9
 class RobustSmoothClip:
     r"""Robust scaling with a smooth clip, column by column.
 
-    A column is centered on its median, divided by the distance of its quartiles, and its tails are
-    squeezed into (-3, 3)::
+    A column is centered on its median, divided by its spread, and its tails are squeezed into
+    (-3, 3)::
 
-        x' = a (x - median)      a = 1 / (q75 - q25)      f(x) = x' / sqrt(1 + (x' / 3)^2)
+        x' = (x - median) / spread      f(x) = x' / sqrt(1 + (x' / 3)^2)
 
-    Where the quartiles are equal, as those of a rare indicator are, ``a = 2 / (max - min)``, and
-    where the column is constant, ``a = 0``. Outliers hardly move median and quartiles, and the clip
-    bounds what they do to the network. Shifting and stretching a column does not change f, so that
-    it makes no difference whether X has been standardized before.
+    The spread is the distance of the quartiles, q75 - q25. A long tail would then lie far outside
+    the bounds, and all of it become 3 or -3. It is therefore (q99 - q01) / 4 where that is more,
+    but 4 (q75 - q25) at most, so that outliers hardly move it, however many and far. Where most
+    rows have the same value, as zeros of rain or sales, those quantiles would tell nothing of the
+    others: for the spread, the most frequent value counts half as much as all others together at
+    most. A rare indicator so has a spread of 1. A constant becomes 0.
+
+    Shifting and stretching a column does not change f, so that it makes no difference whether X has
+    been standardized before.
 
     A quantile is the smallest value that has its share of the rows at or below it, the rows being
     counted by their weights: an integer weight is as good as a repeated row. There is no
     interpolation. All this is computed in float64, before the values are rounded to the network's
-    precision, so that neither a large offset nor a large scale costs digits.
+    precision, so that neither a large offset nor a large scale costs digits. What was learned of
+    few rows, or of a column that was constant in them, later rows improve, see `Running`.
 
     Attributes
     ----------
     center_ : ndarray of shape (n_features,)
         The medians.
     scale_ : ndarray of shape (n_features,)
-        The factors a, >= 0.
+        The factors, 1 / spread, or 0 for a constant.
     shift_ : ndarray of shape (1, n_features)
         f(0), what a row of zeros becomes.
 
@@ -62,12 +69,14 @@ class RobustSmoothClip:
     center_: np.ndarray
     scale_: np.ndarray
     shift_: np.ndarray
+    _running: Running | None = None  # scalers of older files have none
 
     def fit(self, X: Any, sample_weight: np.ndarray | None = None) -> Self:
         """Learn the center and the scale of each column.
 
-        Of more than `MOST_ROWS` rows (of positive weight) the quartiles are those of so many, drawn
-        at random, the same in each fit; extremes are those of all rows. X is read in blocks.
+        Of more than `MOST_ROWS` rows (of positive weight) the quantiles are those of so many, drawn
+        at random, the same in each fit. Where these are all equal and others are not, the spread is
+        the range of all rows. X is read in blocks.
 
         Parameters
         ----------
@@ -81,25 +90,42 @@ class RobustSmoothClip:
         self : RobustSmoothClip
             The scaler.
         """
-        X = _canonical(X) if issparse(X) else X
-        counted = _rows_of_weight(sample_weight)
-        rows, weights = _draw_rows(X.shape[0], counted, sample_weight)
-        quartiles = np.zeros((3, X.shape[1]))
-        for columns, values in _columns(X, rows, weights):
-            quartiles[:, columns] = _quantiles(values, weights, (0.25, 0.5, 0.75))
-        lower, center, upper = quartiles
-        with np.errstate(over="ignore", under="ignore"):
-            spread = np.minimum(upper - lower, _LARGEST)
-            spread[_is_rounding(spread, lower, upper)] = 0
-            if not spread.all():
-                low, high = column_range(X, counted)
-                half = high / 2 - low / 2
-                half[_is_rounding(half, low, high)] = 0
-                spread = np.where(spread == 0, half, spread)
-            scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
-        self.center_, self.scale_ = center.copy(), np.minimum(scale, _LARGEST)
+        self.center_, self.scale_ = _center_and_scale(X, sample_weight)
         self.shift_ = self.transform(np.zeros((1, X.shape[1])))
+        self._running = Running(X, sample_weight, self.center_)
         return self
+
+    def update(self, X: Any, sample_weight: np.ndarray | None = None) -> Self:
+        """Return the scaler that has seen the rows of another call too, itself if nothing changes.
+
+        Parameters are those of `fit`.
+        """
+        if self._running is None:
+            return self
+        running, found = self._running.add(
+            X, sample_weight, self.center_, self.scale_ == 0, _center_and_scale
+        )
+        if running is self._running:
+            return self
+        other = self._with(running)
+        if found is not None:
+            other.center_, other.scale_ = self.center_.copy(), self.scale_.copy()
+            other.center_[found.columns], other.scale_[found.columns] = found.center, found.scale
+            other.shift_ = other.transform(np.zeros((1, len(self.center_))))
+        return other
+
+    def settled(self, columns: Sequence[int]) -> Self:
+        """Return a copy that keeps center and scale of some columns, whatever rows come."""
+        return self._with(self._running and self._running.without(columns))
+
+    def without_rows(self) -> Self:
+        """Return a copy that holds no rows, to be stored for prediction."""
+        return self._with(self._running and self._running.without_rows(self.center_))
+
+    def _with(self, running: Running | None) -> Self:
+        other = copy.copy(self)
+        other._running = running
+        return other
 
     def transform(self, X: Any, dtype: Any = np.float64, out: np.ndarray | None = None) -> Any:
         """Return f(X), or for sparse X what is left of it without `shift_`.
@@ -120,7 +146,7 @@ class RobustSmoothClip:
             be added to each row.
         """
         if issparse(X):
-            return self._transform_sparse(_canonical(X.tocsr()), dtype)
+            return self._transform_sparse(canonical(X.tocsr()), dtype)
         if out is None:
             out = np.empty(X.shape, dtype)
         n_rows = max(1, _BLOCK_ELEMENTS // X.shape[1])
@@ -139,6 +165,23 @@ class RobustSmoothClip:
             with np.errstate(under="ignore"):
                 data[part] = scaled - shift[columns]
         return type(X)((data, X.indices, X.indptr), shape=X.shape)
+
+
+def _center_and_scale(X: Any, sample_weight: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return the center and the scale of each column, scale 0 for a constant."""
+    X = canonical(X) if issparse(X) else X
+    counted = _rows_of_weight(sample_weight)
+    rows, weights = _draw_rows(X.shape[0], counted, sample_weight)
+    center, spread = np.zeros((2, X.shape[1]))
+    for columns, values, of_values in _columns(X, rows, weights):
+        center[columns] = _quantiles(values, of_values, [0.5])
+        spread[columns] = _spread(values, of_values)
+    with np.errstate(over="ignore", under="ignore"):
+        if not spread.all():
+            extent = _distance(*column_range(X, counted))
+            spread = np.where(spread == 0, extent, spread)
+        scale = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+    return center, np.minimum(scale, _LARGEST)
 
 
 def _scale_and_clip(
@@ -200,7 +243,8 @@ def find_bins(
         elif len(distinct) <= n_bins + 1:
             edges.append(distinct)
         else:
-            inner = _quantiles(column[np.newaxis].copy(), weights, shares)[:, 0]
+            values, of_values = _sort(column[np.newaxis].copy(), weights)
+            inner = _quantiles(values, of_values, shares)[:, 0]
             edges.append(np.unique([distinct[0], *inner, distinct[-1]]))
     return edges
 
@@ -228,24 +272,20 @@ def _draw_rows(
     return rows, sample_weight[rows]
 
 
-def _is_rounding(spread: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    # Rounding may have made different numbers of what was meant to be one.
-    return spread <= 8 * np.finfo(np.float64).eps * np.maximum(np.abs(low), np.abs(high))
-
-
-def _canonical(X: Any) -> Any:
-    """Return sparse X with no element stored in parts; the caller's matrix stays as it is."""
-    if X.has_canonical_format:
-        return X
-    X = X.copy()
-    X.sum_duplicates()
-    return X
+def _distance(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Return high - low, 0 where rounding may have made two numbers of what was meant to be one."""
+    distance = np.minimum(high - low, _LARGEST)
+    rounding = 8 * np.finfo(np.float64).eps * np.maximum(np.abs(low), np.abs(high))
+    return np.where(distance <= rounding, 0.0, distance)
 
 
 def _columns(
     X: Any, rows: np.ndarray | None, weights: np.ndarray | None
-) -> Iterator[tuple[Any, np.ndarray]]:
-    """Yield blocks of columns: which ones, and their values of shape (n_columns, n_rows)."""
+) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+    """Yield blocks of columns: which ones, their values in ascending order, and the weights.
+
+    Values are of shape (n_columns, n_values), weights of the same, or one row for all columns.
+    """
     if issparse(X):
         yield from _filled_columns((X if rows is None else X.tocsr()[rows]).tocsc(), weights)
         return
@@ -253,43 +293,74 @@ def _columns(
     step = max(1, _QUARTILE_ELEMENTS // (len(X) if rows is None else len(rows)))
     for start in range(0, X.shape[1], step):
         columns = slice(start, start + step)
-        yield columns, np.array(X[chosen, columns].T, order="C")
+        yield columns, *_sort(np.array(X[chosen, columns].T, np.float64, order="C"), weights)
 
 
-def _filled_columns(X: Any, weights: np.ndarray | None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield a few columns of a CSC matrix at a time.
+def _filled_columns(
+    X: Any, weights: np.ndarray | None
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield the columns of a CSC matrix that store numbers, in blocks of about as many each.
 
-    Those are left out where less than a quarter of the weight is on numbers other than 0, so that
-    all quartiles are 0.
+    What a column does not store is one 0, with the weight of all of them.
     """
-    of_column = np.repeat(np.arange(X.shape[1]), np.diff(X.indptr))
-    shares = np.bincount(
-        of_column, None if weights is None else weights[X.indices], minlength=X.shape[1]
-    )
+    n_stored = np.diff(X.indptr)
     total = X.shape[0] if weights is None else weights.sum()
-    filled = np.flatnonzero(shares >= (0.25 - _ROUNDING) * total)
-    step = max(1, _QUARTILE_ELEMENTS // X.shape[0])
-    for start in range(0, len(filled), step):
-        columns = filled[start : start + step]
-        block = X[:, columns]
-        row = np.repeat(np.arange(len(columns)), np.diff(block.indptr))
-        values = np.zeros((len(columns), X.shape[0]), X.dtype)
-        values[row, block.indices] = block.data
-        yield columns, values
+    for size in range(int(n_stored.max(initial=0)).bit_length()):
+        alike = np.flatnonzero((n_stored >= 2**size) & (n_stored < 2 ** (size + 1)))
+        step = max(1, _QUARTILE_ELEMENTS // 2 ** (size + 1))
+        for start in range(0, len(alike), step):
+            columns = alike[start : start + step]
+            block, count = X[:, columns], n_stored[columns]
+            place = np.repeat(np.arange(len(columns)), count), _count_up(count)
+            values, of_values = np.zeros((2, len(columns), count.max() + 1))
+            values[place] = block.data
+            of_values[place] = 1 if weights is None else weights[block.indices]
+            rest = total - of_values.sum(axis=1)
+            of_values[:, -1] = np.where(rest > _ROUNDING * total, rest, 0)
+            order = np.argsort(values, axis=1)
+            yield (
+                columns,
+                np.take_along_axis(values, order, axis=1),
+                np.take_along_axis(of_values, order, axis=1),
+            )
 
 
-def _quantiles(
-    values: np.ndarray, weights: np.ndarray | None, shares: Sequence[float]
-) -> np.ndarray:
-    """Return quantiles of each row of ``values``, which come back in another order."""
+def _count_up(lengths: np.ndarray) -> np.ndarray:
+    """Return 0, 1, ... up to each length in turn."""
+    ends = np.cumsum(lengths)
+    return np.arange(ends[-1]) - np.repeat(ends - lengths, lengths)
+
+
+def _sort(values: np.ndarray, weights: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return each row of ``values`` in ascending order, and the weights that go with them."""
     if weights is None:
-        ranks = [math.ceil((share - _ROUNDING) * values.shape[1]) - 1 for share in shares]
-        values.partition(sorted(set(ranks)), axis=1)
-        return values[:, ranks].T
+        values.sort(axis=1)
+        return values, np.ones((1, values.shape[1]))
     order = np.argsort(values, axis=1)
-    below = np.cumsum(weights[order], axis=1)
-    quantiles = []
-    for share in shares:
-        rank = np.sum(below < (share - _ROUNDING) * below[:, -1:], axis=1, keepdims=True)
-        quantiles.append(np.take_along_axis(values, np.take_along_axis(order, rank, 1), 1)[:, 0])
-    return np.array(quantiles)
+    return np.take_along_axis(values, order, axis=1), weights[order]
+
+
+def _quantiles(values: np.ndarray, weights: np.ndarray, shares: Sequence[float]) -> np.ndarray:
+    """Return quantiles of each row of ``values``, which ascend, as `_columns` yields them."""
+    below = np.cumsum(weights, axis=1)
+    ranks = [np.sum(below < (share - _ROUNDING) * below[:, -1:], axis=1) for share in shares]
+    return np.array([values[np.arange(len(values)), rank] for rank in ranks])
+
+
+def _spread(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the spread of each row of ``values``, see `RobustSmoothClip`."""
+    # A value with more than a third of the weight is a quantile of one or two thirds.
+    first, second = _quantiles(values, weights, [1 / 3, 2 / 3])[:, :, np.newaxis]
+    of_first, of_second = (
+        np.sum((values == value) * weights, axis=1, keepdims=True) for value in (first, second)
+    )
+    mode = np.where(of_first >= of_second, first, second)
+    of_mode = np.maximum(of_first, of_second)
+    of_others = weights.sum(axis=1, keepdims=True) - of_mode
+    if np.any(of_mode > of_others / 2):
+        most = np.minimum(1, of_others / (2 * of_mode))
+        weights = np.where(values == mode, most * weights, weights)
+    q01, q25, q75, q99 = _quantiles(values, weights, [0.01, 0.25, 0.75, 0.99])
+    with np.errstate(over="ignore", under="ignore"):
+        inner = _distance(q25, q75)
+        return np.minimum(np.clip(_distance(q01, q99) / 4, inner, 4 * inner), _LARGEST)

@@ -4,6 +4,7 @@ from typing import Any
 
 from ._classifier import ScratchMLPClassifier
 from ._regressor import ScratchMLPRegressor
+from ._running import Running
 from ._scaling import RobustSmoothClip
 from ._settings import OPTION_TABLES
 from .nn.fit import Progress
@@ -49,6 +50,7 @@ def trusted_types() -> list[str]:
         Patience,
         Progress,
         RobustSmoothClip,
+        Running,
         Shape,
         State,
     }

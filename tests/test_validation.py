@@ -12,6 +12,7 @@ import pytest
 import scipy.sparse
 import sklearn
 from sklearn.base import clone, is_classifier
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.metrics import (
     accuracy_score,
     get_scorer,
@@ -24,7 +25,7 @@ from sklearn.model_selection import GridSearchCV, KFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from skscratch._validation import Validator
+from skscratch._validation import Validator, out_of_range_columns
 
 from .conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
 
@@ -181,7 +182,7 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 def test_their_form_makes_no_difference(make, data, form, early_stopping, scoring, tmp_path):
     X, y, X_val, y_val = parts(data)
-    X_val = np.round(X_val * 4)
+    X, X_val = np.round(X * 4), np.round(X_val * 4)
     if scoring == "own":
         scoring = "neg_log_loss" if make is classifier else "neg_mean_absolute_error"
     params = {"early_stopping": early_stopping, "scoring": scoring}
@@ -329,11 +330,16 @@ def test_a_pipeline_transforms_validation_data_through_transform_input():
 def test_a_pipeline_leaves_validation_data_as_they_are_otherwise():
     X, y, X_val, y_val = shifted()
     scaler = StandardScaler().fit(X)
-    alone = classifier().fit(scaler.transform(X), y, X_val=X_val, y_val=y_val)
-    with sklearn.config_context(enable_metadata_routing=True):
+    with pytest.warns(UserWarning, match="in 4 of 4 columns: column 0 goes from.*transform_input"):
+        alone = classifier().fit(scaler.transform(X), y, X_val=X_val, y_val=y_val)
+    with (
+        sklearn.config_context(enable_metadata_routing=True),
+        pytest.warns(UserWarning, match="X_val lies far from X"),
+    ):
         pipeline = Pipeline(scaled_pipeline()).fit(X, y, X_val=X_val, y_val=y_val)
     assert pipeline[-1].history_["validation_loss"] == alone.history_["validation_loss"]
-    plain = Pipeline(scaled_pipeline()).fit(X, y, mlp__X_val=X_val, mlp__y_val=y_val)
+    with pytest.warns(UserWarning, match="X_val lies far from X"):
+        plain = Pipeline(scaled_pipeline()).fit(X, y, mlp__X_val=X_val, mlp__y_val=y_val)
     assert plain[-1].history_["validation_loss"] == alone.history_["validation_loss"]
     assert alone.history_["validation_loss"][-1] != pytest.approx(
         log_loss(y_val, plain.predict_proba(X_val)), rel=0.1
@@ -787,3 +793,82 @@ def test_validation_holds_on_to_nothing_after_fit(scoring, monkeypatch):
     finally:
         gc.enable()
     assert clf.best_epoch_
+
+
+# Out of range ---------------------------------------------------------------------------------
+
+
+def splits_of(X, n_splits=20):
+    """Yield training and validation rows of random splits."""
+    for seed in range(n_splits):
+        order = np.random.default_rng(seed).permutation(len(X))
+        yield X[order[len(X) // 5 :]], X[order[: len(X) // 5]]
+
+
+@pytest.mark.parametrize(
+    ("load", "least"), [(load_breast_cancer, 8), (load_wine, 4), (load_iris, 1), (load_diabetes, 8)]
+)
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array])
+def test_raw_rows_are_out_of_range_of_standardized_ones(load, least, form):
+    X = load().data
+    for train, val in splits_of(X):
+        assert len(out_of_range_columns(form(train), form(val))) == 0
+        scaled = StandardScaler().fit_transform(train)
+        assert len(out_of_range_columns(form(scaled), form(val))) >= least
+
+
+@pytest.mark.parametrize("factor", [100, -100])
+def test_a_column_in_another_unit_is_out_of_range(factor):
+    X = np.random.default_rng(0).normal(size=(200, 5))
+    for train, val in splits_of(X):
+        val[:, 3] *= factor
+        assert out_of_range_columns(train, val).tolist() == [3]
+
+
+HONEST = {
+    "normal": lambda rng, n: rng.normal(size=(n, 20)),
+    "Cauchy": lambda rng, n: rng.standard_cauchy((n, 20)),
+    "Pareto": lambda rng, n: rng.pareto(0.5, (n, 20)),
+    "zero-inflated": lambda rng, n: (
+        (rng.random((n, 20)) < 0.2) * np.exp(2 * rng.normal(size=(n, 20)))
+    ),
+    "indicators": lambda rng, n: (rng.random((n, 100)) < 0.05) * 1.0,
+    "constant": lambda rng, n: np.full((n, 2), 7.0),
+    "in order": lambda rng, n: np.arange(n)[:, np.newaxis] + np.zeros(3),
+    "huge": lambda rng, n: rng.choice([-1.7e308, 0.0, 1.7e308], (n, 3)),
+}
+
+
+@pytest.mark.parametrize("n_rows", [1, 12, 30, 300])
+@pytest.mark.parametrize("draw", HONEST.values(), ids=HONEST)
+@pytest.mark.parametrize("form", [np.asarray, scipy.sparse.csr_array])
+def test_honest_splits_are_in_range(draw, n_rows, form):
+    for seed in range(20):
+        X = draw(np.random.default_rng(seed), n_rows + max(n_rows, 30))
+        train, val = form(X[:-n_rows]), form(X[-n_rows:])
+        assert len(out_of_range_columns(train, val)) == 0
+
+
+def test_a_column_that_begins_to_vary_in_validation_is_in_range():
+    X = np.zeros((100, 2))
+    assert len(out_of_range_columns(X, X + np.array([5, 0]))) == 0
+
+
+@both
+@pytest.mark.parametrize("scaling", [None, "robust"])
+def test_a_warning_tells_of_what_is_out_of_range(make, data, scaling):
+    X, y, X_val, y_val = parts(data)
+    names = [f"feature {i}" for i in range(X.shape[1])]
+    raw = X_val.copy()
+    raw[:, 1] = 100 * raw[:, 1] + 400
+    X, raw, X_val = (pd.DataFrame(part, columns=names) for part in (X, raw, X_val))
+    estimator = make(feature_scaling=scaling, max_iter=1)
+    with pytest.warns(UserWarning, match=r"in 1 of \d+ columns: column 'feature 1'") as caught:
+        estimator.fit(X, y, X_val=raw, y_val=y_val)
+    assert [warning.filename for warning in caught] == [__file__]
+    estimator.fit(X, y, X_val=X_val, y_val=y_val)
+    # A piece of a stream need not be like the others.
+    stream = make(feature_scaling=scaling)
+    given = {"classes": np.unique(y)} if make is classifier else {}
+    stream.partial_fit(X, y, X_val=raw, y_val=y_val, **given)
+    assert len(stream.history_["validation_loss"]) == 1

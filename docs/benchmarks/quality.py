@@ -32,6 +32,8 @@ therefore been seen, if not fitted to.
 
 The folder has a ``MANIFEST.csv`` with the columns ``name``, ``task`` and ``categorical_cols``
 (names joined by "|"), and a ``NAME.csv.gz`` for each set, in which ``target`` is what to predict.
+Another set, ``text``, is made of docstrings, see ``_text.py``: a sparse matrix of 4,000 words'
+tf-idf values, which the trees and RealMLP do not take.
 
 Results are written to ``quality.jsonl`` one by one. A run that was interrupted goes on where it
 stood, and what another version has measured, or other sources of ours, is measured again. With
@@ -68,6 +70,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import LabelEncoder, OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
+import _text
 import skscratch
 from _common import MISSING, RESULTS, describe, environment, make_parser, number, table, verdict
 from skscratch import ScratchMLPClassifier, ScratchMLPRegressor
@@ -92,6 +95,7 @@ class System(NamedTuple):
     package: str = "scikit-learn"
     raw: bool = False
     """Whether numbers are left as they are."""
+    takes_sparse: bool = True
 
 
 def make_realmlp(kind: str, seed: int) -> Any:
@@ -158,6 +162,7 @@ SYSTEMS = {
             CLASSIFICATION: lambda seed: HistGradientBoostingClassifier(random_state=seed),
             REGRESSION: lambda seed: HistGradientBoostingRegressor(random_state=seed),
         },
+        takes_sparse=False,
     ),
     REALMLP: System(
         "RealMLP-TD-S",
@@ -166,6 +171,7 @@ SYSTEMS = {
             REGRESSION: lambda seed: make_realmlp("Regressor", seed),
         },
         "pytabkit",
+        takes_sparse=False,
     ),
 }
 
@@ -187,10 +193,10 @@ class Job(NamedTuple):
 
 
 class Data(NamedTuple):
-    """A set, split and transformed; X is scaled and raw."""
+    """A set, split and transformed; X is scaled and raw, arrays or for text CSR matrices."""
 
-    X_train: dict[bool, np.ndarray]
-    X_test: dict[bool, np.ndarray]
+    X_train: dict[bool, Any]
+    X_test: dict[bool, Any]
     y_train: np.ndarray
     y_test: np.ndarray
 
@@ -205,13 +211,14 @@ class Estimate(NamedTuple):
 
 
 def read_manifest(folder: Path) -> pd.DataFrame:
-    """Return the manifest by name, with the half that each set belongs to."""
+    """Return the manifest by name, that of text included, with the half each set belongs to."""
     path = folder / "MANIFEST.csv"
     if not path.exists():
         raise SystemExit(f"The datasets are {MISSING}: there is no {path}.")
     manifest = pd.read_csv(path).set_index("name")
     position = manifest.groupby("task").cumcount()
     manifest["half"] = np.where(position % 2 == 0, DEVELOPMENT, CONFIRMATION)
+    manifest.loc[_text.NAME, ["task", "half"]] = CLASSIFICATION, DEVELOPMENT
     return manifest
 
 
@@ -235,6 +242,8 @@ def choose(manifest: pd.DataFrame, sets: str | None, quick: bool) -> list[str]:
 @lru_cache(maxsize=1)  # the systems follow each other on the same split
 def prepare(folder: Path, name: str, seed: int, quick: bool) -> Data:
     """Read, split and transform a set."""
+    if name == _text.NAME:
+        return prepare_text(seed, quick)
     entry = read_manifest(folder).loc[name]
     columns = entry["categorical_cols"]
     categorical = columns.split("|") if isinstance(columns, str) else []
@@ -272,6 +281,28 @@ def prepare(folder: Path, name: str, seed: int, quick: bool) -> Data:
         train[raw] = np.ascontiguousarray(transformer.fit_transform(X_train), dtype=np.float64)
         test[raw] = np.ascontiguousarray(transformer.transform(X_test), dtype=np.float64)
     return Data(train, test, y_train, y_test)
+
+
+def prepare_text(seed: int, quick: bool) -> Data:
+    """Split the set of text and count its words; there is nothing to scale."""
+    texts, labels = _text.read_documents()
+    n_train, n_test = (500, 500) if quick else (None, TEST_SHARE)
+    train, test, y_train, y_test = train_test_split(
+        texts,
+        LabelEncoder().fit_transform(labels),
+        train_size=n_train,
+        test_size=n_test,
+        random_state=seed,
+        stratify=labels,
+    )
+    vectorizer = _text.make_vectorizer()
+    X_train, X_test = vectorizer.fit_transform(train), vectorizer.transform(test)
+    return Data(
+        dict.fromkeys((False, True), X_train),
+        dict.fromkeys((False, True), X_test),
+        y_train,
+        y_test,
+    )
 
 
 @cache
@@ -315,8 +346,8 @@ def measure(job: Job, systems: Mapping[str, System] = SYSTEMS) -> dict[str, Any]
         "seed": job.seed,
         "system": job.system,
         "quick": job.quick,
-        "n_train": len(X_train),
-        "n_test": len(X_test),
+        "n_train": X_train.shape[0],
+        "n_test": X_test.shape[0],
         "n_features": X_train.shape[1],
         "jobs": job.n_jobs,
         "versions": versions(system.package),
@@ -808,6 +839,7 @@ def main() -> None:
         for name in names
         for system in systems
         if manifest.loc[name, "task"] in SYSTEMS[system].make
+        and (name != _text.NAME or SYSTEMS[system].takes_sparse)
     ]
     if arguments.fresh:
         store.drop([job.key for job in jobs])

@@ -11,6 +11,7 @@ from sklearn.base import is_classifier
 
 from .._precision import column_range
 from .._scaling import BOUND
+from .._validation import FAR, out_of_range_columns
 from ._case import LEARNED, MOST_ROWS, NOTHING, Case
 from ._diagnosis import Finding
 
@@ -23,8 +24,6 @@ NEAR_BOUND = 0.9
 SQUEEZED, SQUEEZED_OF_ALL = 0.3, 0.05
 """Shares of rows beyond that: of those that differ from the column's median, and of all. In 50 real
 tables the former was at most 0.29 but for columns of 72 to 74 % zeros, which had 0.56 to 0.79."""
-OUTLYING = 0.5
-"""How far the median of a column of X_val lies outside of its range in X, in relation to that."""
 FEWEST_ROWS = 10
 """Rows without which there is nothing to say of a column, or of exclusive labels."""
 SHOWN = 5
@@ -170,60 +169,19 @@ def one_hot_targets(case: Case) -> Iterator[Finding]:
     )
 
 
-def outlying_columns(X: Any, X_val: Any) -> np.ndarray:
-    """Say which columns of validation inputs lie elsewhere than those of the training inputs.
-
-    A column does if its median is outside of the training column's range, by more than half of that
-    (`OUTLYING`). No split of the same rows comes near it, nor does the last fifth of a trend, which
-    lies within a quarter. Inputs that were not scaled as the others are lie several ranges off in
-    some column. Columns that are constant in X are not judged, nor are fewer than 10 rows.
-
-    Parameters
-    ----------
-    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        The training inputs.
-    X_val : {ndarray, sparse matrix} of shape (n_validation_samples, n_features)
-        The validation inputs.
-
-    Returns
-    -------
-    outlying : ndarray of bool of shape (n_features,)
-        The columns.
-    """
-    if min(X.shape[0], X_val.shape[0]) < FEWEST_ROWS:
-        return np.zeros(X.shape[1], bool)
-    low, high = column_range(X)
-    with np.errstate(over="ignore"):
-        margin = OUTLYING * (high - low)
-        center = _medians(X_val)
-        outside = (center < low - margin) | (center > high + margin)
-    return outside & (margin > 0)
-
-
-def _medians(X: Any) -> np.ndarray:
-    if not issparse(X):
-        return np.median(X, axis=0)
-    X = X.tocsc()
-    medians = np.zeros(X.shape[1])
-    # Elsewhere at least half of the values are 0.
-    for j in np.flatnonzero(np.diff(X.indptr) >= X.shape[0] / 2):
-        medians[j] = np.median(X[:, [j]].toarray())
-    return medians
-
-
 def validation_inputs(case: Case) -> Iterator[Finding]:
     """Find validation inputs that were not transformed as the training inputs were.
 
-    The evidence is the columns that lie outside of what X is, see `outlying_columns`. Of a pipeline
-    X_val has been transformed for the diagnosis; what `fit` got was not, if the network has on
-    X_val as it was given the very score that it got in training.
+    The evidence is the columns that lie outside of what X is, see `out_of_range_columns`. Of a
+    pipeline X_val has been transformed for the diagnosis; what `fit` got was not, if the network
+    has on X_val as it was given the very score that it got in training.
     """
     if case.X_val is None:
         return
-    threshold = f"{OUTLYING:g} of the range"
+    threshold = f"{FAR:g} of the range"
     remedy = "transform X_val as X was"
     X_val = case.start._validate_input(case.X_val)
-    found, evidence = outlying_columns(case.inputs, X_val), ""
+    found, evidence = out_of_range_columns(case.inputs, X_val), ""
     if case.given_X_val is not None:
         remedy = (
             "pass pipeline[:-1].transform(X_val) to fit, or make the pipeline with "
@@ -231,19 +189,21 @@ def validation_inputs(case: Case) -> Iterator[Finding]:
         )
         given = _unscaled_validation(case)
         if given is not None:
-            X_val, found = given, outlying_columns(case.inputs, given)
+            X_val, found = given, out_of_range_columns(case.inputs, given)
             evidence = f"training scored {_kept_score(case):.2f} on X_val without the steps before "
             evidence += "the network, and with them it has "
             evidence += f"{case.trained.score(case.X_val, case.y_val):.2f}; "
-    if found.any():
-        j = int(np.flatnonzero(found)[0])
-        low, high = (ends[j] for ends in column_range(case.inputs))
+    if len(found):
+        (low, high), (val_low, val_high) = (
+            (float(ends[found[0]]) for ends in column_range(rows)) for rows in (case.inputs, X_val)
+        )
+        outside = np.isin(np.arange(X_val.shape[1]), found)
         yield Finding(
             "validation inputs out of range",
             "error",
-            f"{evidence}{found.sum()} of {len(found)} columns of X_val lie outside of what they "
-            f"are in X: {_column_list(case, found)}; the first is {low:.3g} to {high:.3g} in X and "
-            f"has the median {_medians(X_val)[j]:.3g} in X_val",
+            f"{evidence}{len(found)} of {X_val.shape[1]} columns of X_val lie outside of what they "
+            f"are in X: {_column_list(case, outside)}; the first is {low:.3g} to {high:.3g} in X "
+            f"and {val_low:.3g} to {val_high:.3g} in X_val",
             threshold,
             remedy,
         )
