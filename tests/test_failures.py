@@ -461,7 +461,7 @@ def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(
     monkeypatch.undo()
     assert not hasattr(estimator, "network_")
     assert list(tmp_path.iterdir()) == [path]
-    assert pickle.loads(path.read_bytes())["training"].epochs_made == 3
+    assert pickle.loads(path.read_bytes())["progress"].epochs == 3
     resumed = make(max_iter=6).set_callbacks(Checkpoint(path, resume=True)).fit(X, y)
     np.testing.assert_array_equal(resumed.predict(X), make(max_iter=6).fit(X, y).predict(X))
 
