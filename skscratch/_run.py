@@ -203,7 +203,7 @@ class Run:
         schedule with a finite horizon begins again, and so does one whose rate has run out on
         plateaus.
         """
-        if self.learner.optimizer == learner.optimizer:
+        if self.learner.optimizer == learner.optimizer and "state" in vars(learner):
             self.learner.state = copy.deepcopy(learner.state)
         self.progress = progress.copy()
         if self.in_series:
