@@ -28,7 +28,7 @@ from .nn.network import Network
 from .nn.rows import DenseRows, OneHot, SparseRows
 from .nn.step import Learner
 
-PICKLE_FORMAT = 1
+PICKLE_FORMAT = 2
 """Number of what a pickled estimator holds; a change that older versions cannot read raises it."""
 
 
@@ -478,7 +478,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             validate_data(self, X, reset=False, skip_check_array=True)
             assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             return X
-        _check_layout(X, self.network_.embedding)
+        _check_layout(X, self.network_.architecture.embedding)
         return validate_numbers(self, X, reset=False, ensure_min_samples=0)
 
 

@@ -612,7 +612,7 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     if not names or learner.optimizer != settings.optimizer or rescaled:
         del mlp._optimizer  # partial_fit makes a new one
         return
-    theirs, state = mlp._optimizer, learner.state
+    theirs, state = mlp._optimizer, copy.copy(learner).state  # which may have to make it
     ratios = _moment_ratios(settings.optimizer, mlp)
     for moment, name, ratio in zip(state.moments, names, ratios, strict=False):
         laid_out = network.parameters.like()

@@ -29,7 +29,7 @@ from .nn.network import Architecture, Network
 from .nn.rows import DenseRows, OneHot, SparseRows, cast
 from .nn.schedules import Adaptive, Constant
 from .nn.step import Learner
-from .nn.stopping import Patience
+from .nn.stopping import Best, Patience
 
 LARGE = 10.0
 """Standardized columns hold hardly any larger numbers."""
@@ -194,9 +194,7 @@ class Run:
             self.progress = Progress()
         if checkpoint is not None:
             self._resume(checkpoint)
-        if self.progress.patience is None:
-            self.progress.patience = self._make_patience()
-        self.progress.watches_score = self.stops_early
+        self._watch()
         self.batches = self._make_batches(rows, weights, self.streams["shuffle"])
         if self._X_val is not None:
             self.validate = self._make_own_validator(X)
@@ -211,10 +209,12 @@ class Run:
         schedule with a finite horizon begins again, and so does one whose rate has run out on
         plateaus.
         """
-        if self.learner.optimizer == learner.optimizer:
+        if self.learner.optimizer == learner.optimizer and "state" in vars(learner):
             self.learner.state = copy.deepcopy(learner.state)
         self.progress = progress.copy()
-        if not self.in_series:
+        if self.in_series:
+            self.progress.epochs_before = len(progress.rows)
+        else:
             self.progress.begin_again(self.learner.schedule)
 
     def _resume(self, checkpoint: dict[str, Any]) -> None:
@@ -224,6 +224,16 @@ class Run:
         self.learner.state, self.progress = saved.state, checkpoint["progress"]
         for name, stream in checkpoint["streams"].items():
             self.streams[name].bit_generator.state = stream.bit_generator.state
+
+    def _watch(self) -> None:
+        """Let the run's patience go on if this call has the same to watch, or else another begin."""
+        progress, patience = self.progress, self._make_patience()
+        same = patience is not None and progress.watches_score == self.stops_early
+        # A stream of batches may be validated now and then only.
+        waits = patience is None and progress.watches_score and bool(self.settings.early_stopping)
+        if progress.patience is None or not (same or (waits and progress.ended != "stalled")):
+            progress.patience, progress.best = patience, Best()
+            progress.watches_score = self.stops_early
 
     def _make_patience(self) -> Patience | None:
         """Make what watches the validation score or the training loss, if one of them matters."""
@@ -609,7 +619,7 @@ class Run:
         """List the parameters that would scale what is large and not scaled yet."""
         estimator, ways = self._estimator, []
         if self.settings.feature_scaling is None:
-            largest = _largest(self.data.X)
+            largest = _largest(self.data.X.source)
             if largest > LARGE:
                 ways.append(f"feature_scaling='robust' (X has values up to {largest:.2g})")
         if estimator._can_standardize() and not estimator.standardize_target:

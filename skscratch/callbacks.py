@@ -26,7 +26,7 @@ import numpy as np
 from .nn.options import NON_NEGATIVE, POSITIVE, check_integer, check_real
 from .nn.stopping import Patience
 
-CHECKPOINT_FORMAT = 1
+CHECKPOINT_FORMAT = 2
 """Number of what a checkpoint holds; a change that older versions cannot go on from raises it."""
 
 

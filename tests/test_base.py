@@ -1093,8 +1093,8 @@ class InterruptedSGD(SGD):
 
     at_step: int = 1
 
-    def _move(self, w, g, lr, factors, state, *arrays):
-        super()._move(w, g, lr, factors, state, *arrays)
+    def _move(self, w, g, lr, state, *arrays):
+        super()._move(w, g, lr, state, *arrays)
         if state.t == self.at_step:
             raise KeyboardInterrupt
 
@@ -1163,7 +1163,7 @@ def test_keyboard_interrupt_in_lbfgs(make, data, monkeypatch):
     X, y = data()
     monkeypatch.setattr(InterruptedTanh, "calls", 0)
     estimator = make(optimizer="lbfgs", activation=InterruptedTanh(), max_iter=50, tol=1e-12)
-    with pytest.warns(UserWarning, match="interrupted after [1-6] iterations") as caught:
+    with pytest.warns(UserWarning, match="interrupted after [1-6] epochs") as caught:
         estimator.fit(X, y)
     assert len(caught) == 1
     assert 1 <= estimator.n_iter_ <= 6
@@ -1222,10 +1222,10 @@ def test_divergence_tells_the_epoch_over_all_calls(make, data):
 
 @dataclass
 class FailingSGD(SGD):
-    def _move(self, w, g, lr, factors, state, *arrays):
+    def _move(self, w, g, lr, state, *arrays):
         if state.t == 25:
             raise RuntimeError("failed in step 25")
-        super()._move(w, g, lr, factors, state, *arrays)
+        super()._move(w, g, lr, state, *arrays)
 
 
 @both

@@ -19,7 +19,7 @@ from skscratch import Focal, Normal, ScratchMLPClassifier, ScratchMLPRegressor
 from skscratch._calibration import HIGHEST, PRIOR_ROWS, find_temperature
 from skscratch._split import split_rows
 from skscratch.callbacks import Callback, Checkpoint, TimeBudget
-from skscratch.nn import OneHot, Training
+from skscratch.nn import OneHot, fit
 from skscratch.nn.losses import LogisticLogLoss, SoftmaxLogLoss
 
 from .conftest import Cauchit, cancer, classifier, iris, multilabel
@@ -46,9 +46,9 @@ def objective(T, Z, Y, weights, loss):
     """Return what is minimized, term by term."""
     total = 0.0
     for i, (z, y) in enumerate(zip(Z / T, Y, strict=True)):
-        w = 1.0 if weights is None else weights[i]
+        w = np.ones(1) if weights is None else weights[i]
         if isinstance(loss, SoftmaxLogLoss):
-            total -= w * math.log(softmax(z) @ y)
+            total -= w.item() * math.log(softmax(z) @ y)
         else:
             total -= np.sum(w * np.log(np.where(y == 1, expit(z), expit(-z))))
     return total + PRIOR_ROWS * (1 / T - 1 + math.log(T))
@@ -60,7 +60,7 @@ def objective(T, Z, Y, weights, loss):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_many_rows_are_looked_at_block_by_block(weighted, monkeypatch):
     Z, Y = noisy_logits()
-    weights = np.random.default_rng(1).random(len(Z)) if weighted else None
+    weights = np.random.default_rng(1).random((len(Z), 1)) if weighted else None
     whole = find_temperature(Z, Y, weights, SoftmaxLogLoss())
     labels = OneHot(Y.argmax(axis=1), Y.shape[1], np.array([0.0, 1.0]))
     assert find_temperature(Z, labels, weights, SoftmaxLogLoss()) == whole
@@ -83,7 +83,7 @@ def test_many_rows_are_looked_at_block_by_block(weighted, monkeypatch):
 def test_against_a_grid(loss, weighted):
     Z, Y = noisy_logits()
     rng = np.random.default_rng(1)
-    weights = {"": None, "rows": rng.random(len(Z)), "labels": rng.random(Y.shape)}[weighted]
+    weights = {"": None, "rows": rng.random((len(Z), 1)), "labels": rng.random(Y.shape)}[weighted]
     before = Z.copy()
     T = find_temperature(Z, Y, weights, loss)
     assert_array_equal(Z, before)
@@ -117,7 +117,7 @@ def test_finds_by_how_much_logits_were_multiplied():
 def test_a_row_of_weight_two_counts_as_two_rows(loss):
     Z, Y = noisy_logits()
     weights = np.random.default_rng(2).integers(0, 4, len(Z))
-    T = find_temperature(Z, Y, weights.astype(float), loss)
+    T = find_temperature(Z, Y, weights[:, np.newaxis].astype(float), loss)
     again = find_temperature(Z.repeat(weights, 0), Y.repeat(weights, 0), None, loss)
     assert pytest.approx(again, rel=1e-8) == T
 
@@ -187,7 +187,7 @@ def test_learned_on_the_rows_held_out(target, splits):
         by_class = weights.sum() / (len(clf.classes_) * np.bincount(y, weights))
         weights = weights * by_class[y]
     loss = SoftmaxLogLoss() if target == "multiclass" else LogisticLogLoss()
-    expected = find_temperature(Z, Y.astype(float), weights[rows], loss)
+    expected = find_temperature(Z, Y.astype(float), weights[rows, np.newaxis], loss)
     assert clf.temperature_ == pytest.approx(expected, rel=1e-8)
 
 
@@ -272,7 +272,7 @@ def test_without_rows_held_out_two_halves_judge_each_other(target, weighted, mon
         counts.append(np.ones(len(others)) if weights is None else weights[others])
     loss = SoftmaxLogLoss() if target == "multiclass" else LogisticLogLoss()
     expected = find_temperature(
-        np.vstack(Z), np.vstack(Y).astype(float), np.concatenate(counts), loss
+        np.vstack(Z), np.vstack(Y).astype(float), np.concatenate(counts)[:, np.newaxis], loss
     )
     assert clf.temperature_ == pytest.approx(expected, rel=1e-6)
     assert clf.temperature_ != 1
@@ -405,16 +405,16 @@ def test_an_interrupted_cross_fit_leaves_the_probabilities_as_they_are(monkeypat
     X, y = iris()
     plain = classifier().fit(X, y)
     begun = []
-    epoch = Training._epoch
+    epoch = fit.__globals__["epoch"]
 
-    def interrupt(training, *args):
-        begun.append(training)
+    def interrupt(learner, *args):
+        begun.append(learner)
         if len(begun) > 5 + 2:
             raise KeyboardInterrupt
-        return epoch(training, *args)
+        return epoch(learner, *args)
 
-    monkeypatch.setattr(Training, "_epoch", interrupt)
-    with pytest.warns(UserWarning, match="interrupted after 2 epochs"):
+    monkeypatch.setitem(fit.__globals__, "epoch", interrupt)
+    with pytest.warns(UserWarning, match="interrupted before the network was calibrated"):
         clf = classifier(calibrate=True).fit(X, y)
     assert clf.temperature_ == 1
     assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))

@@ -687,14 +687,14 @@ def assert_same_run(estimator, other):
             np.testing.assert_array_equal(estimator.history_[name], column, err_msg=name)
     for name in ("n_iter_", "t_", "loss_", "best_loss_", "best_validation_score_"):
         assert getattr(estimator, name) == getattr(other, name), name
-    assert estimator._training.clock == other._training.clock
+    assert estimator._progress.clock == other._training.clock
     # Moments and random streams, too.
     streams = [
         {name: stream.bit_generator.state for name, stream in each._streams.items()}
         for each in (estimator, other)
     ]
     assert streams[0] == streams[1]
-    moments = [joblib.hash(each._training.optimizer_state) for each in (estimator, other)]
+    moments = [joblib.hash(each._learner.state) for each in (estimator, other)]
     assert moments[0] == moments[1]
 
 
@@ -839,7 +839,7 @@ def test_every_few_epochs(make, data, tmp_path, monkeypatch):
     original = module.write_atomically
 
     def recording(path, content):
-        written.append(pickle.loads(content)["training"].epochs_made)
+        written.append(pickle.loads(content)["progress"].epochs)
         original(path, content)
 
     monkeypatch.setattr(module, "write_atomically", recording)
@@ -959,7 +959,7 @@ def test_a_failing_write_leaves_the_last_checkpoint_whole(
     assert state_without_callbacks(estimator) == before
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == content[0]
-    assert pickle.loads(content[0])["training"].epochs_made == 3
+    assert pickle.loads(content[0])["progress"].epochs == 3
     monkeypatch.undo()
     assert resume(estimator, path, X, y) == 2
     assert_same_run(estimator, make().fit(X, y))
@@ -1062,7 +1062,7 @@ def test_a_process_that_is_killed_at_the_end_of_an_epoch_resumes_to_the_same_end
     for _ in range(2):  # after 25 and 50 of 60 epochs
         assert run_killed("itself", path).returncode == -9
         assert not path.with_suffix(".result").exists()
-    assert pickle.loads(path.read_bytes())["training"].epochs_made == 50
+    assert pickle.loads(path.read_bytes())["progress"].epochs == 50
     process = run_killed("itself", path)
     assert process.returncode == 0, process.stderr
     assert_result_is(tmp_path / "checkpoint.result", uninterrupted)
@@ -1248,7 +1248,7 @@ def test_callbacks_work_together(tmp_path):
     estimator = regressor(max_iter=50).set_callbacks(*ours).fit(X, y)
     assert estimator.n_iter_ == 3
     assert_table_is(tmp_path / "history.csv", estimator.history_)
-    assert pickle.loads((tmp_path / "checkpoint").read_bytes())["training"].epochs_made == 3
+    assert pickle.loads((tmp_path / "checkpoint").read_bytes())["progress"].epochs == 3
 
 
 # Shared and resumed ---------------------------------------------------------------------------

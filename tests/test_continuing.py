@@ -54,10 +54,7 @@ KEPT = [
     {"optimizer": "rmsprop", "dropout": 0.2},
     {"normalization": "batch", "batch_size": 7},
     {"clip_norm": 0.1, "dtype": "float32"},
-    {
-        "optimizer": "adamw",
-        "feature_scaling": "learned",
-    },
+    {"optimizer": "adamw", "feature_scaling": "learned"},
     {"numerical_embedding": "periodic"},
     {"numerical_embedding": "piecewise_linear"},
 ]
@@ -86,9 +83,7 @@ def test_moments_are_kept(make, data, method):
     X, y = data()
     estimator = make(optimizer=SGD(momentum=0.9), warm_start=True, max_iter=3).fit(X, y)
     fresh = copy.deepcopy(estimator)
-    fresh._training.optimizer_state = fresh._training.optimizer.init(
-        fresh.network_.parameters.vector
-    )
+    fresh._learner.state = fresh._learner.optimizer.init(fresh.network_.parameters.vector)
     getattr(estimator.set_params(max_iter=1), method)(X, y)
     getattr(fresh.set_params(max_iter=1), method)(X, y)
     assert not np.array_equal(weights_of(estimator), weights_of(fresh))
@@ -126,7 +121,7 @@ def test_adaptive_goes_on_at_the_lowered_rate(make, data):
     estimator.fit(X, y)
     first = estimator.history_["learning_rate"][5]
     assert first == pytest.approx(1e-4)
-    low = 0.01 / 10**estimator._training.clock.plateaus
+    low = 0.01 / 10**estimator._progress.clock.plateaus
     partial_fit(estimator, X, y, times=6)
     # There, too, patience with the loss lowers the rate, and it is that of partial_fit alone.
     np.testing.assert_allclose(
@@ -258,6 +253,7 @@ def test_further_calls_warn_and_change_nothing(make, data):
     estimator = make(scoring=scripted(SCORES), **WATCHED)
     partial_fit(estimator, X, y, times=SPENT, X_val=X, y_val=y)
     contents = {name: copy.deepcopy(value) for name, value in vars(estimator).items()}
+    history = copy.deepcopy(estimator.history_)
     weights = weights_of(estimator)
     for _ in range(3):
         with pytest.warns(UserWarning, match="n_iter_no_change=2 calls.*Call fit") as caught:
@@ -265,7 +261,7 @@ def test_further_calls_warn_and_change_nothing(make, data):
         assert len(caught) == 1
         assert caught[0].filename == __file__
     np.testing.assert_array_equal(weights_of(estimator), weights)
-    assert estimator.history_ == contents["history_"]
+    assert estimator.history_ == history
     assert estimator.n_iter_ == 1
     for name, stream in estimator._streams.items():
         assert stream.bit_generator.state == contents["_streams"][name].bit_generator.state

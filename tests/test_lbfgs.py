@@ -287,7 +287,7 @@ def test_a_loss_that_is_not_finite_raises():
     X, y = diabetes()
     estimator = regressor(optimizer="lbfgs", standardize_target=False)
     with pytest.raises(
-        ValueError, match=r"non-finite in iteration 1 of L-BFGS.*standardize_target"
+        ValueError, match=r"non-finite in epoch 1, first in .*standardize_target"
     ):
         estimator.fit(X, y * 1e200)
     assert not hasattr(estimator, "network_")

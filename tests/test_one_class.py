@@ -46,7 +46,7 @@ def assert_certain(estimator, label="a"):
         {"early_stopping": True},
         {"early_stopping": True, "scoring": "loss"},
         {"early_stopping": True, "scoring": "roc_auc"},
-        {"early_stopping": True, "scoring": "neg_log_loss", "train_score": True},
+        {"early_stopping": True, "scoring": "neg_log_loss"},
         {"optimizer": "lbfgs"},
         {"optimizer": "rmsprop", "clip_norm": 1.0},
         {"class_weight": "balanced"},

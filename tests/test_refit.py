@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from skscratch import Normal, ScratchMLPClassifier, ScratchMLPRegressor
 from skscratch.callbacks import Callback, Checkpoint, TimeBudget
-from skscratch.nn import DivergenceError, Training
+from skscratch.nn import DivergenceError, fit
 
 from .conftest import classifier, diabetes, iris, regressor, state
 
@@ -178,7 +178,7 @@ class FailRefit(Callback):
             raise self.error
 
         if context.task_name == "epoch" and context.task_id == 4:
-            self.patch.setattr(Training, "_epoch", fail)
+            self.patch.setitem(fit.__globals__, "epoch", fail)
 
 
 class InterruptRefit(FailRefit):

@@ -122,7 +122,8 @@ class Workspace:
         if n_rows not in self._smaller:
             smaller = object.__new__(Workspace)
             smaller.__dict__.update(self.__dict__)
-            smaller._n_rows = n_rows
+            # With itself among its own, all this memory would wait for the garbage collector.
+            smaller._n_rows, smaller._smaller = n_rows, {}
             arrays = iter(self._arrays)
             smaller._prepare(lambda width: next(arrays)[..., :n_rows, :])
             self._smaller[n_rows] = smaller

@@ -1,5 +1,8 @@
 """The workspace: the arrays that passes compute in, and what they share."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -141,3 +144,15 @@ def test_dropout_is_part_of_a_training_workspace_alone():
     Z = network.forward(X, Workspace(network, 4, streams=streams)).copy()
     np.testing.assert_array_equal(Z, network.predict(X))
     assert streams[0].bit_generator.state == np.random.default_rng(0).bit_generator.state
+
+
+def test_the_memory_of_a_workspace_is_free_as_soon_as_it_is_dropped():
+    network = network_of([3, 8, 2], [Tanh()])
+    workspace = Workspace(network, 4)
+    kept = [weakref.ref(each) for each in (workspace, workspace.for_rows(3))]
+    gc.disable()
+    try:
+        del workspace
+        assert [each() for each in kept] == [None, None]
+    finally:
+        gc.enable()
