@@ -468,7 +468,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             validate_data(self, X, reset=False, skip_check_array=True)
             assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             return X
-        _check_layout(X, self.network_.embedding)
+        _check_layout(X, self.network_.architecture.embedding)
         return validate_numbers(self, X, reset=False, ensure_min_samples=0)
 
 
