@@ -562,7 +562,7 @@ class Run:
         """List the parameters that would scale what is large and not scaled yet."""
         estimator, ways = self._estimator, []
         if self.settings.feature_scaling is None:
-            largest = _largest(self.data.X)
+            largest = _largest(self.data.X.source)
             if largest > LARGE:
                 ways.append(f"feature_scaling='robust' (X has values up to {largest:.2g})")
         if estimator._can_standardize() and not estimator.standardize_target:

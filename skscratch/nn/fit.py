@@ -266,7 +266,7 @@ def search(
                 learner, batches, epochs - progress.epochs, begin, end_epoch
             )
         except DivergenceError as error:
-            raise divergence(str(error), progress, learner.learning_rate) from None
+            raise divergence(str(error), progress, math.nan) from None  # a search has no rate
         if not progress.reason:
             progress.ended = progress.ended or "stalled"
 
@@ -348,10 +348,10 @@ def check(learner: Learner, loss: Any = 0.0, X: Any = None) -> None:
 
 def divergence(where: str, progress: Progress, learning_rate: Any) -> DivergenceError:
     """Say in words that a run has come to numbers that are not finite."""
-    rates = " ".join(f"{rate:g}" for rate in np.ravel(learning_rate))
+    rates = " ".join(f"{rate:g}" for rate in np.ravel(learning_rate) if not np.isnan(rate))
     return DivergenceError(
         "Training diverged: the loss or the parameters became non-finite in epoch "
-        f"{len(progress.rows) + 1}, at learning rate {rates}, first in {where}.",
+        f"{len(progress.rows) + 1}{rates and f', at learning rate {rates}'}, first in {where}.",
         "Try a smaller learning_rate, scaled inputs, or another optimizer or initializer.",
     )
 

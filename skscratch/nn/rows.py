@@ -28,12 +28,14 @@ class DenseRows:
     ----------
     shape : tuple of int
         Numbers of rows and columns.
+    source : ndarray
+        What the rows are taken from.
     """
 
     def __init__(
         self, array: np.ndarray, dtype: np.dtype, convert: Callable[..., Any] | None = None
     ):
-        self._array, self.dtype, self._convert = array, np.dtype(dtype), convert
+        self.source, self.dtype, self._convert = array, np.dtype(dtype), convert
         self.shape = array.shape
         self._as_is = convert is None and array.dtype == self.dtype
 
@@ -62,12 +64,12 @@ class DenseRows:
             If a value is too large for the dtype.
         """
         if out is None:
-            return self._array[chosen]
-        if self._as_is and not isinstance(chosen, slice) and self._array.flags.c_contiguous:
+            return self.source[chosen]
+        if self._as_is and not isinstance(chosen, slice) and self.source.flags.c_contiguous:
             # np.take would first copy the whole of an array in another order, and with another
             # mode it would buffer its result and copy it to ``out`` afterwards.
-            return self._array.take(chosen, axis=0, out=out[: len(chosen)], mode="clip")
-        rows = self._array[chosen]
+            return self.source.take(chosen, axis=0, out=out[: len(chosen)], mode="clip")
+        rows = self.source[chosen]
         out = out[: len(rows)]
         if self._convert is not None:
             return self._convert(rows, out=out)
@@ -93,6 +95,8 @@ class SparseRows:
     ----------
     shape : tuple of int
         Numbers of rows and columns.
+    source : sparse CSR matrix
+        What the rows are taken from.
     """
 
     def __init__(
@@ -103,7 +107,7 @@ class SparseRows:
         convert: Callable[[Any], Any] | None = None,
     ):
         self.dtype, self.shape = np.dtype(dtype), matrix.shape
-        self._matrix, self._convert = matrix, convert
+        self.source, self._convert = matrix, convert
         self._shift = None if shift is None else shift.astype(self.dtype)
 
     def needs_room(self, gathered: bool) -> bool:
@@ -112,7 +116,7 @@ class SparseRows:
 
     def take(self, chosen: Any, out: Any = None) -> "SparseBlock":
         """Return some rows (a slice, or indices)."""
-        rows = self._matrix[chosen]
+        rows = self.source[chosen]
         if self._convert is not None:
             rows = self._convert(rows)
         return SparseBlock(cast(rows, self.dtype), self._shift)
