@@ -119,7 +119,12 @@ def test_indicators_are_left_alone():
     y = X[:, 0] + X[:, 2]
     reg = regressor(numerical_embedding=Periodic(n_outputs=5), feature_scaling="robust").fit(X, y)
     assert reg.coefs_[0].shape == (4 + 2 * 5, 8)
-    assert [len(edges) > 0 for edges in reg.network_.architecture.edges] == [True, True, False, False]
+    assert [len(edges) > 0 for edges in reg.network_.architecture.edges] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     assert reg.n_features_in_ == 4
     reg = regressor(numerical_embedding=PiecewiseLinear(n_bins=5)).fit(X, y)
     assert reg.coefs_[0].shape == (4 + 2 * 3, 8)

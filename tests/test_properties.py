@@ -457,9 +457,10 @@ SHAPES = {
         cases(
             legal=True,
             contents=["normal", "integer"],
-            # Without biases a row of medians is 0 to the first layer, from sparse X up to rounding,
-            # which would decide on which side of a jump in the activation's derivative it lies.
+            # A row of medians is 0 to the first layer, from sparse X up to rounding, which would
+            # decide on which side of a jump in the activation's derivative it lies.
             fixed={
+                "activation": "tanh",
                 "learning_rate": 0.01,
                 "l2": 1e-4,
                 "optimizer": "sgd",
