@@ -99,7 +99,6 @@ PREFIXES = (
     "skscratch._compare",
     "skscratch._range_test",
     "skscratch.nn",
-    "skscratch.nn.training",
     "skscratch.callbacks",
     "skscratch.inspection",
 )

@@ -312,9 +312,6 @@ def _our_parameters(mlp: Any) -> dict[str, Any]:
         else mlp.hidden_layer_sizes,
         "activation": mlp.activation,
         "init": "glorot_uniform",
-        "bias_init": "zeros",
-        "learned_scales": False,
-        "layerwise_rates": False,
         "optimizer": _our_optimizer(mlp),
         "l2": mlp.alpha,
         "dropout": 0.0,
@@ -372,8 +369,8 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
     takes the place of what it lacks.
     """
     fitted = estimator._is_fitted()
-    network: Any = estimator.network_.architecture if fitted else settings
-    activation = _shared_activation(network.activations, estimator.activation)
+    built: Any = estimator.network_.architecture if fitted else settings
+    activation = _shared_activation(built.activations, estimator.activation)
     loss = _shared_loss(estimator)
     optimizer = _their_optimizer(settings.optimizer)
     schedule = _their_schedule(settings)
@@ -386,14 +383,14 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
 
     in_the_way: dict[str, Any] = {}
     if activation is None:
-        same = network.activations == settings.activations
-        in_the_way["activation"] = estimator.activation if same else network.activations
+        same = built.activations == settings.activations
+        in_the_way["activation"] = estimator.activation if same else built.activations
     if fitted and estimator.feature_scaler_ is not None:
-        in_the_way["feature_scaling"] = "robust"
-    if fitted and network.embedding is not None:
-        in_the_way["numerical_embedding"] = network.embedding
-    if network.normalization is not None:
-        in_the_way["normalization"] = network.normalization
+        in_the_way["feature_scaling"] = "learned" if built.learned_scales else "robust"
+    if fitted and built.embedding is not None:
+        in_the_way["numerical_embedding"] = built.embedding
+    if built.normalization is not None:
+        in_the_way["normalization"] = built.normalization
     if loss is None:
         in_the_way["loss"] = estimator.loss
     if not fitted:
@@ -419,7 +416,7 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
 
     stops_early = fitted and estimator.validation_scores_ is not None
     params = {
-        "hidden_layer_sizes": network.sizes[1:-1] if fitted else settings.hidden_layer_sizes,
+        "hidden_layer_sizes": tuple(built.sizes[1:-1]) if fitted else settings.hidden_layer_sizes,
         "activation": activation,
         "alpha": settings.l2,
         # scikit-learn's "auto" is 200 as well, but does not warn if there are fewer rows.
@@ -608,7 +605,7 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     mlp.n_iter_, mlp.t_ = estimator.n_iter_, estimator.t_
 
     names = MOMENTS.get(type(settings.optimizer), ())
-    rescaled = scaler is not None or temperature != 1 or network.architecture.learned_scales
+    rescaled = scaler is not None or temperature != 1
     if not names or learner.optimizer != settings.optimizer or rescaled:
         del mlp._optimizer  # partial_fit makes a new one
         return

@@ -119,7 +119,12 @@ def test_indicators_are_left_alone():
     y = X[:, 0] + X[:, 2]
     reg = regressor(numerical_embedding=Periodic(n_outputs=5), feature_scaling="robust").fit(X, y)
     assert reg.coefs_[0].shape == (4 + 2 * 5, 8)
-    assert [len(edges) > 0 for edges in reg.network_.edges] == [True, True, False, False]
+    assert [len(edges) > 0 for edges in reg.network_.architecture.edges] == [
+        True,
+        True,
+        False,
+        False,
+    ]
     assert reg.n_features_in_ == 4
     reg = regressor(numerical_embedding=PiecewiseLinear(n_bins=5)).fit(X, y)
     assert reg.coefs_[0].shape == (4 + 2 * 3, 8)
@@ -182,13 +187,13 @@ def test_a_memory_map_trains_to_the_same(make, data, name, dtype, tmp_path):
 def test_going_on_keeps_the_bins(make, data, name, params):
     X, y = data()
     warm = make(numerical_embedding=name, max_iter=2, warm_start=True, **params).fit(X, y)
-    edges = [found.copy() for found in warm.network_.edges]
+    edges = [found.copy() for found in warm.network_.architecture.edges]
     warm.fit(X, y)
     whole = make(numerical_embedding=name, max_iter=4, **params).fit(X, y)
     assert_array_equal(warm.network_.parameters.vector, whole.network_.parameters.vector)
     warm.fit(X + 1, y)
     warm.partial_fit(X * 2, y)
-    for found, before in zip(warm.network_.edges, edges, strict=True):
+    for found, before in zip(warm.network_.architecture.edges, edges, strict=True):
         assert_array_equal(found, before)
 
 
@@ -264,7 +269,7 @@ def test_parameters_can_be_searched():
     grid = {"numerical_embedding__n_bins": [2, 5], "numerical_embedding": [PiecewiseLinear()]}
     search = GridSearchCV(regressor(), grid, cv=2).fit(X, y)
     n_bins = search.best_params_["numerical_embedding__n_bins"]
-    assert search.best_estimator_.network_.embedding == PiecewiseLinear(n_bins=n_bins)
+    assert search.best_estimator_.network_.architecture.embedding == PiecewiseLinear(n_bins=n_bins)
     grid = {"numerical_embedding": [None, *EMBEDDINGS]}
     assert len(GridSearchCV(regressor(), grid, cv=2).fit(X, y).cv_results_["params"]) == 3
 

@@ -118,10 +118,8 @@ def sparse_and_wide(n_rows=50, n_columns=10**6):
 @pytest.mark.parametrize("kind", [ScratchMLPClassifier, ScratchMLPRegressor])
 def test_a_million_sparse_columns(kind):
     X, y = sparse_and_wide()
-    rate = {
-        "learning_rate": 0.05,
-    }
-    estimator = kind((2,), max_iter=10, dtype="float32", random_state=0, **rate).fit(X, y)
+    params = {"learning_rate": 0.05, "dtype": "float32", "random_state": 0}
+    estimator = kind((2,), max_iter=10, **params).fit(X, y)
     assert_sound(estimator, X)
     assert estimator.score(X, y) > 0.7
 

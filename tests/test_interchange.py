@@ -265,7 +265,7 @@ def test_parameters_changed_since_fit_do_not_matter():
     assert estimator.hidden_layer_sizes == (7, 5)
     assert_same_predictions(estimator, mlp, X)
     # Adam's moments are of no use to SGD, which begins with none.
-    assert not np.any(estimator._training.optimizer_state.moments)
+    assert not np.any(estimator._learner.state.moments)
 
 
 # From scikit-learn: training further ------------------------------------------------------------
@@ -360,7 +360,6 @@ COMMON = {
     "activation": "logistic",
     "learning_rate": 0.02,
     "init": "glorot_uniform",
-
     "l2": 0.5,
     "dropout": 0.0,
     "normalization": None,
@@ -368,7 +367,6 @@ COMMON = {
     "clip_norm": None,
     "scoring": None,
     "refit": False,
-    "train_score": False,
     "max_iter": 77,
     "shuffle": False,
     "random_state": 5,
@@ -919,34 +917,6 @@ def test_a_temperature_goes_into_the_last_layer(target, dtype):
     assert_same_predictions(back, estimator, X, atol=1e-6 if dtype == "float32" else 1e-12)
 
 
-@each_target
-@pytest.mark.parametrize("params", [{}, {"dtype": "float32"}, {"optimizer": "nadam"}], ids=repr)
-def test_learned_scales_go_into_the_first_layer(target, params):
-    X, y = DATA[target]()
-    given = {"feature_scaling": "learned", "learning_rate": 0.003, **params}
-    estimator = ours(target, hidden_layer_sizes=(7, 5), **given).fit(X, y)
-    first = estimator.network_.dense[0]
-    assert np.abs(first.s - 1).max() > 0.05
-    mlp = estimator.to_sklearn()
-    close = {"atol": 1e-5, "rtol": 1e-5} if "dtype" in params else {}
-    assert_array_equal(mlp.coefs_[0], first.W * first.s)
-    if "dtype" not in params or is_classifier(estimator):
-        assert_same_predictions(mlp, estimator, X, **close)
-    back = from_sklearn(mlp)
-    assert (back.learned_scales, back.layerwise_rates) == (False, False)
-    assert_array_equal(back.coefs_[0], mlp.coefs_[0])
-    assert b"skscratch" not in pickle.dumps(mlp)
-    mlp.partial_fit(X, y)  # and neither has moved the other's
-    assert_array_equal(estimator.coefs_[0], first.W * first.s)
-
-
-def test_moments_of_weights_with_learned_scales_are_left_behind():
-    # scikit-learn's are of the products, and where a scale is negative of the other sign.
-    X, y = iris()
-    estimator = classifier(feature_scaling="learned").fit(X, y)
-    assert not hasattr(estimator.to_sklearn(), "_optimizer")
-
-
 def test_moments_of_another_optimizer_are_left_behind():
     X, y = iris()
     estimator = classifier(optimizer="adam").fit(X, y).set_params(optimizer=SGD(momentum=0.5))
@@ -1040,9 +1010,6 @@ TRAINING_ONLY = [
     ({"batch_size": "auto"}, "batch_size='auto'"),
     ({"max_iter": "auto"}, "max_iter='auto'"),
     ({"lr_schedule": "auto"}, "lr_schedule='auto'"),
-    ({"feature_scaling": "learned"}, "feature_scaling="learned""),
-    ({"learned_scales": "auto"}, "learned_scales='auto'"),
-    ({}, "layerwise_rates=True"),
     ({"clip_norm": 1.0}, "clip_norm=1.0"),
     ({"early_stopping": "auto"}, "early_stopping='auto'"),
     ({"scoring": "loss"}, "scoring='loss'"),
@@ -1096,6 +1063,7 @@ PREDICTION = [
     ({"normalization": "batch"}, "normalization='batch'"),
     ({"normalization": "layer"}, "normalization='layer'"),
     ({"feature_scaling": "robust"}, "feature_scaling='robust'"),
+    ({"feature_scaling": "learned"}, "feature_scaling='learned'"),
     ({"numerical_embedding": "periodic"}, "numerical_embedding="),
 ]
 

@@ -36,7 +36,7 @@ def test_it_reaches_the_network_and_leaves_the_shapes_of_the_weights_alone(make,
     X, y = data()
     estimator = make(hidden_layer_sizes=(8, 4), normalization=kind).fit(X, y)
     plain = make(hidden_layer_sizes=(8, 4)).fit(X, y)
-    assert estimator.network_.normalization == kind
+    assert estimator.network_.architecture.normalization == kind
     assert [W.shape for W in estimator.coefs_] == [W.shape for W in plain.coefs_]
     assert [b.shape for b in estimator.intercepts_] == [b.shape for b in plain.intercepts_]
     n_scales_and_shifts = 2 * (8 + 4)
@@ -222,7 +222,7 @@ def test_a_network_cannot_go_on_with_another_normalization(make, data, kind, oth
         getattr(estimator, method)(X, y)
     np.testing.assert_array_equal(numbers(estimator), before)
     estimator.set_params(warm_start=False).fit(X, y)
-    assert estimator.network_.normalization == other
+    assert estimator.network_.architecture.normalization == other
 
 
 @both

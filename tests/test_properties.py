@@ -39,10 +39,7 @@ SHARED = {
     "hidden_layer_sizes": [(), 3, (4,), (5, 3), (2, 2, 2, 2), [4, 4], "|", 0, (3, -1), 2.5, "8"],
     "activation": [*ACTIVATIONS, ["tanh"], "|", "rleu", None],
     "init": ["auto", *INITIALIZERS, "|", "zeros"],
-    "bias_init": ["zeros", "normal", "|", 0],
-    "learned_scales": ["auto", True, False, "|", 1],
-    "layerwise_rates": ["auto", True, False, "|", "no"],
-    "optimizer": ["auto", *OPTIMIZERS, "lbfgs", SGD(momentum=0.5), LBFGS(memory=3), "|", "adm", 3],
+    "optimizer": [*OPTIMIZERS, "lbfgs", SGD(momentum=0.5), LBFGS(memory=3), "|", "auto", 3],
     "l2": [0, 1e-4, 10.0, 1e10, "|", -1.0, NAN, "1"],
     "dropout": [0.0, 0.3, 0.9, [0.5], "|", 1.0, -0.1, None],
     "normalization": [None, "batch", "layer", "|", "bach"],
@@ -50,7 +47,7 @@ SHARED = {
     "learning_rate": [1e-3, 0.1, 1e-12, 1e3, 1e30, "|", 0, -1, INF],
     "lr_schedule": ["auto", *SCHEDULES, "|", "cosin", None],
     "clip_norm": [None, 1.0, 1e-6, "|", 0, INF],
-    "feature_scaling": ["robust", None, "|", "standard", True],
+    "feature_scaling": ["auto", "robust", "learned", None, "|", "standard", True],
     "numerical_embedding": [
         None,
         None,
@@ -69,7 +66,6 @@ SHARED = {
     "validation_fraction": ["auto", 0.1, 0.5, 0.99, "|", 0, 1.0],
     "scoring": [None, "loss", "|", "acuracy"],
     "refit": ["auto", True, False, "|", 1],
-    "train_score": [True, False, "|", None],
     "warm_start": [False, True, "|", "no"],
     "dtype": ["auto", "float32", "float64", "|", "float16"],
 }
@@ -461,9 +457,10 @@ SHAPES = {
         cases(
             legal=True,
             contents=["normal", "integer"],
-            # Without biases a row of medians is 0 to the first layer, from sparse X up to rounding,
-            # which would decide on which side of a jump in the activation's derivative it lies.
+            # A row of medians is 0 to the first layer, from sparse X up to rounding, which would
+            # decide on which side of a jump in the activation's derivative it lies.
             fixed={
+                "activation": "tanh",
                 "learning_rate": 0.01,
                 "l2": 1e-4,
                 "optimizer": "sgd",

@@ -97,21 +97,24 @@ GOOD = [
     ({"optimizer": "adamw"}, "optimizer", AdamW()),
     ({"optimizer": "nadam"}, "optimizer", Nadam()),
     ({"optimizer": "lbfgs"}, "optimizer", LBFGS()),
-    ({"optimizer": "auto"}, "optimizer", Adam(beta2=0.95)),
     *(
-        ({name: value, "optimizer": optimizer}, name, resolved)
-        for name in ("learned_scales", "layerwise_rates")
+        ({"feature_scaling": value, "optimizer": optimizer}, "feature_scaling", resolved)
         for value, optimizer, resolved in (
-            (True, "sgd", True),
-            (False, "adam", False),
-            ("auto", "auto", True),
-            ("auto", "adamw", True),
-            ("auto", "nadam", True),
-            ("auto", "sgd", False),
-            ("auto", "rmsprop", False),
-            ("auto", "lbfgs", False),
+            ("learned", "sgd", "learned"),
+            ("robust", "adam", "robust"),
+            (None, "adam", None),
+            ("auto", "adam", "learned"),
+            ("auto", "adamw", "learned"),
+            ("auto", "nadam", "learned"),
+            ("auto", Adam(beta1=0.5), "learned"),
+            ("auto", "sgd", "robust"),
+            ("auto", "rmsprop", "robust"),
+            ("auto", "lbfgs", "robust"),
         )
     ),
+    ({"feature_scaling": "learned"}, "learned_scales", True),
+    ({"feature_scaling": "robust"}, "learned_scales", False),
+    ({"feature_scaling": None}, "learned_scales", False),
     ({"optimizer": SGD(momentum=0)}, "optimizer", SGD(momentum=0)),
     ({"optimizer": SGD(momentum=np.float32(0.5))}, "optimizer", SGD(momentum=np.float32(0.5))),
     ({"optimizer": "lbfgs", "dropout": [0.0]}, "optimizer", LBFGS()),
@@ -129,27 +132,26 @@ GOOD = [
     ({"lr_schedule": "step"}, "schedule", StepDecay(drop=0.5, every=100)),
     ({"lr_schedule": "exponential"}, "schedule", ExponentialDecay(decay=0.96)),
     ({"lr_schedule": "cosine"}, "schedule", Cosine()),
+    ({"lr_schedule": "coslog"}, "schedule", CosineLog()),
     ({"lr_schedule": "invscaling"}, "schedule", InverseScaling()),
     ({"lr_schedule": "adaptive"}, "schedule", Adaptive()),
-    ({"lr_schedule": "auto"}, "schedule", CosineLog()),
+    ({"lr_schedule": "auto"}, "schedule", Cosine()),
     ({"lr_schedule": "auto", "optimizer": "lbfgs"}, "schedule", Constant()),
-    ({"lr_schedule": "auto", "early_stopping": "auto"}, "schedule", CosineLog()),
+    ({"lr_schedule": "auto", "early_stopping": "auto"}, "schedule", Cosine()),
     (
         {"lr_schedule": "auto", "early_stopping": True, "n_iter_no_change": math.inf},
         "schedule",
-        CosineLog(),
+        Cosine(),
     ),
     (
         {"lr_schedule": "auto", "early_stopping": True, "n_iter_no_change": 9},
         "schedule",
         Constant(),
     ),
-    ({}, "bias_std", 0.0),
     ({"numerical_embedding": None}, "numerical_embedding", None),
     ({"numerical_embedding": "periodic"}, "numerical_embedding", Periodic()),
     ({"numerical_embedding": "piecewise_linear"}, "numerical_embedding", PiecewiseLinear()),
     ({"numerical_embedding": Periodic(scale=1)}, "numerical_embedding", Periodic(scale=1)),
-    ({}, "bias_std", 1.0),
     ({"lr_schedule": StepDecay(drop=1, every=7)}, "schedule", StepDecay(drop=1, every=7)),
     ({"max_iter": np.int16(3)}, "max_iter", 3),
     ({"shuffle": np.False_}, "shuffle", False),
@@ -200,7 +202,7 @@ def test_automatic_init_goes_by_the_activation_and_ends_with_zeros(name):
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "expected"), [("auto", None), ("nadam", None), ("sgd", GlorotUniform())]
+    ("optimizer", "expected"), [("adam", None), ("nadam", None), ("sgd", GlorotUniform())]
 )
 def test_automatic_init_of_the_output_layer_goes_by_the_optimizer(optimizer, expected):
     settings = resolved(hidden_layer_sizes=(), init="auto", optimizer=optimizer)

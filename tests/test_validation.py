@@ -710,33 +710,6 @@ def test_a_scorer_may_predict_in_every_way(make, data):
     np.testing.assert_array_equal(seen[-1], estimator.predict(X_val))
 
 
-# The training score ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("make", "data"), BOTH)
-@pytest.mark.parametrize("early_stopping", [False, True])
-def test_the_training_score_is_recorded_if_asked_for(make, data, early_stopping):
-    X, y = data()
-    params = {"max_iter": 3, "early_stopping": early_stopping}
-    plain = make(**params).fit(X, y)
-    estimator = make(train_score=True, **params).fit(X, y)
-    assert np.isnan(plain.history_["train_score"]).all()
-    np.testing.assert_array_equal(weights_of(estimator), weights_of(plain))
-    if not early_stopping:
-        scores = estimator.history_["train_score"]
-        assert scores[-1] == pytest.approx(estimator.score(X, y))
-        assert len(set(scores)) > 1
-
-
-def test_the_training_score_takes_the_scoring_and_lbfgs():
-    X, y = iris()
-    estimator = classifier(
-        train_score=True, scoring="neg_log_loss", optimizer="lbfgs", max_iter=5
-    ).fit(X, y)
-    expected = -log_loss(y, estimator.predict_proba(X))
-    assert estimator.history_["train_score"][-1] == pytest.approx(expected)
-
-
 # A score that is none -------------------------------------------------------------------------
 
 

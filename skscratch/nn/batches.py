@@ -138,10 +138,10 @@ class Batches:
     def _make_room(self, dtype: np.dtype) -> None:
         # What has to be gathered, or comes in another dtype (as a memory map may), needs room.
         gathered = self._order is not None
-        n_networks, n_columns = math.prod(self._stack), max(1, self._X.shape[1])
+        n_networks, widest = math.prod(self._stack), max(1, self._X.shape[1], self._Y.shape[1])
         self._at_once = 1
         if gathered and isinstance(self._X, DenseRows):
-            numbers = n_networks * self.batch_size * n_columns
+            numbers = n_networks * self.batch_size * widest
             self._at_once = min(max(1, _GATHERED_ELEMENTS // numbers), len(self))
         n_rows = n_networks * ((self._at_once - 1) * self.batch_size + self.largest)
 
