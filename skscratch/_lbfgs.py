@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.optimize import minimize
 
+from .nn.divergence import UNWARNED
 from .nn.optimizers import Optimizer
 from .nn.options import integer
 from .nn.step import loss_and_gradient
@@ -59,7 +60,8 @@ class LBFGS(Optimizer):
 
         def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
             vector[...] = w
-            value = float(loss_and_gradient(learner, batch, workspace))
+            with np.errstate(**UNWARNED):
+                value = float(loss_and_gradient(learner, batch, workspace))
             if not isfinite(value):
                 learner.notice_divergence(value, batch.X, workspace)
             return value, gradient.astype(np.float64)

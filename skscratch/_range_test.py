@@ -12,7 +12,7 @@ from ._base import BaseScratchMLP
 from ._run import Run
 from ._settings import is_full_batch
 from ._threads import few_threads
-from .nn.divergence import DivergenceError
+from .nn.divergence import UNWARNED, DivergenceError
 from .nn.options import POSITIVE, check_integer, check_real
 from .nn.step import train_step
 
@@ -193,7 +193,7 @@ def _sweep(run: Run, rates: list[float], smoothing: float) -> np.ndarray:
     workspace = learner.workspace(batches.largest)
     running, best = 0.0, inf
     endless = chain.from_iterable(repeat(batches))
-    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+    with np.errstate(**UNWARNED):
         for rate, batch in zip(rates, endless, strict=False):
             try:
                 value, _ = train_step(learner, batch, workspace.for_rows(batch.n_rows), rate)

@@ -15,6 +15,9 @@ from .layers import Dense, Layer
 from .network import Network
 from .workspace import Workspace
 
+UNWARNED: Any = {"over": "ignore", "under": "ignore", "invalid": "ignore", "divide": "ignore"}
+"""NumPy's error state where overflow is no warning of NumPy's but an error of ours."""
+
 SUSPICIOUS = 1e6
 """Parameters of healthy networks are smaller; of others the outputs are looked at."""
 

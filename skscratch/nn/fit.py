@@ -15,6 +15,7 @@ import numpy as np
 
 from .batches import Batches
 from .divergence import (
+    UNWARNED,
     DivergenceError,
     explain_parameters,
     has_finite_numbers,
@@ -207,9 +208,12 @@ def fit(
     networks = [learner.network for learner, _ in groups]
 
     def end_epoch(row: dict[str, Any], started: float) -> bool:
-        loss, score = (math.nan, math.nan) if validate is None else validate(*networks)
-        if validate is not None and not np.isfinite(loss).any():
-            raise divergence("the validation loss", progress, row["learning_rate"])
+        loss = score = math.nan
+        if validate is not None:
+            with np.errstate(**UNWARNED):
+                loss, score = validate(*networks)
+            if not np.isfinite(loss).any():
+                raise divergence("the validation loss", progress, row["learning_rate"])
         row = {
             **row,
             "epoch": len(progress.rows) + 1,
@@ -223,23 +227,17 @@ def fit(
             progress.ended = progress.ended or "stopped"
         return bool(progress.ended)
 
-    # Overflow is no warning of NumPy's here but an error of ours.
-    with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
-        try:
-            if groups[0][0].optimizer.full_batch:
-                search(groups, last, progress, begin, end_epoch)
-            else:
-                workspaces = [learner.workspace(batches.largest) for learner, batches in groups]
-                while progress.epochs < last and not progress.ended:
-                    begin()
-                    started = time.perf_counter()
-                    parts = [
-                        epoch(learner, batches, workspace, progress)
-                        for (learner, batches), workspace in zip(groups, workspaces, strict=True)
-                    ]
-                    end_epoch(_merge(parts), started)
-        except KeyboardInterrupt:
-            progress.ended = "interrupted"
+    try:
+        if groups[0][0].optimizer.full_batch:
+            search(groups, last, progress, begin, end_epoch)
+        else:
+            workspaces = [learner.workspace(batches.largest) for learner, batches in groups]
+            while progress.epochs < last and not progress.ended:
+                begin()
+                started = time.perf_counter()
+                end_epoch(take_turns(groups, workspaces, progress), started)
+    except KeyboardInterrupt:
+        progress.ended = "interrupted"
     if not progress.endless or progress.ended == "stalled":
         progress.ended = progress.ended or "exhausted"
         progress.best.restore(networks)
@@ -277,6 +275,26 @@ def _groups(learner: Any, batches: Any) -> list[Group]:
     if isinstance(learner, Learner):
         return [(learner, batches)]
     return list(zip(learner, batches, strict=True))
+
+
+@np.errstate(**UNWARNED)
+def take_turns(
+    groups: Sequence[Group], workspaces: Sequence[Workspace], progress: Progress
+) -> dict[str, Any]:
+    """Let each group make an epoch, and return the numbers of all networks."""
+    parts = []
+    for (learner, batches), workspace in zip(groups, workspaces, strict=True):
+        try:
+            parts.append(epoch(learner, batches, workspace, progress))
+        except DivergenceError:
+            if all(other.is_lost for other, _ in groups):
+                raise
+            learner.network.parameters.vector[...] = math.nan
+            lost = np.full(learner.network.stack, math.nan)
+            parts.append({"loss": lost, "learning_rate": lost, "gradient_norm": lost})
+    if len(parts) == 1:
+        return parts[0]
+    return {name: np.concatenate([np.ravel(part[name]) for part in parts]) for name in parts[0]}
 
 
 def epoch(
@@ -356,13 +374,6 @@ def divergence(where: str, progress: Progress, learning_rate: Any) -> Divergence
         f"{len(progress.rows) + 1}{rates and f', at learning rate {rates}'}, first in {where}.",
         "Try a smaller learning_rate, scaled inputs, or another optimizer or initializer.",
     )
-
-
-def _merge(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Put several groups' numbers, one for each network, one after the other."""
-    if len(parts) == 1:
-        return parts[0]
-    return {name: np.concatenate([np.ravel(part[name]) for part in parts]) for name in parts[0]}
 
 
 def _column(number: Any) -> Any:

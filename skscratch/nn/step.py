@@ -5,6 +5,7 @@ Each number that a `Learner` learns by is a float or, for networks side by side,
 """
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -157,6 +158,11 @@ class Learner:
         for name in ("learning_rate", "l2", "clip_norm", "mean_weight"):
             setattr(self, name, in_dtype(getattr(self, name), self.network.dtype))
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether each of its networks has diverged."""
+        return len(self.diverged) == math.prod(self.network.stack)
+
     @cached_property
     def state(self) -> State:
         """The optimizer's moments, 0 at first."""
@@ -208,6 +214,6 @@ class Learner:
             If no network is left.
         """
         self.diverged.setdefault(index, where)
-        if len(self.diverged) == self.network.parameters.vector[..., 0].size:
+        if self.is_lost:
             raise DivergenceError(next(iter(self.diverged.values())))
         self.network.parameters.vector[index] = np.nan
