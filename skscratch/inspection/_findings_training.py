@@ -9,7 +9,7 @@ from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 
 from .._lbfgs import LBFGS
-from ..nn.training import DivergenceError
+from ..nn.divergence import DivergenceError
 from ._case import (
     DOUBTFUL_ABOVE,
     DOUBTFUL_BELOW,

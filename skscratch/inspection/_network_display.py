@@ -224,8 +224,8 @@ def _descriptions(estimator: Any) -> list[str]:
         counts[-1] += sum(view.size for view in views)
     dropout = network.architecture.dropout or [0.0] * len(network.sizes)
     inputs = ["inputs", _count(network.sizes[0], "feature")]
-    if network.embedding is not None:
-        kind, n_embedded = type(network.embedding).__name__, network.dense[0].n_in
+    if network.architecture.embedding is not None:
+        kind, n_embedded = type(network.architecture.embedding).__name__, network.dense[0].n_in
         inputs.append(f"{kind} embedding\n{_count(n_embedded, 'number')}")
     descriptions = ["\n".join(inputs)]
     for number, activation in enumerate(network.architecture.activations, start=1):
