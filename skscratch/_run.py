@@ -220,7 +220,7 @@ class Run:
             self.streams[name].bit_generator.state = stream.bit_generator.state
 
     def _watch(self) -> None:
-        """Let the run's patience go on if this call has the same to watch, or else another begin."""
+        """Let patience go on where this call has the same to watch, and else another begin."""
         progress, patience = self.progress, self._make_patience()
         same = patience is not None and progress.watches_score == self.stops_early
         # A stream of batches may be validated now and then only.
