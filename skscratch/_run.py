@@ -460,22 +460,13 @@ class Run:
             self.settings, len(self.data.Y), n_held_out, self._incremental
         )
         with few_threads(network, self.batches.largest), self._advising():
-            with self._watcher.showing(self.n_epochs):
-                fit(
-                    self.learner,
-                    self.batches,
-                    None if self._incremental else self.n_epochs,
-                    self.progress,
-                    validate=self.validate,
-                    begin=self._watcher.begin_epoch,
-                    report=lambda row: self._watcher.end_epoch(row, self._snapshot),
-                )
+            self._fit()
             ended = self.progress.ended
             if ended == "interrupted":
                 warnings.warn(
                     f"Training was interrupted after {len(self.progress.rows)} epochs; the "
                     "estimator keeps what it learned so far.",
-                    stacklevel=5,
+                    stacklevel=5 + self._incremental,
                 )
             to_the_end = ended not in ("stopped", "interrupted")
             if to_the_end and not self._incremental:
@@ -488,6 +479,24 @@ class Run:
                 self._refit()
         if ended == "exhausted":
             self._warn_unless_planned()
+
+    def _fit(self) -> None:
+        """Make the epochs, or those that are left of them."""
+        progress = self.progress
+        if self._incremental and progress.epochs:  # resumed where its only epoch had ended
+            if progress.ended == "stalled":
+                progress.best.restore([self.learner.network])
+            return
+        with self._watcher.showing(self.n_epochs):
+            fit(
+                self.learner,
+                self.batches,
+                None if self._incremental else self.n_epochs,
+                progress,
+                validate=self.validate,
+                begin=self._watcher.begin_epoch,
+                report=lambda row: self._watcher.end_epoch(row, self._snapshot),
+            )
 
     def _check_best(self) -> None:
         if self.progress.watches_score and not self.progress.best.epoch:

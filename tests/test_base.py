@@ -1113,7 +1113,7 @@ def test_keyboard_interrupt_keeps_what_was_trained(make, data, early_stopping, e
         warnings.simplefilter("error", ConvergenceWarning)  # the one warning is enough
         with pytest.warns(UserWarning, match=f"interrupted after {epochs_before} epochs") as caught:
             estimator.fit(X, y)
-    assert len(caught) == 1
+    assert [each.filename for each in caught] == [__file__]
     assert estimator.predict(X).shape == y.shape
     assert np.isfinite(estimator.score(X, y))
     assert len(pd.DataFrame(estimator.history_)) == estimator.n_iter_ == epochs_before
@@ -1136,8 +1136,9 @@ def test_keyboard_interrupt_in_partial_fit(make, data):
     estimator = make(optimizer=InterruptedSGD(momentum=0.5, at_step=13))
     estimator.partial_fit(X, y, **classes_for(estimator, y))
     before = weights_of(estimator)
-    with pytest.warns(UserWarning, match="interrupted"):
+    with pytest.warns(UserWarning, match="interrupted") as caught:
         estimator.partial_fit(X, y)
+    assert caught[0].filename == __file__
     assert not np.array_equal(weights_of(estimator), before)
     assert len(estimator.loss_curve_) == 1
     estimator.partial_fit(X, y)

@@ -414,8 +414,9 @@ def test_an_interrupted_cross_fit_leaves_the_probabilities_as_they_are(monkeypat
         return epoch(learner, *args)
 
     monkeypatch.setitem(fit.__globals__, "epoch", interrupt)
-    with pytest.warns(UserWarning, match="interrupted before the network was calibrated"):
+    with pytest.warns(UserWarning, match="interrupted before the network was cal") as caught:
         clf = classifier(calibrate=True).fit(X, y)
+    assert caught[0].filename == __file__
     assert clf.temperature_ == 1
     assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
 

@@ -687,7 +687,7 @@ def assert_same_run(estimator, other):
             np.testing.assert_array_equal(estimator.history_[name], column, err_msg=name)
     for name in ("n_iter_", "t_", "loss_", "best_loss_", "best_validation_score_"):
         assert getattr(estimator, name) == getattr(other, name), name
-    assert estimator._progress.clock == other._training.clock
+    assert estimator._progress.clock == other._progress.clock
     # Moments and random streams, too.
     streams = [
         {name: stream.bit_generator.state for name, stream in each._streams.items()}
@@ -821,6 +821,28 @@ def test_without_resume_a_run_starts_anew(make, data, tmp_path):
     recorder = Recorder()
     make().set_callbacks(Checkpoint(tmp_path / "checkpoint"), recorder).fit(X, y)
     assert recorder.epoch == 5
+
+
+@both
+def test_a_call_of_partial_fit_that_was_written_makes_no_second_epoch(make, data, tmp_path):
+    X, y = data()
+    path, known = tmp_path / "run.ckpt", classes_for(make(), y)
+    estimator = make().partial_fit(X, y, **known)
+    again = copy.deepcopy(estimator)
+    estimator.set_callbacks(Checkpoint(path)).partial_fit(X, y)
+    again.set_callbacks(Checkpoint(path, resume=True)).partial_fit(X, y)
+    assert_same_run(again, estimator)
+    assert (again.n_iter_, len(again.loss_curve_)) == (1, 2)
+    assert_same_weights(again.set_callbacks().partial_fit(X, y), make(max_iter=3).fit(X, y))
+    # Where the call was the one that spent the patience, the best network comes back.
+    held_out = {"X_val": X[:40], "y_val": y[:40]}
+    estimator = make(early_stopping=True, tol=1e9, n_iter_no_change=1, learning_rate=0.5)
+    estimator.partial_fit(X, y, **known, **held_out).partial_fit(X, y, **held_out)
+    again, path = copy.deepcopy(estimator), tmp_path / "last.ckpt"
+    estimator.set_callbacks(Checkpoint(path)).partial_fit(X, y, **held_out)
+    again.set_callbacks(Checkpoint(path, resume=True)).partial_fit(X, y, **held_out)
+    assert estimator._progress.ended == "stalled"
+    assert_same_run(again, estimator)
 
 
 @both

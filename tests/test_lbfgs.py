@@ -286,9 +286,7 @@ def test_the_object_is_configuration_only():
 def test_a_loss_that_is_not_finite_raises():
     X, y = diabetes()
     estimator = regressor(optimizer="lbfgs", standardize_target=False)
-    with pytest.raises(
-        ValueError, match=r"non-finite in epoch 1, first in .*standardize_target"
-    ):
+    with pytest.raises(ValueError, match=r"non-finite in epoch 1, first in .*standardize_target"):
         estimator.fit(X, y * 1e200)
     assert not hasattr(estimator, "network_")
 

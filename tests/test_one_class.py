@@ -133,7 +133,7 @@ def test_bagging_goes_on_where_a_bootstrap_lacks_a_class(n_classes):
 
 def test_only_the_class_with_weight_is_predicted():
     check_classifiers_one_label_sample_weights("ours", ScratchMLPClassifier(random_state=0))
-    estimator = ScratchMLPClassifier((8,), max_iter=30, random_state=0)
+    estimator = ScratchMLPClassifier((8,), max_iter=300, random_state=0)
     P = estimator.fit(X, TWO, sample_weight=TWO).predict_proba(X)
     assert P.shape == (60, 2)
     assert (P[:, 1] > 0.5).all()

@@ -193,8 +193,9 @@ def test_an_interrupted_one_leaves_the_first_network(monkeypatch):
     clf = classifier(**HELD_OUT).set_callbacks(InterruptRefit(monkeypatch))
     with pytest.warns(
         UserWarning, match="interrupted .* keeps the network that it trained on a part"
-    ):
+    ) as caught:
         clf.fit(X, y)
+    assert caught[0].filename == __file__
     assert_array_equal(clf.coefs_[0], once.coefs_[0])
 
 
@@ -204,8 +205,9 @@ def test_one_that_diverges_leaves_the_first_network(monkeypatch):
     clf = classifier(**HELD_OUT).set_callbacks(FailRefit(monkeypatch))
     with pytest.warns(
         UserWarning, match="The refit failed, and the estimator keeps .*: on purpose"
-    ):
+    ) as caught:
         clf.fit(X, y)
+    assert caught[0].filename == __file__
     assert_array_equal(clf.coefs_[0], once.coefs_[0])
 
 
