@@ -85,9 +85,9 @@ for title, values, results in [
 # layers learn well in a narrow range of learning rates only. Normalization brings each layer's
 # input back to its size, which makes up for the bad start, and lets learning rates work that differ
 # by a factor of thirty. That is its strength. Depth is not: there are no gains from depth on this
-# small task, and with eight layers or more the initial weights that He recommends do better than
-# batch norm, or as well, while layer norm fails. The deep networks that live on normalization have
-# shortcuts around their layers as well, which a plain multilayer perceptron has not.
+# small task, and with eight layers the initial weights that He recommends do better than batch norm,
+# with sixteen about as well, while layer norm fails. The deep networks that live on normalization
+# have shortcuts around their layers as well, which a plain multilayer perceptron has not.
 
 figure, panels = plt.subplots(1, 2, figsize=(11, 5), sharey=True, layout="constrained")
 LOOKS = [("#0072B2", "o-"), ("#D55E00", "s--"), ("#009E73", "^:"), ("black", "x-.")]
