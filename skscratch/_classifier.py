@@ -111,6 +111,11 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         than 10,000 of as many, drawn at random). With ``warm_start`` and in `partial_fit` they
         stay, but go on improving until 100 rows have come; a column that was constant or nearly so
         is scaled from when it first varies. Sparse X is scaled as dense X is, and stays sparse.
+
+        ``"learned"`` scales in the same way. Besides, the first layer learns a scale for each
+        feature, 1 at first, and so how much it counts: at 60 times the rate of other parameters.
+        That suits the steps of Adam, AdamW and Nadam, with which ``"auto"`` is ``"learned"``. With
+        other optimizers it is ``"robust"``.
     numerical_embedding : str, Embedding or None, default=None
         What turns each numerical feature into several before the first affine map, after
         ``feature_scaling`` [2]_: ``"piecewise_linear"``, learned functions that bend at the edges

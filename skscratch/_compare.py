@@ -346,7 +346,7 @@ def compare(
     >>> from skscratch import ScratchMLPClassifier, compare
     >>> X, y = load_iris(return_X_y=True)
     >>> estimators = {
-    ...     "network": ScratchMLPClassifier((16,)),
+    ...     "network": ScratchMLPClassifier((64,)),
     ...     "neighbors": KNeighborsClassifier(),
     ...     "constant": DummyClassifier(),
     ... }

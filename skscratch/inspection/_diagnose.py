@@ -114,8 +114,8 @@ def diagnose(
     >>> clf = ScratchMLPClassifier((16, 8), optimizer="sgd", learning_rate=100, random_state=0)
     >>> for finding in diagnose(clf, X, y).findings:
     ...     print(f"{finding.name}: {finding.remedy}")
-    non-finite loss: lower learning_rate, to 0.021 say
-    learning rate too large: set learning_rate=0.021 in place of 100
+    non-finite loss: lower learning_rate, to 0.034 say
+    learning rate too large: set learning_rate=0.034 in place of 100
     >>> diagnose(ScratchMLPClassifier((16, 8), random_state=0).fit(X, y), X, y).findings
     []
     """

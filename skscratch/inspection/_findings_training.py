@@ -208,7 +208,6 @@ def _try_more_steps(case: Case, steps: int) -> tuple[float, float] | None:
             max_iter=ceil(factor * steps / ceil(len(rows) / batch_size)),
             n_iter_no_change=inf,
             scoring="loss",
-            train_score=False,
             random_state=0,
         )
         with warnings.catch_warnings():

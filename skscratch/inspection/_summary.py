@@ -116,7 +116,7 @@ def summary(estimator: Any) -> Summary:
     >>> from skscratch import ScratchMLPClassifier
     >>> from skscratch.inspection import summary
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = ScratchMLPClassifier((16,), activation="relu", learned_scales=False,
+    >>> clf = ScratchMLPClassifier((16,), activation="relu", feature_scaling="robust",
     ...                            random_state=0)
     >>> summary(clf.fit(X, y))
     ScratchMLPClassifier: 4 → 16 → 3 in float64

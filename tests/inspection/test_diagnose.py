@@ -86,7 +86,7 @@ def test_a_fit_that_failed():
 
 
 @seeds
-@pytest.mark.parametrize("optimizer", ["sgd", "auto"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_20_layers_of_sigmoid(optimizer, seed):
     X, y = iris()
     clf = ScratchMLPClassifier(
@@ -450,7 +450,7 @@ def test_what_is_refused():
 def test_one_epoch_of_many_steps_is_enough():
     X, y = load_digits(return_X_y=True)
     clf = plain(0, max_iter=1, batch_size=8).fit(scale(X), y)
-    assert clf._training.optimizer_state.t == 225
+    assert clf._learner.state.t == 225
     assert "too few steps" not in names(diagnose(clf, scale(X), y, range_test=False))
     clf = plain(0, max_iter=1, batch_size=20).fit(scale(X), y)
     assert "too few steps" in names(diagnose(clf, scale(X), y, range_test=False))
@@ -465,7 +465,7 @@ def test_units_that_died_in_training():
     assert "dead units" in names(found)
 
 
-@pytest.mark.parametrize("rate", [1.0, 3.0])
+@pytest.mark.parametrize("rate", [3.0, 5.0])
 def test_a_rate_that_killed_the_units_at_once(rate):
     X, y = load_digits(return_X_y=True)
     clf = ScratchMLPClassifier(

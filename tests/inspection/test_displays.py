@@ -66,7 +66,7 @@ KINDS = {
     "multilabel": (classifier, multilabel, {"dropout": 0.2, "feature_scaling": "learned"}),
     "sparse": (classifier, sparse_iris, {"activation": "relu", "feature_scaling": "robust"}),
     "regressor": (regressor, diabetes, {"early_stopping": True, "normalization": "layer"}),
-    "several": (regressor, two_targets, {"train_score": True, "hidden_layer_sizes": (20,)}),
+    "several": (regressor, two_targets, {"hidden_layer_sizes": (20,)}),
     "deep": (classifier, iris, {"hidden_layer_sizes": (3,) * 10, "activation": "logistic"}),
     "embedding": (classifier, named_iris, {"numerical_embedding": "periodic"}),
     "one epoch": (classifier, iris, {"max_iter": 1}),
@@ -230,7 +230,7 @@ def test_a_series_of_partial_fit_is_marked_once_its_patience_is_spent():
     X, y = iris()
     clf, weights = classifier(early_stopping=True, n_iter_no_change=2, learning_rate=0.1), Weights()
     clf.set_callbacks(weights)
-    while not clf._is_fitted() or not clf._training.stalled:
+    while not clf._is_fitted() or clf._progress.ended != "stalled":
         clf.partial_fit(X, y, classes=[0, 1, 2], X_val=X[::2], y_val=y[::2])
     (epoch,) = TrainingCurveDisplay.from_estimator(clf).restored_epochs.values()
     np.testing.assert_array_equal(weights.epochs[epoch - 1], clf.coefs_[0])
@@ -278,10 +278,10 @@ def test_several_estimators_differ_in_color_and_roles_in_dash():
 
 def test_panels_and_scales():
     X, y = iris()
-    clf = classifier(train_score=True).fit(X, y)
+    clf = classifier().fit(X, y, X_val=X, y_val=y)
     display = TrainingCurveDisplay.from_estimator(clf, log_scale=True)
     assert [ax.get_yscale() for ax in display.axes_] == ["log", "linear", "log"]
-    assert display.axes_[1].get_ylabel() == "training score"
+    assert display.axes_[1].get_ylabel() == "validation score"
     display.plot(panels=["gradient_norm", "seconds"])
     assert [ax.get_ylabel() for ax in display.axes_] == [
         "norm of the gradient",

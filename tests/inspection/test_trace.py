@@ -39,13 +39,14 @@ def test_the_numbers_obey_the_equations(normalization, as_sparse):
 
     scaled = t["a"] * (X[rows] - t["m"])
     equal("X0", scaled / np.sqrt(1 + (scaled / 3) ** 2))
-    equal("Z1", (t["X0"] * t["s1"].T) @ t["W1"] + t["b1"])
+    s = 1 + 60 * t["t1"]
+    equal("Z1", (t["X0"] * s.T) @ t["W1"] + t["b1"])
     last = "Z1"
     if normalization is not None:
         last = "N1"
         Z = t["Z1"]
         axis = 0 if normalization == "batch" else 1
-        w = t["w"] if axis == 0 else None
+        w = t["w"][:, 0] if axis == 0 else None
         mean = np.average(Z, axis=axis, weights=w, keepdims=True)
         variance = np.average((Z - mean) ** 2, axis=axis, weights=w, keepdims=True)
         if axis == 0:
@@ -70,16 +71,16 @@ def test_the_numbers_obey_the_equations(normalization, as_sparse):
     equal("p", exponentials / exponentials.sum(axis=1, keepdims=True))
     equal("Y", y[rows, np.newaxis] == np.arange(3))
     equal("Ys", 0.7 * t["Y"] + 0.1)
-    w = np.array([weights[label] for label in y[rows]])
+    w = np.array([[weights[label]] for label in y[rows]])
     equal("w", w / w.mean())
-    equal("L", np.mean(t["w"] * -np.sum(t["Ys"] * np.log(t["p"]), axis=1)))
-    equal("dZ3", t["w"][:, np.newaxis] * (t["p"] - t["Ys"]) / 6)
+    equal("L", np.mean(t["w"][:, 0] * -np.sum(t["Ys"] * np.log(t["p"]), axis=1)))
+    equal("dZ3", t["w"] * (t["p"] - t["Ys"]) / 6)
     equal("dW3", t["A2"].T @ t["dZ3"])
     equal("db3", t["dZ3"].sum(axis=0, keepdims=True))
     equal("dA2", t["dZ3"] @ t["W3"].T)
     D = t["X0"].T @ t["dZ1"]
-    equal("dW1", t["s1"] * D)
-    equal("ds1", np.sum(t["W1"] * D, axis=1, keepdims=True))
+    equal("dW1", s * D)
+    equal("dt1", 60 * np.sum(t["W1"] * D, axis=1, keepdims=True))
 
 
 @pytest.mark.parametrize("data", [iris, cancer, multilabel])
@@ -155,8 +156,9 @@ def test_an_embedding_comes_first(embedding):
         functions = np.einsum("njk,jko->njo", waves, t["aE"].reshape(4, 2, 3))
         together = np.hstack([t["X0"], functions.reshape(5, 12)])
         np.testing.assert_allclose(t["E"], together, rtol=1e-12)
-    np.testing.assert_allclose(t["Z1"], (t["E"] * t["s1"].T) @ t["W1"] + t["b1"], rtol=1e-12)
-    np.testing.assert_allclose(t["dE"], t["dZ1"] @ (t["s1"] * t["W1"]).T, rtol=1e-12)
+    s = 1 + 60 * t["t1"]
+    np.testing.assert_allclose(t["Z1"], (t["E"] * s.T) @ t["W1"] + t["b1"], rtol=1e-12)
+    np.testing.assert_allclose(t["dE"], t["dZ1"] @ (s * t["W1"]).T, rtol=1e-12)
     assert t["daE"].shape == t["aE"].shape
     assert "daE = dL/daE" in t.steps[-1].equation
 
