@@ -85,7 +85,7 @@ for title, values, results in [
 # layers learn well in a narrow range of learning rates only. Normalization brings each layer's
 # input back to its size, which makes up for the bad start, and lets learning rates work that differ
 # by a factor of thirty. That is its strength. Depth is not: there are no gains from depth on this
-# small task, and with eight layers the initial weights that He recommends do better than batch norm,
+# small task. With eight layers the initial weights that He recommends do better than batch norm,
 # with sixteen about as well, while layer norm fails. The deep networks that live on normalization
 # have shortcuts around their layers as well, which a plain multilayer perceptron has not.
 

@@ -188,7 +188,7 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
     backward   loss              dZ2 = dL/dZ2 = (p - Ys) / n
     backward   dense 2           dW2 = A1^T dZ2, db2 = 1^T dZ2, dA1 = dZ2 W2^T
     backward   activation 1      dZ1 = dA1 * f'(Z1)
-    backward   dense 1           D = X0^T dZ1, dW1 = (1 + 60 t1) * D, db1 = 1^T dZ1, dt1 = 60 sum_k (W1 * D)_k
+    backward   dense 1           D = X0^T dZ1, dW1 = (1 + 60 t1) * D, ...
     >>> steps["dW1"].shape
     (4, 4)
     """
