@@ -14,13 +14,12 @@ RENAMED = {"alpha": "l2", "learning_rate_init": "learning_rate"}
 
 # Parameters that are not translated one by one, with what each has a part in.
 JOINT = {
-    "solver": ("optimizer", "lr_schedule", "early_stopping"),
+    "solver": ("optimizer", "lr_schedule"),
     **dict.fromkeys(
         ("momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon", "max_fun"),
         ("optimizer",),
     ),
     **dict.fromkeys(("learning_rate", "power_t"), ("lr_schedule",)),
-    "early_stopping": ("early_stopping",),
 }
 
 # A distribution has no values to translate; it moves to the parameter of the object.

@@ -695,17 +695,21 @@ GRIDS = {
     "a solver that has no schedule": (
         {"mlp__solver": ["adam", "sgd"], "mlp__learning_rate": ["constant", "adaptive"]},
         [
-            {
-                "mlp__optimizer": [optimizer],
-                "mlp__lr_schedule": [schedule],
-                "mlp__early_stopping": [False],
-            }
+            {"mlp__optimizer": [optimizer], "mlp__lr_schedule": [schedule]}
             for optimizer, schedule in (
                 (ADAM, Constant()),
                 (NESTEROV, Constant()),
                 (NESTEROV, Adaptive(factor=5.0, minimum=1e-6)),
             )
         ],
+    ),
+    "early stopping, which no solver changes": (
+        {"mlp__solver": ["lbfgs", "adam"], "mlp__early_stopping": [True, False]},
+        {
+            "mlp__optimizer": [LBFGS(), ADAM],
+            "mlp__lr_schedule": [Constant()],
+            "mlp__early_stopping": [True, False],
+        },
     ),
     "several": (
         [{"mlp__alpha": [1.0]}, {"scale": ["passthrough"]}],

@@ -786,8 +786,17 @@ def test_raw_rows_are_out_of_range_of_standardized_ones(load, least, form):
     X = load().data
     for train, val in splits_of(X):
         assert len(out_of_range_columns(form(train), form(val))) == 0
-        scaled = StandardScaler().fit_transform(train)
-        assert len(out_of_range_columns(form(scaled), form(val))) >= least
+        scaler = StandardScaler().fit(train)
+        assert len(out_of_range_columns(form(scaler.transform(train)), form(val))) >= least
+        assert len(out_of_range_columns(form(train), form(scaler.transform(val))))
+
+
+def test_few_rows_are_not_judged():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    assert len(out_of_range_columns(X, X[:9] + 100)) == 0
+    assert len(out_of_range_columns(X, X[:10] + 100)) == 2
+    assert len(out_of_range_columns(X[:19], X + 100)) == 0
+    assert len(out_of_range_columns(X[:20], X + 100)) == 2
 
 
 @pytest.mark.parametrize("factor", [100, -100])

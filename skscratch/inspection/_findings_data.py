@@ -83,8 +83,8 @@ def scaled_to_nothing(case: Case) -> Iterator[Finding]:
     """Find columns that vary in X and are constant in what the network gets.
 
     The evidence is what the estimator's own scaler makes of each column's extremes. It happens
-    where the scale was learned from other rows than those that count, such as the first of a
-    stream, in which the column did not vary. There is no threshold.
+    where the column did not vary in any of the rows that the network was trained on. There is no
+    threshold.
     """
     scaler = case.network.feature_scaler_
     if scaler is None:
@@ -102,8 +102,8 @@ def scaled_to_nothing(case: Case) -> Iterator[Finding]:
             f"{lost.sum()} of {len(lost)} columns vary in the rows and are constant after scaling: "
             f"{_column_list(case, lost)}",
             "what varies keeps varying",
-            "train anew by fit on rows in which they vary, since the scales are those of the first "
-            "rows that the network was trained on",
+            "train on rows in which they vary, by fit or by partial_fit, which scales a column "
+            "from when it first varies",
         )
 
 
@@ -174,13 +174,13 @@ def one_hot_targets(case: Case) -> Iterator[Finding]:
 def validation_inputs(case: Case) -> Iterator[Finding]:
     """Find validation inputs that were not transformed as the training inputs were.
 
-    The evidence is the columns that lie outside of what X is, see `out_of_range_columns`. Of a
+    The evidence is the columns that lie elsewhere than in X, see `out_of_range_columns`. Of a
     pipeline X_val has been transformed for the diagnosis; what `fit` got was not, if the network
     has on X_val as it was given the very score that it got in training.
     """
     if case.X_val is None:
         return
-    threshold = f"{FAR:g} of the range"
+    threshold = f"{FAR:g} of the range in X, for half of the values; or all are narrow heaps"
     remedy = "transform X_val as X was"
     X_val = case.start._validate_input(case.X_val)
     found, evidence = out_of_range_columns(case.inputs, X_val), ""
@@ -199,13 +199,13 @@ def validation_inputs(case: Case) -> Iterator[Finding]:
         (low, high), (val_low, val_high) = (
             (float(ends[found[0]]) for ends in column_range(rows)) for rows in (case.inputs, X_val)
         )
-        outside = np.isin(np.arange(X_val.shape[1]), found)
+        elsewhere = np.isin(np.arange(X_val.shape[1]), found)
         yield Finding(
             "validation inputs out of range",
             "error",
-            f"{evidence}{len(found)} of {X_val.shape[1]} columns of X_val lie outside of what they "
-            f"are in X: {_column_list(case, outside)}; the first is {low:.3g} to {high:.3g} in X "
-            f"and {val_low:.3g} to {val_high:.3g} in X_val",
+            f"{evidence}{len(found)} of {X_val.shape[1]} columns of X_val lie elsewhere than in X: "
+            f"{_column_list(case, elsewhere)}; the first is {low:.3g} to {high:.3g} in X and "
+            f"{val_low:.3g} to {val_high:.3g} in X_val",
             threshold,
             remedy,
         )

@@ -2,15 +2,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from sklearn import config_context
 from sklearn.datasets import load_iris
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline, make_union
-from sklearn.preprocessing import StandardScaler
+from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skscratch import from_sklearn
@@ -95,25 +93,6 @@ def test_the_transformer_in_a_pipeline_with_data_frames():
     assert isinstance(hidden, pd.DataFrame)
     assert list(hidden) == [f"hiddenlayertransformer{i}" for i in range(5)]
     assert list(model[0].feature_names_in_) == list(X)
-
-
-@pytest.mark.parametrize("kind", ["pandas", "polars"])
-def test_the_transformer_under_scikit_learns_global_setting_for_frames(kind):
-    pytest.importorskip(kind)
-    X, y = load_iris(return_X_y=True, as_frame=True)
-    X.index += 100
-    hidden = HiddenLayerTransformer(classifier(**SMALL))
-    names = [f"hiddenlayertransformer{i}" for i in range(5)]
-    with config_context(transform_output=kind):
-        A = hidden.fit_transform(X, y)
-        assert type(A).__module__.startswith(kind)
-        assert list(A.columns) == names
-        if kind == "pandas":
-            assert (A.index == X.index).all()
-        union = make_union(StandardScaler(), hidden)
-        model = make_pipeline(union, classifier(**SMALL)).fit(X, y)
-        assert list(model[-1].feature_names_in_) == list(union.fit(X, y).get_feature_names_out())
-        assert model.score(X, y) > 0.8
 
 
 def test_what_the_transformer_refuses():
