@@ -41,18 +41,14 @@ from skscratch import Adam, ScratchMLPClassifier, ScratchMLPRegressor
 
 DEFAULTS = "the defaults"
 CLASSES = {CLASSIFICATION: ScratchMLPClassifier, REGRESSION: ScratchMLPRegressor}
-PLAIN_LAYERS = {}
 PARTS: dict[str, dict[str, Any]] = {
     DEFAULTS: {},
     "refit=False": {"refit": False},
-    "lr_schedule='cosine'": {"lr_schedule": "cosine"},
+    "lr_schedule='coslog'": {"lr_schedule": "coslog"},
     "activation='relu'": {"activation": "relu"},
     "feature_scaling=None (behind a StandardScaler)": {"feature_scaling": None},
-    "": {"learned_scales": False},
-    "layerwise_rates=False": {},
-    "bias_init='zeros'": {},
-    "these three": PLAIN_LAYERS,
-    "optimizer=Adam(beta2=0.999)": {"optimizer": Adam(beta2=0.999)},
+    "feature_scaling='robust'": {"feature_scaling": "robust"},
+    "optimizer=Adam(beta2=0.95)": {"optimizer": Adam(beta2=0.95)},
     "dropout=0.1": {"dropout": 0.1},
     "numerical_embedding='periodic'": {"numerical_embedding": "periodic"},
     "numerical_embedding='piecewise_linear'": {"numerical_embedding": "piecewise_linear"},

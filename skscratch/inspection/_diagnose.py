@@ -116,7 +116,7 @@ def diagnose(
     ...     print(f"{finding.name}: {finding.remedy}")
     non-finite loss: lower learning_rate, to 0.034 say
     learning rate too large: set learning_rate=0.034 in place of 100
-    >>> diagnose(ScratchMLPClassifier((16, 8), random_state=0).fit(X, y), X, y).findings
+    >>> diagnose(ScratchMLPClassifier(random_state=0).fit(X, y), X, y).findings
     []
     """
     if (X_val is None) is not (y_val is None):
