@@ -440,7 +440,7 @@ class Run:
             (float(end[0]) for end in column_range(rows[:, first])) for rows in (X, X_val)
         )
         warnings.warn(
-            f"X_val lies far from X in {len(columns)} of {X.shape[1]} columns: column "
+            f"X_val is on another scale than X in {len(columns)} of {X.shape[1]} columns: column "
             f"{names[first[0]]!r} goes from {low:.3g} to {high:.3g} in X, and from {val_low:.3g} "
             f"to {val_high:.3g} in X_val. What transforms X has to transform X_val too: in a "
             "pipeline by Pipeline(..., transform_input=['X_val']), with "
@@ -654,6 +654,8 @@ class Run:
         """Give the estimator what came of it, and tell the callbacks."""
         if self._incremental and self.stops_early:
             self._follow_the_best_epoch()
+        else:  # a run without a best call to come back to
+            vars(self._estimator).pop("_best_scaling", None)
         for name, value in self.fitted().items():
             setattr(self._estimator, name, value)
         self._watcher.end_fit(self._snapshot)

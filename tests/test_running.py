@@ -235,6 +235,19 @@ def test_files_for_prediction_hold_no_rows(make, data):
 
 
 @both
+def test_files_for_prediction_hold_no_rows_of_calls_before(make, data):
+    X, y = data()
+    secret = X[::3].copy()
+    secret[0, 0] = 0.1234567891011
+    estimator = make(feature_scaling="robust", early_stopping=True)
+    given = {"classes": np.unique(y)} if make is classifier else {}
+    estimator.partial_fit(secret, y[::3], X_val=X, y_val=y, **given)
+    assert secret[0, 0].tobytes() in pickle.dumps(estimator)  # it may go on
+    estimator.set_params(early_stopping=False).fit(X, y)
+    assert secret[0, 0].tobytes() not in pickle.dumps(estimator)
+
+
+@both
 def test_the_best_call_comes_back_with_its_scale(make, data):
     X, y = data()
     X = X + 1
@@ -249,7 +262,7 @@ def test_the_best_call_comes_back_with_its_scale(make, data):
         given = {"classes": np.unique(y)} if make is classifier else {}
         estimator.partial_fit(sp.csr_array(X[part]), y[part], X_val=X, y_val=y, **given)
         seen.append(output(estimator, sp.csr_array(X)))
-    assert estimator._training.stalled
+    assert estimator._progress.ended == "stalled"
     assert not np.array_equal(seen[3], seen[2])
     assert_array_equal(seen[4], seen[1])
     assert_allclose(output(estimator, X), seen[1], rtol=1e-12)

@@ -334,11 +334,11 @@ def test_a_pipeline_leaves_validation_data_as_they_are_otherwise():
         alone = classifier().fit(scaler.transform(X), y, X_val=X_val, y_val=y_val)
     with (
         sklearn.config_context(enable_metadata_routing=True),
-        pytest.warns(UserWarning, match="X_val lies far from X"),
+        pytest.warns(UserWarning, match="X_val is on another scale than X"),
     ):
         pipeline = Pipeline(scaled_pipeline()).fit(X, y, X_val=X_val, y_val=y_val)
     assert pipeline[-1].history_["validation_loss"] == alone.history_["validation_loss"]
-    with pytest.warns(UserWarning, match="X_val lies far from X"):
+    with pytest.warns(UserWarning, match="X_val is on another scale than X"):
         plain = Pipeline(scaled_pipeline()).fit(X, y, mlp__X_val=X_val, mlp__y_val=y_val)
     assert plain[-1].history_["validation_loss"] == alone.history_["validation_loss"]
     assert alone.history_["validation_loss"][-1] != pytest.approx(

@@ -164,7 +164,7 @@ def test_validation_inputs_that_a_pipeline_did_not_transform(early_stopping, see
     X, X_val, y, y_val = train_test_split(X, y, random_state=seed, stratify=y)
     mlp = classifier(random_state=seed, max_iter=30, early_stopping=early_stopping)
     pipe = Pipeline([("scale", StandardScaler()), ("mlp", mlp)])
-    with pytest.warns(UserWarning, match="X_val lies far from X"):
+    with pytest.warns(UserWarning, match="X_val is on another scale than X"):
         pipe.fit(X, y, mlp__X_val=X_val, mlp__y_val=y_val)
     found = findings(pipe, X, y, X_val=X_val, y_val=y_val)
     finding = found["validation inputs out of range"]
