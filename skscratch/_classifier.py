@@ -130,7 +130,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         dense.
     max_iter : int or "auto", default="auto"
         Most epochs, that is passes over the data, >= 1; with ``"lbfgs"`` most iterations.
-        ``"auto"`` is 64, but as many as make 1,000 steps, which small data need; 50 below
+        ``"auto"`` is 64, but as many as make 1,000 steps, which small data need; 100 below
         1,000 rows; and 200 where the schedule has no end of its own. More epochs cost time and gain
         some accuracy, see ``docs/benchmarks/quality.md``.
     shuffle : bool, default=True

@@ -82,7 +82,7 @@ AUTO_REFIT_TO = 50_000
 """Rows of which the validation part is a fifth; the docstrings of ``refit`` have the evidence."""
 AUTO_FROM_IN_REGRESSION = 300
 """Where mini-batches and held-out rows begin in regression: there each row tells more."""
-AUTO_EPOCHS_ON_FEW_ROWS = 50
+AUTO_EPOCHS_ON_FEW_ROWS = 100
 AUTO_BATCH_SIZE = 256
 AUTO_EPOCHS = 64
 AUTO_STEPS = 1_000

@@ -52,8 +52,8 @@ def rows(n_samples, make):
 def test_epochs_on_few_rows(make, params, n_samples):
     X, y = rows(n_samples, make)
     estimator = make(**{**AUTO, **params}).fit(X, y)
-    assert estimator.n_iter_ == len(estimator.loss_curve_) == 50
-    assert estimator.t_ == 50 * n_samples
+    assert estimator.n_iter_ == len(estimator.loss_curve_) == 100
+    assert estimator.t_ == 100 * n_samples
 
 
 @each
