@@ -62,8 +62,8 @@ class LBFGS(Optimizer):
             vector[...] = w
             with np.errstate(**UNWARNED):
                 value = float(loss_and_gradient(learner, batch, workspace))
-            if not isfinite(value):
-                learner.notice_divergence(value, batch.X, workspace)
+                if not isfinite(value):
+                    learner.notice_divergence(value, batch.X, workspace)
             return value, gradient.astype(np.float64)
 
         def after_iteration(intermediate_result: Any) -> None:

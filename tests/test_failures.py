@@ -138,7 +138,10 @@ def test_large_parameters_alone_are_no_divergence():
 
 def test_the_validation_loss_may_be_the_first_to_diverge():
     X, y = diabetes()
-    with pytest.raises(DivergenceError, match="first in the validation loss"):
+    with (
+        pytest.raises(DivergenceError, match="first in the validation loss"),
+        pytest.warns(UserWarning, match="X_val is on another scale than X"),
+    ):
         regressor(**HUGE, activation="relu").fit(X, y, X_val=X * 1e200, y_val=y)
 
 

@@ -287,7 +287,7 @@ def take_turns(
         try:
             parts.append(epoch(learner, batches, workspace, progress))
         except DivergenceError:
-            if all(other.is_lost for other, _ in groups):
+            if all(other.is_lost for other, _ in groups if other is not learner):
                 raise
             learner.network.parameters.vector[...] = math.nan
             lost = np.full(learner.network.stack, math.nan)
