@@ -67,7 +67,7 @@ class Progress:
     clock : Clock
         What the schedule goes by.
     rows : list of dict
-        The history: a row for each epoch, of the runs before this one, too. See `HISTORY`.
+        The history: a row for each epoch, of the runs before this one, too. See ``HISTORY``.
     epochs_before : int
         The number of rows of runs before this one.
     patience : Patience or None
@@ -121,7 +121,7 @@ class Progress:
 
     @property
     def history(self) -> dict[str, list[Any]]:
-        """The history, a list for each of `HISTORY`."""
+        """The history, a list for each of ``HISTORY``."""
         return {name: [row[name] for row in self.rows] for name in HISTORY}
 
     def record(self, row: dict[str, Any], groups: Sequence[Group]) -> None:
@@ -340,7 +340,7 @@ def check(learner: Learner, loss: Any = 0.0, X: Any = None) -> None:
     ----------
     learner : Learner
         What has learned.
-    loss : float or ndarray of shape (*stack,), default=0.0
+    loss : float or ndarray of shape (...), default=0.0
         The epoch's loss, in which finite ones may have added up to an infinite one.
     X : ndarray or SparseBlock, optional
         Inputs whose outputs must not overflow.
@@ -377,7 +377,7 @@ def divergence(where: str, progress: Progress, learning_rate: Any) -> Divergence
 
 
 def _column(number: Any) -> Any:
-    """Turn what is said of each network, of shape (*stack,), into shape (*stack, 1)."""
+    """Turn what is said of each network, of shape (...), into shape (..., 1)."""
     return number[..., np.newaxis] if np.ndim(number) else int(number)
 
 

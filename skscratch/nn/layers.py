@@ -192,7 +192,7 @@ class Dropout(Layer):
 
     Parameters
     ----------
-    rate : float or ndarray of shape (*stack, 1)
+    rate : float or ndarray of shape (..., 1)
         Share of units that is switched off, in [0, 1): of all networks, or of each.
     n_units : int
         Number of features.

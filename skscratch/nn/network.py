@@ -31,7 +31,7 @@ class Architecture:
         One for each hidden layer.
     dropout : sequence of float, default=()
         One rate in [0, 1) for each hidden layer; none at all by default. For networks side by side
-        a rate may be an array of shape (*stack, 1).
+        a rate may be an array of shape (..., 1).
     normalization : {"batch", "layer"}, optional
         What normalizes the hidden layers' affine maps; nothing by default.
     learned_scales : bool, default=False

@@ -1,7 +1,7 @@
 """The step: forward, loss, backward, penalty, optimizer. The whole idea is here.
 
 Each number that a `Learner` learns by is a float or, for networks side by side, an array of shape
-``(*stack, 1)`` with one for each: NumPy's broadcasting makes the code the same.
+``(..., 1)`` with one for each: NumPy's broadcasting makes the code the same.
 """
 
 import copy
@@ -24,7 +24,7 @@ from .schedules import Constant, Schedule
 from .workspace import Workspace
 
 Number = Any
-"""A float, or an ndarray of shape (*stack, 1)."""
+"""A float, or an ndarray of shape (..., 1)."""
 
 
 def train_step(
@@ -40,14 +40,14 @@ def train_step(
         The rows to learn from.
     workspace : Workspace
         A training workspace for as many rows; its ``gradient`` comes back filled.
-    learning_rate : float or ndarray of shape (*stack, 1)
+    learning_rate : float or ndarray of shape (..., 1)
         The rate of this step.
 
     Returns
     -------
-    value : float or ndarray of shape (*stack,)
+    value : float or ndarray of shape (...)
         The batch's loss before the move, penalty included.
-    norm : float or ndarray of shape (*stack,)
+    norm : float or ndarray of shape (...)
         Euclidean norm of its gradient, before clipping.
 
     Raises
@@ -96,7 +96,7 @@ def clip(gradient: np.ndarray, bound: Number | None) -> Any:
 
 
 def per_network(number: Number) -> Any:
-    """Turn an array of shape (*stack, 1) into one of shape (*stack,); a float stays as it is."""
+    """Turn an array of shape (..., 1) into one of shape (...); a float stays as it is."""
     return number[..., 0] if isinstance(number, np.ndarray) else number
 
 
@@ -119,17 +119,17 @@ class Learner:
         What is minimized.
     optimizer : Optimizer
         How the gradient moves the parameters.
-    learning_rate : float or ndarray of shape (*stack, 1)
+    learning_rate : float or ndarray of shape (..., 1)
         The schedule's base rate.
     schedule : Schedule, default=Constant()
         The learning rate over the epochs.
-    l2 : float or ndarray of shape (*stack, 1), default=0.0
+    l2 : float or ndarray of shape (..., 1), default=0.0
         Strength of the penalty ``l2/2 * sum(W^2) / n``, n being the batch's rows times the mean
         weight. With an optimizer that decouples decay, the share ``learning_rate * l2`` of W that
         each step takes away.
-    clip_norm : float or ndarray of shape (*stack, 1), optional
+    clip_norm : float or ndarray of shape (..., 1), optional
         Bound on the Euclidean norm of the gradient, penalty included: a longer one is shortened.
-    mean_weight : float or ndarray of shape (*stack, 1), default=1.0
+    mean_weight : float or ndarray of shape (..., 1), default=1.0
         Mean of the sample weights before they were scaled to mean 1.
     tol : float, default=0.0
         Where a full-batch optimizer stops: the largest gradient component of a minimum.
