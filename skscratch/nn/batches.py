@@ -169,12 +169,10 @@ class Batches:
                 if self._at_once == 1:
                     batch: Any = X, Y, weights
                 else:
-                    part = slice(start - bounds[0], stop - bounds[0])
-                    batch = (
-                        X[..., part, :],
-                        Y[..., part, :],
-                        None if weights is None else weights[..., part, :],
-                    )
+                    rows: Any = slice(start - bounds[0], stop - bounds[0])
+                    part = (..., rows, slice(None)) if self._stack else rows
+                    own = None if weights is None else weights[..., rows, :]
+                    batch = X[part], Y[part], own
                 if start == last and self._last_counts is not None:
                     *batch, own = batch
                     filled = self._last_weights if own is None else own * self._last_weights

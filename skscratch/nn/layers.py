@@ -244,7 +244,7 @@ def transposed_matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:
     """Write A^T B to ``out``."""
     if not isinstance(A, np.ndarray):
         return A.transposed_times(B, out)
-    return matmul(A.T if A.ndim == 2 else A.mT, B, out)
+    return np.dot(A.T, B, out) if out.ndim == 2 else np.matmul(A.mT, B, out)
 
 
 def ones_row(Z: np.ndarray) -> np.ndarray:

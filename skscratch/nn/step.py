@@ -174,7 +174,7 @@ class Learner:
         other.__dict__.pop("state", None)
         return other
 
-    @property
+    @cached_property
     def is_penalized(self) -> bool:
         """Whether the L2 penalty is part of the loss."""
         return not self.optimizer.decoupled_decay and bool(np.any(self.l2))
