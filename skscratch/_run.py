@@ -654,7 +654,7 @@ class Run:
         """Give the estimator what came of it, and tell the callbacks."""
         if self._incremental and self.stops_early:
             self._follow_the_best_epoch()
-        else:  # a run without a best call to come back to
+        elif not self._incremental:  # a run without a best call to come back to
             vars(self._estimator).pop("_best_scaling", None)
         for name, value in self.fitted().items():
             setattr(self._estimator, name, value)
