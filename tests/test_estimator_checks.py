@@ -30,6 +30,7 @@ REFIT = "The check fits one object twice and expects the same; warm_start is the
 pytestmark = [
     pytest.mark.filterwarnings("ignore:early_stopping=True has no effect:UserWarning"),
     pytest.mark.filterwarnings("ignore:calibrate=True has no effect:UserWarning"),
+    pytest.mark.filterwarnings("ignore:numerical_embedding=.* learns its bins:UserWarning"),
 ]
 
 

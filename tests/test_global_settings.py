@@ -189,7 +189,8 @@ def test_pipelines_searches_and_comparisons(task):
         model = make_pipeline(StandardScaler(), make(**ROBUST))
         search = GridSearchCV(model, {f"{model.steps[1][0]}__l2": [0.1, 1.0]}, cv=2).fit(X, y)
         found = [search.cv_results_["mean_test_score"], search.predict(X)]
-        found += [cross_validate(make(**ROBUST), X, y, cv=2)["test_score"]]
+        # With routing, scikit-learn 1.6 takes no params=None.
+        found += [cross_validate(make(**ROBUST), X, y, cv=2, params={})["test_score"]]
         several = {"a": make(**ROBUST), "b": model}
         compared = compare(X, y, several, cv=2, n_repeats=1, random_state=0, verbose=False)
         return [*found, *(compared.scores[metric] for metric in compared.metrics)]
