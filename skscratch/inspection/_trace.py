@@ -10,9 +10,10 @@ from sklearn.base import is_classifier
 
 from .._base import BaseScratchMLP
 from .._scaling import BOUND
-from ..nn.embeddings import PeriodicEmbedding, PiecewiseLinearEmbedding, ScaledDense
+from ..nn.embeddings import PeriodicEmbedding, PiecewiseLinearEmbedding
 from ..nn.layers import Activate, Dense
 from ..nn.normalization import BatchNorm, LayerNorm
+from ..nn.scaled_dense import ScaledDense
 from ._passes import Passes, check_estimator_is_ours, named_parameters, run_passes
 from ._report import page
 

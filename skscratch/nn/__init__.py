@@ -62,7 +62,6 @@ from .embeddings import (
     PeriodicEmbedding,
     PiecewiseLinear,
     PiecewiseLinearEmbedding,
-    ScaledDense,
 )
 from .fit import Progress, fit
 from .initializers import (
@@ -106,6 +105,7 @@ from .optimizers import (
 from .options import lookup
 from .parameters import Parameters
 from .rows import DenseRows, OneHot, SparseBlock, SparseRows
+from .scaled_dense import ScaledDense
 from .schedules import (
     SCHEDULES,
     Adaptive,

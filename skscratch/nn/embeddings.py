@@ -1,16 +1,13 @@
-r"""What features become before the first affine map: scaled, or several numbers in place of one.
+r"""Embeddings: several functions of each feature, before the first affine map.
 
-`ScaledDense` is a first layer that learns how much each feature counts. The rest are embeddings.
+Smooth units are slow to learn a function that bends often along one feature, such as the hour of
+the day or a price. An embedding adds the bends: it computes a few functions of each feature alone,
+and the first affine map combines them. `Periodic` learns the frequencies of waves;
+`PiecewiseLinear` has ramps over bins, each with an equal share of the training rows.
 
-A network of smooth units is slow to learn functions that bend often along a single feature, as
-those of a day's hour or a price do. An embedding bends for it: it turns feature j into a few
-functions of x_j alone, which the first affine map combines. Either they are waves whose
-frequencies are learned, `Periodic`, or ramps over bins that hold equal shares of the training
-rows, `PiecewiseLinear`.
-
-An embedding is an option like an activation. Its `Embedding.layer` makes the layer, the first one
-of a network, from what is known of the features: the edges of their bins. The layer passes X on as
-well, as its first outputs: for features without edges, such as indicators, that is all.
+An `Embedding` is an option, like an activation. Its method `Embedding.layer` takes the edges of
+each feature's bins and makes the `EmbeddingLayer`, the network's first layer. The layer's first
+outputs are X itself; features without edges, such as indicators, get no further outputs.
 
 References
 ----------
@@ -25,102 +22,39 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from .layers import Dense, Layer, matmul
+from .layers import Layer
 from .options import POSITIVE, Options, integer, real
 from .parameters import Shape
 
 
-class ScaledDense(Dense):
-    r"""The affine map of scaled features, ``Z = (X * s) W + b``, the scales s being learned.
-
-    A first layer that learns how much each feature counts. The scales stretch the rows of W, which
-    are fewer than those of X: with ``W_s = s * W``, where s stands as a column, ``Z = X W_s + b``::
-
-        dW_s = X^T dZ      dW = s * dW_s      ds_j = sum_k w_jk (dW_s)_jk      dX = dZ W_s^T
-
-    What is learned is t, with ``s = 1 + 60 t`` and so ``dt = 60 ds``: the scales learn at 60 times
-    the rate of other parameters.
-
-    Attributes
-    ----------
-    t : ndarray of shape (..., n_in, 1)
-        What the scales are made of, 0 at first.
-
-    References
-    ----------
-    Holzmueller, Grinsztajn and Steinwart (2024), "Better by default: strong pre-tuned MLPs and
-    boosted trees on tabular data", arXiv:2407.04491. Its rate for the scales is 6 times a base rate
-    of which weights of n inputs get the share 1 / sqrt(n).
-    """
-
-    pace = 60.0
-
-    def shapes(self):
-        return [*super().shapes(), Shape(self.n_in, 1, penalized=False)]
-
-    def bind(self, views, statistics):
-        super().bind(views[:2], statistics)
-        self.t = views[2]
-
-    @property
-    def s(self) -> np.ndarray:
-        """The scales, of shape (..., n_in, 1), 1 at first."""
-        return 1 + self.pace * self.t
-
-    @property
-    def coefficients(self):
-        return self.W * self.s
-
-    def prepare(self, room, gradients, context):
-        cache = super().prepare(room, gradients and gradients[:2], context)
-        cache.W, cache.s = np.empty_like(self.W), np.empty_like(self.t)
-        if gradients is not None:
-            cache.dt = gradients[2]
-            cache.sum_row = np.full((self.n_out, 1), self.pace, self.W.dtype)
-        return cache
-
-    def forward(self, X, cache):
-        s = np.multiply(self.t, self.pace, out=cache.s)
-        s += 1
-        np.multiply(self.W, s, out=cache.W)
-        return super().forward(X, cache)
-
-    def backward(self, dZ, cache):
-        dX = super().backward(dZ, cache)
-        matmul(np.multiply(self.W, cache.dW, out=cache.W), cache.sum_row, out=cache.dt)
-        cache.dW *= cache.s
-        return dX
-
-
 class EmbeddingLayer(Layer):
-    r"""``Y = [X, E]``: to the features come combinations of functions of each.
+    r"""``Y = [X, E]``: the features, then linear combinations of functions of each.
 
-    Of feature j there are K functions h_jk, which a derived class defines, and O combinations::
+    A derived class defines K functions h_jk of feature j. For row i, E holds O combinations of
+    them, and dE is its part of dY::
 
         e_ijo = sum_k h_jk(x_ij) a_jko
 
-    On the way back, with dE the part of dY that belongs to E::
-
         da_jko = sum_i h_jk(x_ij) de_ijo      dh_ijk = sum_o a_jko de_ijo
 
-    The combinations have no constant, as the affine map that follows has one. There is no dX, since
-    the layer is the first one.
+    The next affine map has a constant, so the combinations have none. As this is the first layer,
+    there is no dX.
 
     Parameters
     ----------
     n_in : int
         Number of features.
     embedded : sequence of int
-        Indices of the features that have functions, J of them.
+        Indices of the J features that have functions.
     n_functions, n_outputs : int
-        K and O above.
+        K and O.
 
     Attributes
     ----------
-    a : ndarray of shape (..., J K, O)
-        The combinations' weights.
+    a : ndarray of shape (..., J * K, O)
+        Weights of the combinations.
     n_out : int
-        Number of outputs, ``n_in + J O``.
+        Number of outputs, ``n_in + J * O``.
     """
 
     def __init__(self, n_in: int, embedded: Sequence[int], n_functions: int, n_outputs: int):
@@ -158,7 +92,7 @@ class EmbeddingLayer(Layer):
         return a.reshape(*a.shape[:-2], len(self.embedded), self.n_functions, self.n_outputs)
 
     def forward(self, X, cache):
-        # All networks of a stack may share X: then so they do its columns.
+        # If all networks of a stack share X, they share its columns too.
         x = cache.x[(0,) * (cache.x.ndim - X.ndim)]
         X.take(self.embedded, axis=-1, out=x, mode="clip")
         np.copyto(cache.columns, x.mT[..., np.newaxis, :])
@@ -168,9 +102,10 @@ class EmbeddingLayer(Layer):
         return cache.Y
 
     def functions(self, cache: SimpleNamespace) -> None:
-        """Write the functions' values to ``cache.H``, of shape (..., J, K, batch).
+        """Compute the functions, which a derived class defines.
 
-        ``cache.columns``, of shape (..., J, 1, batch), has the features.
+        They take the features from ``cache.columns``, of shape (..., J, 1, batch), and write to
+        ``cache.H``, of shape (..., J, K, batch).
         """
         raise NotImplementedError
 
@@ -179,7 +114,7 @@ class EmbeddingLayer(Layer):
 
 
 def _transposed(array: np.ndarray, *widths: int) -> np.ndarray:
-    """Return the memory of an array of shape (..., batch, width) as (..., *widths, batch)."""
+    """Reinterpret an array's memory, of shape (..., batch, width), as (..., *widths, batch)."""
     return array.reshape(*array.shape[:-2], *widths, array.shape[-2])
 
 
@@ -189,7 +124,7 @@ class Embedding(Options):
     Attributes
     ----------
     n_bins : int
-        How many bins `layer` wants each feature's values parted into.
+        How many bins `layer` needs for each feature.
     """
 
     n_bins: int
@@ -200,32 +135,32 @@ class Embedding(Options):
         Parameters
         ----------
         edges : sequence of ndarray of shape (n_edges_of_the_feature,)
-            For each feature the edges of its bins in ascending order, at most ``n_bins + 1``, and
-            none if it is to be passed on as it is.
+            Each feature's bin edges in ascending order, at most ``n_bins + 1``. An empty array
+            leaves the feature without functions.
 
         Returns
         -------
         layer : EmbeddingLayer
-            The layer, not bound yet.
+            The layer, not yet bound to parameters.
         """
         raise NotImplementedError
 
 
 @dataclass
 class Periodic(Embedding):
-    """Waves of learned frequency and phase, a few linear combinations of them for each feature.
+    """Waves of learned frequency and phase, and linear combinations of them for each feature.
 
-    The embedding of RealMLP ("PBLD": periodic, bias, linear, dense), see `PeriodicEmbedding`.
+    This is RealMLP's embedding ("PBLD": periodic, bias, linear, dense), see `PeriodicEmbedding`.
 
     Parameters
     ----------
     n_frequencies : int, default=16
         Number of waves for each feature, >= 1.
     n_outputs : int, default=3
-        Number of their combinations, >= 1, which join the feature itself.
+        Number of combinations added to each feature, >= 1.
     scale : float, default=0.3
-        Standard deviation of the frequencies at first, in cycles per unit of the feature, > 0. The
-        higher it is, the finer the structure that is found, in noise too.
+        Standard deviation of the initial frequencies, in cycles per unit of the feature, > 0.
+        Higher values find finer structure, in noise too.
 
     References
     ----------
@@ -251,9 +186,8 @@ class Periodic(Embedding):
     n_bins = 2
 
     def layer(self, edges):
-        embedded = [j for j, found in enumerate(edges) if len(found)]
         return PeriodicEmbedding(
-            len(edges), embedded, self.n_frequencies, self.n_outputs, self.scale
+            len(edges), _embedded(edges), self.n_frequencies, self.n_outputs, self.scale
         )
 
 
@@ -264,10 +198,10 @@ class PiecewiseLinear(Embedding):
     Parameters
     ----------
     n_bins : int, default=16
-        The most bins of a feature, >= 2, at whose edges the functions bend. Each holds an equal
-        share of the training rows, as far as equal values allow.
+        The most bins of a feature, >= 2. The functions bend at their edges. Each bin holds an equal
+        share of the training rows, as far as ties allow.
     n_outputs : int, default=3
-        Number of functions of each feature, >= 1, which join the feature itself.
+        Number of functions added to each feature, >= 1.
 
     Examples
     --------
@@ -296,11 +230,9 @@ EMBEDDINGS: dict[str, type[Embedding]] = {
 class PeriodicEmbedding(EmbeddingLayer):
     r"""Waves of learned frequency w and phase b, and their combinations.
 
-    Of feature j there are K waves, at first of random frequency and phase::
+    Feature j has K waves. Their backward pass takes dh from `EmbeddingLayer`::
 
         p_ijk = 2 pi w_jk x_ij + b_jk      h_ijk = cos(p_ijk)
-
-    and on the way back, with dh from the combinations::
 
         dp_ijk = -sin(p_ijk) dh_ijk      db_jk = sum_i dp_ijk      dw_jk = 2 pi sum_i x_ij dp_ijk
 
@@ -309,33 +241,28 @@ class PeriodicEmbedding(EmbeddingLayer):
     n_in : int
         Number of features.
     embedded : sequence of int
-        Indices of the features that get waves, J of them.
+        Indices of the J features that get waves.
     n_frequencies : int
-        K above.
+        Number of waves of a feature, K.
     n_outputs : int
         Number of combinations for each feature.
     scale : float
-        Standard deviation of the frequencies at first.
+        Standard deviation of the initial frequencies.
 
     Attributes
     ----------
     w, b : ndarray of shape (..., J, K)
-        Frequencies and phases: normal and uniform in [-pi, pi) at first. The combinations' weights
-        are uniform in ``[-1, 1) / sqrt(K)`` at first.
+        Frequencies, initially normal, and phases, initially uniform in [-pi, pi). The combinations'
+        weights are initially uniform in ``[-1, 1) / sqrt(K)``.
 
     References
     ----------
-    Holzmueller, Grinsztajn and Steinwart (2024), arXiv:2407.04491, which add the phase and the
+    Holzmueller, Grinsztajn and Steinwart (2024), arXiv:2407.04491. They add the phase and the
     feature itself to the form of Gorishniy, Rubachev and Babenko (2022), arXiv:2203.05556.
     """
 
     def __init__(
-        self,
-        n_in: int,
-        embedded: Sequence[int],
-        n_frequencies: int,
-        n_outputs: int,
-        scale: float,
+        self, n_in: int, embedded: Sequence[int], n_frequencies: int, n_outputs: int, scale: float
     ):
         super().__init__(n_in, embedded, n_frequencies, n_outputs)
         self.scale = scale
@@ -382,34 +309,34 @@ class PeriodicEmbedding(EmbeddingLayer):
 class PiecewiseLinearEmbedding(EmbeddingLayer):
     r"""Ramps over the bins of each feature, and their combinations.
 
-    Over a bin from s to t a ramp rises from -1/2 to 1/2, before and after it is constant::
+    A ramp rises from -1/2 to 1/2 over a bin from s to t, and is constant outside it::
 
-        h(x) = (x - (s + t) / 2) / (t - s), held to [-1/2, 1/2]
+        h(x) = (x - (s + t) / 2) / (t - s), clipped to [-1/2, 1/2]
 
-    A combination of a feature's ramps is a piecewise linear function of it, that bends at the edges
-    and is constant beyond the outer ones, where the feature itself goes on. The ramps stay as they
-    are; their combinations are learned, from 0: the network starts as the one without.
+    A combination of a feature's ramps is piecewise linear: it bends at the edges and is constant
+    beyond the outer ones. The ramps are fixed. Their combinations are learned and start at 0, so
+    the untrained network behaves as if there were no embedding.
 
     Parameters
     ----------
     edges : sequence of ndarray
-        For each feature the edges of its bins in ascending order, or none. Edges that are closer
-        to each other than a millionth of the feature's range count as one.
+        Each feature's bin edges in ascending order, or an empty array. Edges closer together than
+        a millionth of the feature's range count as one.
     n_outputs : int
         Number of combinations for each feature.
 
     References
     ----------
-    Gorishniy, Rubachev and Babenko (2022), arXiv:2203.05556, whose ramps go from 0 to 1 and on
-    beyond the outer edges.
+    Gorishniy, Rubachev and Babenko (2022), arXiv:2203.05556. Their ramps go from 0 to 1 and
+    continue beyond the outer edges.
     """
 
     def __init__(self, edges: Sequence[np.ndarray], n_outputs: int):
-        embedded = [j for j, found in enumerate(edges) if len(found)]
+        embedded = _embedded(edges)
         ends = [_apart(edges[j]) for j in embedded]
         n_ramps = max((len(found) - 1 for found in ends), default=1)
         super().__init__(len(edges), embedded, n_ramps, n_outputs)
-        # A feature of fewer bins than others has ramps that stay at 0.
+        # A feature with fewer bins than others gets further ramps that are always 0.
         self.middle, self.slope = np.zeros((2, len(ends), n_ramps, 1))
         for j, found in enumerate(ends):
             self.middle[j, : len(found) - 1, 0] = (found[:-1] + found[1:]) / 2
@@ -427,7 +354,12 @@ class PiecewiseLinearEmbedding(EmbeddingLayer):
         np.clip(H, -0.5, 0.5, out=H)
 
 
+def _embedded(edges: Sequence[np.ndarray]) -> list[int]:
+    """List the features that have edges."""
+    return [j for j, found in enumerate(edges) if len(found)]
+
+
 def _apart(edges: np.ndarray) -> np.ndarray:
-    """Return the edges without those that are too close to the one before them."""
+    """Drop edges that are too close to the one before them."""
     shares = (edges - edges[0]) / (edges[-1] - edges[0])
     return edges[np.unique(np.round(shares, 6), return_index=True)[1]]

@@ -1,16 +1,16 @@
 r"""Layers: forward and backward side by side.
 
-A network is a chain of layers. On the way forward each turns its input X into its output. On the
-way back it gets the gradient of the loss with respect to that output and returns the one with
-respect to X; on the way it writes the gradients of its own parameters.
+A network is a chain of layers. In the forward pass each layer turns its input X into an output Y.
+In the backward pass it receives dY, the gradient of the loss L with respect to Y (short for dL/dY),
+writes the gradients of its own parameters, and returns dX.
 
-A layer holds views into the network's parameter vector, and nothing that belongs to one batch.
-What a batch needs (outputs, gradients, what the backward pass must remember) lies in a *cache*
-that `prepare` makes, so that several threads can predict with one network at once. A cache made
-for training has gradients; one made for prediction has none.
+A layer owns no memory. The network keeps all parameters in one vector, and `Layer.bind` gives the
+layer views into it. `Layer.prepare` makes a *cache* with the arrays of one batch: outputs,
+gradients, and whatever the backward pass must remember. Several threads can therefore predict with
+one network, each with its own caches. Only a cache for training has gradients.
 
-Shapes: the last two axes are (batch, features). Any axes before them are independent networks
-trained side by side; the code is the same for one and for many.
+Shapes: the last two axes are (batch, features). Any axes before them are a *stack*, independent
+networks side by side; the same code serves one network and many.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ from .activations import Activation
 from .parameters import Shape
 
 Room = Callable[[int], np.ndarray]
-"""Gives out arrays: ``room(width)`` has the shape (..., batch, width)."""
+"""Makes the arrays of a cache: ``room(width)`` has the shape (..., batch, width)."""
 
 
 class Layer:
@@ -32,27 +32,27 @@ class Layer:
     Attributes
     ----------
     widest : int
-        Numbers for each row in the largest array of a cache.
+        The most numbers per row that any array of a cache holds.
     """
 
     widest: int
 
     def shapes(self) -> list[Shape]:
-        """List the trainable arrays that the layer needs."""
+        """List the parameters that the layer needs."""
         return []
 
     def statistic_shapes(self) -> list[Shape]:
-        """List the arrays that the layer keeps up to date itself, without a gradient."""
+        """List the running averages, which the layer updates itself, without a gradient."""
         return []
 
     def bind(self, views: Sequence[np.ndarray], statistics: Sequence[np.ndarray]) -> None:
-        """Take the views of the arrays listed by `shapes` and `statistic_shapes`."""
+        """Keep the views of what `shapes` and `statistic_shapes` list, in their order."""
 
     def reset(self) -> None:
-        """Set the arrays that do not start at 0."""
+        """Set those arrays that start at a constant other than 0."""
 
     def draw(self, member: tuple[int, ...], stream: np.random.Generator) -> None:
-        """Draw the arrays that start at random, for one network of the stack."""
+        """Draw those arrays that start at random, for one network of the stack."""
 
     def prepare(
         self,
@@ -65,11 +65,11 @@ class Layer:
         Parameters
         ----------
         room : callable
-            Gives out the batch-sized arrays.
+            Makes an array of shape (..., batch, width) for a width.
         gradients : sequence of ndarray or None
-            Where the gradients of the layer's arrays go; None if the cache is for prediction.
+            Arrays shaped like the parameters, for their gradients; None in prediction.
         context : Context
-            What all layers of a workspace know of the current batch.
+            The current batch's weights and the sources of dropout, see `workspace`.
         """
         raise NotImplementedError
 
@@ -96,8 +96,8 @@ class Dense(Layer):
     n_in, n_out : int
         Numbers of input and output features.
     input_gradient : bool, default=True
-        Whether somebody needs dX. Nobody does where nothing before the layer is learned, and there
-        it would be the most expensive product of all for data with many features.
+        Whether to compute dX. A first layer need not, and with many features it would be the most
+        expensive product of all.
 
     Attributes
     ----------
@@ -137,7 +137,7 @@ class Dense(Layer):
 
     def backward(self, dZ, cache):
         transposed_matmul(cache.X, dZ, out=cache.dW)
-        # A product with a row of ones is the sum over the batch, two to three times faster.
+        # The product with a row of ones sums over the batch two to three times as fast as np.sum.
         matmul(cache.ones, dZ, out=cache.db)
         if cache.dX is not None:
             matmul(dZ, cache.W.mT, out=cache.dX)
@@ -145,7 +145,7 @@ class Dense(Layer):
 
     @property
     def coefficients(self) -> np.ndarray:
-        """What X is multiplied by, of shape (..., n_in, n_out)."""
+        """The matrix that multiplies X, of shape (..., n_in, n_out)."""
         return self.W
 
 
@@ -184,16 +184,16 @@ class Activate(Layer):
 
 
 class Dropout(Layer):
-    r"""Switch off each unit with probability ``rate`` while training: ``Y = X * M``.
+    r"""Switch off each unit with probability ``rate`` during training: ``Y = X * M``.
 
-    ``M`` is 0 with probability ``rate`` and ``1 / (1 - rate)`` otherwise, drawn anew for each
-    batch, so that the mean of Y is X and prediction needs no factor (inverted dropout). On the
-    way back ``dX = dY * M``. In prediction the layer passes X on.
+    Each batch draws a new ``M``, which is 0 with probability ``rate`` and ``1 / (1 - rate)``
+    otherwise. The mean of Y is then X, and prediction passes X on without a factor (inverted
+    dropout). Backward, ``dX = dY * M``.
 
     Parameters
     ----------
     rate : float or ndarray of shape (..., 1)
-        Share of units that is switched off, in [0, 1): of all networks, or of each.
+        Probability in [0, 1), one for all networks or one for each.
     n_units : int
         Number of features.
 
@@ -214,7 +214,7 @@ class Dropout(Layer):
         rate = self.rate
         if isinstance(rate, np.ndarray):
             rate = rate[..., np.newaxis].astype(M.dtype)
-        # Y has an array of its own: the activation's backward pass still needs X.
+        # Y needs its own array, since the activation's backward pass still needs X.
         return SimpleNamespace(Y=room(self.n_units), M=M, rate=rate, context=context)
 
     def forward(self, X, cache):
@@ -231,12 +231,11 @@ class Dropout(Layer):
 
 
 def matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:
-    """Write A B to ``out``. Sparse A, which only the first layer can meet, multiplies itself."""
+    """Write A B to ``out``. A is a `SparseBlock` where a first layer meets sparse data."""
     if not isinstance(A, np.ndarray):
         return A.times(B, out)
-    # np.matmul, which stacks need, takes twice as long to call, and keeps products with an inner
-    # dimension of 1 (the way back from a single output) from the BLAS: 21 us in place of 2.5 for
-    # 200 x 100.
+    # Stacks need np.matmul, but its call takes twice as long. For products with an inner dimension
+    # of 1 (backward from a single output) it also bypasses the BLAS: 21 us, not 2.5, for 200 x 100.
     return np.dot(A, B, out) if out.ndim == 2 else np.matmul(A, B, out)
 
 
@@ -248,5 +247,5 @@ def transposed_matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:
 
 
 def ones_row(Z: np.ndarray) -> np.ndarray:
-    """Make a row of ones as long as the batch: its product with an array sums over the batch."""
+    """Make a row of ones as long as the batch; its product with an array sums over the batch."""
     return np.ones((1, Z.shape[-2]), Z.dtype)

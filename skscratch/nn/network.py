@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 
 from .activations import Activation
-from .embeddings import Embedding, ScaledDense
+from .embeddings import Embedding
 from .initializers import Initializer
 from .layers import Activate, Dense, Dropout, Layer
 from .normalization import NORMALIZATIONS
 from .parameters import Parameters
 from .prediction import predict
+from .scaled_dense import ScaledDense
 from .workspace import Workspace
 
 
