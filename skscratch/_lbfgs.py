@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.optimize import minimize
 
-from .nn.divergence import UNWARNED
+from .nn.divergence import UNWARNED, notice_divergence
 from .nn.optimizers import Optimizer
 from .nn.options import integer
 from .nn.step import loss_and_gradient
@@ -63,7 +63,7 @@ class LBFGS(Optimizer):
             with np.errstate(**UNWARNED):
                 value = float(loss_and_gradient(learner, batch, workspace))
                 if not isfinite(value):
-                    learner.notice_divergence(value, batch.X, workspace)
+                    notice_divergence(learner, value, batch.X, workspace)
             return value, gradient.astype(np.float64)
 
         def after_iteration(intermediate_result: Any) -> None:

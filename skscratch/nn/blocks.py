@@ -1,7 +1,7 @@
 """Block sizes: how much to work on at a time.
 
-A pass over an array is fast while the array stays in the processor's cache. So several passes over
-a large array go through it block by block, and all but the first find their block there.
+A pass over an array is fast while the array fits into the processor's cache. Several passes over a
+large array therefore go block by block: only the first pass has to fetch its block from memory.
 """
 
 from collections.abc import Sequence
@@ -9,29 +9,26 @@ from collections.abc import Sequence
 import numpy as np
 
 BLOCK = 2**16
-"""Parameters in a block of an optimizer's passes: five arrays are about a megabyte in float32."""
+"""Parameters in a block of an optimizer: five arrays of them are about a megabyte in float32."""
 
 ELEMENTS = 2**17
-"""Numbers in a block's widest array, in prediction and when data are looked through."""
+"""Numbers in the widest array of a block of prediction."""
 
 LEAST_ROWS = 128
-"""Rows that a block of prediction has at least. The products of wide layers read all their weights
-anew for each block: with half as many rows they were measured to take 5 to 14 % longer."""
+"""The fewest rows in a block of prediction. Wide layers read all their weights again for each
+block: with half as many rows, their products took 5 to 14 % longer."""
 
 MANY_ROWS = 1024
-"""Rows beyond which all arrays of a block of prediction should fit into `TOGETHER`: narrow layers
-have few weights to read, and with larger blocks (30, 15) units take 10 to 30 % longer."""
+"""A block with more rows than this should keep all its arrays together within `TOGETHER` numbers.
+Narrow layers have few weights to read: with larger blocks, layers of 30 and 15 units took 10 to
+30 % longer."""
 
 TOGETHER = 3 * 2**15
-"""Numbers in all arrays of a block of many rows."""
-
-STACKED_ELEMENTS = 2**15
-"""Numbers in the widest array of a stack's batch at most. A stack saves calls, not arithmetic, so
-that it pays while its arrays are small."""
+"""Numbers in all arrays together of a block with many rows."""
 
 
 def row_blocks(n_rows: int, n_columns: int) -> list[slice]:
-    """Cut the rows of a table into slices that hold about `BLOCK` numbers each, or one row."""
+    """Cut a table's rows into slices that hold about `BLOCK` numbers each, or a single row."""
     n = max(1, BLOCK // max(1, n_columns))
     return [slice(start, min(start + n, n_rows)) for start in range(0, n_rows, n)]
 
@@ -39,10 +36,10 @@ def row_blocks(n_rows: int, n_columns: int) -> list[slice]:
 def blocks(
     vectors: Sequence[np.ndarray], scratch: Sequence[np.ndarray]
 ) -> list[tuple[np.ndarray, ...]]:
-    """Cut vectors of the shape (..., P) into views of up to `BLOCK` numbers, side by side.
+    """Cut vectors of shape (..., P) into views of up to `BLOCK` numbers, one tuple for each block.
 
-    With each block's views of the vectors come views of the scratch arrays, which are as long as a
-    full block (or as the vectors, if these are shorter): they serve every block in turn.
+    A tuple ends with views of the scratch arrays, which every block overwrites. These are as long
+    as a block, or as the vectors if those are shorter.
     """
     size = vectors[0].shape[-1]
     if size <= BLOCK:
@@ -54,16 +51,3 @@ def blocks(
         )
         for start in range(0, size, BLOCK)
     ]
-
-
-def networks_per_stack(batch_size: int, widest: int) -> int:
-    """Return how many networks to train side by side in one stack, 1 at least.
-
-    Parameters
-    ----------
-    batch_size : int
-        Rows of a batch.
-    widest : int
-        Units of the widest layer, inputs included.
-    """
-    return max(1, STACKED_ELEMENTS // (batch_size * widest))

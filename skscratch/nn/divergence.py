@@ -1,7 +1,7 @@
 """Divergence: which number first stopped being finite, in words.
 
-A step's loss is looked at before the parameters move, as one bad step would make all of them NaN:
-what is not finite yet tells where it began.
+A step checks its loss before it moves the parameters. After the move all of them could be NaN;
+before it, the first layer with a number that is not finite shows where the trouble began.
 """
 
 import copy
@@ -16,16 +16,16 @@ from .network import Network
 from .workspace import Workspace
 
 UNWARNED: Any = {"over": "ignore", "under": "ignore", "invalid": "ignore", "divide": "ignore"}
-"""NumPy's error state where overflow is no warning of NumPy's but an error of ours."""
+"""NumPy's error state while overflow is reported as a `DivergenceError`, not as a warning."""
 
 SUSPICIOUS = 1e6
-"""Parameters of healthy networks are smaller; of others the outputs are looked at."""
+"""A parameter above any in a healthy network: from here on, check the outputs for overflow."""
 
 
 class DivergenceError(ValueError):
-    """Training has come to numbers that are not finite; the message says where, and what to try.
+    """Numbers are no longer finite in training; the message says where, and what to try.
 
-    The arguments are what happened and, if known, what to try, a sentence each.
+    The arguments are sentences: the event and, if known, a remedy.
     """
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ class DivergenceError(ValueError):
 
 
 def is_finite(value: Any) -> bool:
-    """Say whether a loss, or all losses of a stack, are finite."""
+    """Tell whether a loss, or each loss of a stack, is finite."""
     return bool(np.isfinite(value).all()) if np.ndim(value) else math.isfinite(value)
 
 
@@ -42,22 +42,36 @@ def members(network: Network, which: Any) -> list[tuple[int, ...]]:
     return [index for index in np.ndindex(network.stack) if np.asarray(which)[index]]
 
 
-def explain_loss(network: Network, index: tuple[int, ...], X: Any, workspace: Workspace) -> str:
-    """Say where the infinite loss of one network began.
+def notice_divergence(learner: Any, value: Any, X: Any, workspace: Workspace) -> None:
+    """Give up each network whose loss ``value`` is not finite, see `explain_loss` and `give_up`."""
+    for index in members(learner.network, ~np.isfinite(value)):
+        if index not in learner.diverged:
+            give_up(learner, index, explain_loss(learner.network, index, X, workspace))
 
-    Parameters
-    ----------
-    network : Network
-        One network, or a stack.
-    index : tuple of int
-        Which one of them; ``()`` if there is one.
-    X : ndarray or SparseBlock of shape (..., batch, n_in)
-        The inputs of the step. They pass through the network once more; dropout draws anew for
-        that, and may have spoiled another layer in the step itself.
-    workspace : Workspace
-        What the step was computed in.
+
+def give_up(learner: Any, index: tuple[int, ...], where: str) -> None:
+    """Note where a network diverged, and set it to NaN, which touches no other network.
+
+    Even a network with finite parameters is given up: by itself, it would have ended the run.
+
+    Raises
+    ------
+    DivergenceError
+        If no network is left.
     """
-    # Other networks of the stack go on: their streams and running averages must not move.
+    learner.diverged.setdefault(index, where)
+    if learner.is_lost:
+        raise DivergenceError(next(iter(learner.diverged.values())))
+    learner.network.parameters.vector[index] = np.nan
+
+
+def explain_loss(network: Network, index: tuple[int, ...], X: Any, workspace: Workspace) -> str:
+    """Tell which layer's numbers first stopped being finite in one network of a stack.
+
+    X, of shape (..., batch, n_in), passes through the step's workspace again. Dropout draws anew,
+    so in the step itself the trouble may have begun in another layer.
+    """
+    # The stack's other networks go on, so their streams and running averages must not change.
     context, running = workspace.context, network.statistics.vector.copy()
     streams, context.streams = context.streams, copy.deepcopy(context.streams)
     try:
@@ -74,7 +88,7 @@ def explain_loss(network: Network, index: tuple[int, ...], X: Any, workspace: Wo
 
 
 def explain_parameters(network: Network, index: tuple[int, ...]) -> str:
-    """Say which numbers of one network are not finite after a step, or return ''."""
+    """Tell which numbers of one network are not finite after a step, or return ''."""
     for name, _, views in _layers(network):
         if not all(np.isfinite(view[index]).all() for view in views):
             return f"the parameters of {name}"
@@ -82,8 +96,8 @@ def explain_parameters(network: Network, index: tuple[int, ...]) -> str:
 
 
 def has_finite_numbers(network: Network) -> Any:
-    """Say whether all numbers of a network, or of each in a stack, are finite."""
-    # NaN is both the smallest and the largest of what it is in.
+    """Tell whether all numbers of a network, or of each in a stack, are finite."""
+    # If an array holds NaN, both its minimum and its maximum are NaN.
     extremes = [
         extreme
         for vector in network.vectors
@@ -93,7 +107,7 @@ def has_finite_numbers(network: Network) -> Any:
 
 
 def has_finite_outputs(network: Network, X: Any) -> Any:
-    """Say whether finite parameters are so large that the outputs for X overflow."""
+    """Tell whether the outputs for X are finite, which huge parameters may prevent."""
     w = network.parameters.vector
     if max(-w.min(initial=0), w.max(initial=0)) < SUSPICIOUS:
         return True
@@ -103,7 +117,7 @@ def has_finite_outputs(network: Network, X: Any) -> Any:
 
 
 def _layers(network: Network) -> Iterator[tuple[str, Layer, list[np.ndarray]]]:
-    """Yield each layer with its place in words, and its parameters."""
+    """Yield each layer's name in words, the layer, and its parameters."""
     n_hidden, place = len(network.dense) - 1, 0
     for layer, views in zip(network.layers, network.per_layer(network.parameters), strict=True):
         place += isinstance(layer, Dense)

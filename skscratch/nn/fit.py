@@ -18,12 +18,14 @@ from .divergence import (
     UNWARNED,
     DivergenceError,
     explain_parameters,
+    give_up,
     has_finite_numbers,
     has_finite_outputs,
     members,
 )
 from .schedules import Clock, Schedule
-from .step import Learner, in_dtype, per_network, train_step
+from .stacks import in_dtype, per_network
+from .step import Learner, train_step
 from .stopping import Best, Patience
 from .workspace import Workspace
 
@@ -363,7 +365,7 @@ def check(learner: Learner, loss: Any = 0.0, X: Any = None) -> None:
             is_sum = not np.isfinite(np.broadcast_to(loss, network.stack)[index])
             end = "the outputs of the network after the last step"
             where = "the sum of the losses" if is_sum else end
-        learner.give_up(index, where)
+        give_up(learner, index, where)
 
 
 def divergence(where: str, progress: Progress, learning_rate: Any) -> DivergenceError:

@@ -1,8 +1,4 @@
-"""The step: forward, loss, backward, penalty, optimizer. The whole idea is here.
-
-Each number that a `Learner` learns by is a float or, for networks side by side, an array of shape
-``(..., 1)`` with one for each: NumPy's broadcasting makes the code the same.
-"""
+"""The step: forward, loss, backward, penalty, optimizer. The whole idea is here."""
 
 import copy
 import math
@@ -15,16 +11,14 @@ import numpy as np
 
 from .batches import Batch
 from .blocks import blocks
-from .divergence import DivergenceError, explain_loss, is_finite, members
+from .divergence import is_finite, notice_divergence
 from .losses import Loss
 from .network import Network
 from .optimizers import Optimizer, State
 from .parameters import Parameters
 from .schedules import Constant, Schedule
+from .stacks import Number, in_dtype, per_network
 from .workspace import Workspace
-
-Number = Any
-"""A float, or an ndarray of shape (..., 1)."""
 
 
 def train_step(
@@ -39,32 +33,35 @@ def train_step(
     batch : Batch
         The rows to learn from.
     workspace : Workspace
-        A training workspace for as many rows; its ``gradient`` comes back filled.
+        A training workspace for batches of this size; its ``gradient`` is overwritten.
     learning_rate : float or ndarray of shape (..., 1)
-        The rate of this step.
+        The learning rate of this step.
 
     Returns
     -------
     value : float or ndarray of shape (...)
-        The batch's loss before the move, penalty included.
+        The batch's loss before the move, including the penalty.
     norm : float or ndarray of shape (...)
-        Euclidean norm of its gradient, before clipping.
+        Euclidean norm of the gradient, before clipping.
 
     Raises
     ------
     DivergenceError
-        If the loss is not finite; nothing has moved then.
+        If no network has a finite loss. The parameters have not moved.
     """
     value = loss_and_gradient(learner, batch, workspace)
     if not is_finite(value):
-        learner.notice_divergence(value, batch.X, workspace)
+        notice_divergence(learner, value, batch.X, workspace)
     norm = clip(workspace.gradient.vector, learner.clip_norm)
     learner.move(workspace.gradient, learning_rate)
     return value, norm
 
 
 def loss_and_gradient(learner: "Learner", batch: Batch, workspace: Workspace) -> Any:
-    """Compute a batch's loss, penalty included, and write its gradient to the workspace."""
+    """Compute a batch's loss, including the penalty, and write its gradient to the workspace.
+
+    Parameters as in `train_step`. Returns the loss, a float or an ndarray of shape (...).
+    """
     X, Y, weights, counts = batch
     workspace.context.weights, workspace.context.counts = weights, counts
     Z = learner.network.forward(X, workspace)
@@ -77,7 +74,7 @@ def loss_and_gradient(learner: "Learner", batch: Batch, workspace: Workspace) ->
 
 
 def penalize(parameters: Parameters, workspace: Workspace, strength: Number) -> Any:
-    """Add the gradient of ``strength/2 * sum(W^2)`` to the workspace's, and return that penalty."""
+    """Return ``strength/2 * sum(W^2)``, and add its gradient to the workspace's."""
     sum_of_squares: Any = 0.0
     vectors = (parameters.penalized, workspace.gradient.penalized)
     for W, dW, room in blocks(vectors, (workspace.scratch,)):
@@ -87,7 +84,7 @@ def penalize(parameters: Parameters, workspace: Workspace, strength: Number) -> 
 
 
 def clip(gradient: np.ndarray, bound: Number | None) -> Any:
-    """Shorten the gradient to ``bound`` if it is longer, and return the norm it had."""
+    """Shorten the gradient to ``bound`` if it is longer, and return its norm before."""
     norm = np.sqrt(np.vecdot(gradient, gradient))
     if bound is not None:
         bound = per_network(bound)
@@ -95,51 +92,41 @@ def clip(gradient: np.ndarray, bound: Number | None) -> Any:
     return norm
 
 
-def per_network(number: Number) -> Any:
-    """Turn an array of shape (..., 1) into one of shape (...); a float stays as it is."""
-    return number[..., 0] if isinstance(number, np.ndarray) else number
-
-
-def in_dtype(number: Number, dtype: np.dtype) -> Number:
-    """Return an array in the network's dtype: float64 would drag float32 loops through double."""
-    return number.astype(dtype) if isinstance(number, np.ndarray) else number
-
-
 @dataclass
 class Learner:
-    """A network, or several side by side, and how it learns.
+    """A network, or a stack of them, and how it learns from a batch.
 
-    It makes steps, and knows nothing of epochs.
+    Each hyperparameter is a float, or an array of shape (..., 1) with a number for each network.
 
     Parameters
     ----------
     network : Network
-        The network, whose parameters steps change.
+        The network; steps change its parameters.
     loss : Loss
-        What is minimized.
+        The loss to minimize.
     optimizer : Optimizer
         How the gradient moves the parameters.
-    learning_rate : float or ndarray of shape (..., 1)
-        The schedule's base rate.
+    learning_rate : float or ndarray
+        The base learning rate, which the schedule varies.
     schedule : Schedule, default=Constant()
         The learning rate over the epochs.
-    l2 : float or ndarray of shape (..., 1), default=0.0
-        Strength of the penalty ``l2/2 * sum(W^2) / n``, n being the batch's rows times the mean
-        weight. With an optimizer that decouples decay, the share ``learning_rate * l2`` of W that
-        each step takes away.
-    clip_norm : float or ndarray of shape (..., 1), optional
-        Bound on the Euclidean norm of the gradient, penalty included: a longer one is shortened.
-    mean_weight : float or ndarray of shape (..., 1), default=1.0
+    l2 : float or ndarray, default=0.0
+        Strength of the penalty ``l2/2 * sum(W^2) / n``, where n is the batch's number of rows times
+        ``mean_weight``. With decoupled decay, each step shrinks W by ``learning_rate * l2 * W``
+        instead.
+    clip_norm : float or ndarray, optional
+        Largest Euclidean norm of the gradient, including the penalty's; by default none.
+    mean_weight : float or ndarray, default=1.0
         Mean of the sample weights before they were scaled to mean 1.
     tol : float, default=0.0
-        Where a full-batch optimizer stops: the largest gradient component of a minimum.
+        A full-batch optimizer stops when no component of the gradient is larger.
     streams : sequence of numpy.random.Generator, default=()
         The sources of dropout, one for each network; none without dropout.
 
     Attributes
     ----------
     diverged : dict of tuple to str
-        Where, in words, the numbers of a network of the stack stopped being finite, by its index.
+        For each network that diverged, by its index in the stack: where, in words.
     """
 
     network: Network
@@ -160,16 +147,16 @@ class Learner:
 
     @property
     def is_lost(self) -> bool:
-        """Whether each of its networks has diverged."""
+        """Whether all networks have diverged."""
         return len(self.diverged) == math.prod(self.network.stack)
 
     @cached_property
     def state(self) -> State:
-        """The optimizer's moments, 0 at first."""
+        """The optimizer's state, made when first needed."""
         return self.optimizer.init(self.network.parameters.vector)
 
     def without_state(self) -> Self:
-        """Return a copy without moments, for a file that is for prediction."""
+        """Return a copy without the optimizer's state, for a file that serves prediction alone."""
         other = copy.copy(self)
         other.__dict__.pop("state", None)
         return other
@@ -180,40 +167,13 @@ class Learner:
         return not self.optimizer.decoupled_decay and bool(np.any(self.l2))
 
     def workspace(self, n_rows: int) -> Workspace:
-        """Make what steps on batches of up to so many rows are computed in."""
+        """Make the memory for steps on batches of up to ``n_rows`` rows."""
         return Workspace(self.network, n_rows, training=True, streams=self.streams)
 
     def move(self, gradient: Parameters, learning_rate: Number) -> None:
-        """Let the optimizer make a step, after decoupled weight decay if that is its way."""
+        """Let the optimizer make a step, after decoupled weight decay if it asks for that."""
         parameters = self.network.parameters
         if self.optimizer.decoupled_decay:
             W = parameters.penalized
             W *= 1 - learning_rate * self.l2
         self.optimizer.step(parameters.vector, gradient.vector, learning_rate, self.state)
-
-    def notice_divergence(self, value: Any, X: Any, workspace: Workspace) -> None:
-        """Write down which networks' losses are not finite, and where that began.
-
-        Raises
-        ------
-        DivergenceError
-            If no network is left.
-        """
-        for index in members(self.network, ~np.isfinite(value)):
-            if index not in self.diverged:
-                self.give_up(index, explain_loss(self.network, index, X, workspace))
-
-    def give_up(self, index: tuple[int, ...], where: str) -> None:
-        """Write down where a network diverged. It goes on as NaN, which touches no other.
-
-        Whether its numbers are finite or not, it is of no use: alone, it would have ended the run.
-
-        Raises
-        ------
-        DivergenceError
-            If no network is left.
-        """
-        self.diverged.setdefault(index, where)
-        if self.is_lost:
-            raise DivergenceError(next(iter(self.diverged.values())))
-        self.network.parameters.vector[index] = np.nan
