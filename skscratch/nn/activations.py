@@ -1,17 +1,14 @@
 r"""Activations: each function beside its derivative.
 
-A hidden layer computes ``Z = X W + b`` and then ``A = f(Z)``, element by element. On the way
-back the chain rule turns the gradient with respect to A into the one with respect to Z::
+A hidden layer computes ``Z = X W + b`` and then ``A = f(Z)``, element by element. Without f,
+several layers would collapse into a single affine map. Backward, the chain rule gives::
 
     dZ = dA * f'(Z)
 
-Without f, a stack of layers would collapse into a single linear map.
-
-Memory. All arrays below have the shape ``(..., batch, units)``. Where f' can be told from
-f(z) alone (ReLU, tanh, the logistic), f overwrites Z: ``A is Z``, and nothing else is kept.
-The others write to an array of their own and may ask for further ones, `n_saved` of them, to
-keep from the forward to the backward pass what is expensive to compute twice. The backward
-pass may overwrite everything that it is given: nobody needs it afterwards.
+Memory. All arrays below have the shape ``(..., batch, units)``. If f' is a function of f(z) alone
+(ReLU, tanh, the logistic), f overwrites Z, so ``A is Z``. Other activations write to a separate A.
+They may ask for `n_saved` further arrays, to keep intermediate results for the backward pass. The
+backward pass may overwrite all arrays, since nothing reads them afterwards.
 """
 
 import math
@@ -28,19 +25,19 @@ from .options import NON_NEGATIVE, POSITIVE, Options, real
 class Activation(Options):
     """Base of the activations.
 
-    An activation of your own is a dataclass, whose fields are its parameters, with `forward` and
-    `backward`; the attributes have defaults. `backward` finds in Z and A what `forward` left there.
-    Write with ``out=`` and in place where you can, as training calls both for every batch.
+    Your own activation is a dataclass whose fields are its parameters. It defines `forward` and
+    `backward`; the attributes have defaults. `backward` receives Z and A as `forward` left them.
+    Training calls both for every batch, so use ``out=`` and in-place operations where you can.
 
     Attributes
     ----------
     in_place : bool
-        Whether `forward` overwrites Z.
+        Whether `forward` overwrites Z, and A is Z.
     n_saved : int
-        How many further arrays of Z's shape both passes get.
+        Number of further arrays of Z's shape that both passes receive.
     init : str
         The initializer that keeps the signal's variance steady through layers of this
-        activation; what ``init="auto"`` picks.
+        activation; the choice of ``init="auto"``.
 
     Examples
     --------
@@ -97,7 +94,7 @@ class Identity(Activation):
 class Logistic(Activation):
     """f(z) = 1 / (1 + exp(-z)),  f'(z) = f (1 - f).
 
-    Computed as (1 + tanh(z/2)) / 2, which is the same and never overflows.
+    Computed as (1 + tanh(z/2)) / 2, which is equal and never overflows.
     """
 
     in_place: ClassVar[bool] = True
@@ -130,14 +127,14 @@ class Tanh(Activation):
 class ReLU(Activation):
     """f(z) = max(0, z),  f'(z) = 1 if z > 0 else 0.
 
-    The derivative at 0 does not exist; 0 is taken there, as scikit-learn and PyTorch do.
+    f'(0) does not exist; scikit-learn, PyTorch and this class use 0.
     """
 
     in_place: ClassVar[bool] = True
     init: ClassVar[str] = "he_normal"
 
     def forward(self, Z, A):
-        # NumPy compares an array with a number one element at a time, with a row many at once.
+        # NumPy vectorizes the maximum with a row of zeros, but not with the number 0.
         np.maximum(Z, _zeros(Z.shape[-1], Z.dtype), out=A)
 
     def backward(self, dA, Z, A):
@@ -147,6 +144,7 @@ class ReLU(Activation):
 
 @cache
 def _zeros(n: int, dtype: np.dtype) -> np.ndarray:
+    """Return the same row of zeros at each call."""
     zeros = np.zeros(n, dtype)
     zeros.flags.writeable = False
     return zeros
@@ -159,7 +157,7 @@ class LeakyReLU(Activation):
     Parameters
     ----------
     slope : float, default=0.01
-        Slope on the negative side, >= 0.
+        Slope for z < 0, >= 0.
 
     References
     ----------
@@ -184,7 +182,7 @@ class LeakyReLU(Activation):
 
 
 class _ExponentialUnit(Activation):
-    """f(z) = scale (z if z > 0 else alpha (exp(z) - 1)); the common part of ELU and SELU.
+    """f(z) = scale (z if z > 0 else alpha (exp(z) - 1)), for ELU and SELU.
 
     With E = exp(min(z, 0)), which is 1 wherever z > 0::
 
@@ -220,7 +218,7 @@ class ELU(_ExponentialUnit):
     Parameters
     ----------
     alpha : float, default=1.0
-        Minus the value that f approaches on the far negative side, > 0.
+        f approaches ``-alpha`` for large negative z; > 0.
 
     References
     ----------
@@ -236,10 +234,10 @@ class ELU(_ExponentialUnit):
 
 @dataclass
 class SELU(_ExponentialUnit):
-    """f(z) = scale (z if z > 0 else alpha (exp(z) - 1)), the ELU that normalizes itself.
+    """f(z) = scale (z if z > 0 else alpha (exp(z) - 1)), the self-normalizing ELU.
 
-    With ``alpha = 1.6733`` and ``scale = 1.0507``, layers with LeCun-normal weights drive
-    their outputs towards mean 0 and variance 1.
+    With ``alpha = 1.6733`` and ``scale = 1.0507``, the outputs of layers with LeCun-normal weights
+    tend to mean 0 and variance 1.
 
     References
     ----------
@@ -258,8 +256,8 @@ class GELU(Activation):
 
     f'(z) = (1 + t)/2 + z/2 (1 - t^2) u',  u' = c (1 + 3 * 0.044715 z^2).
 
-    This is the tanh form; the exact one has the normal distribution function in place of
-    (1 + t)/2, and differs by less than 5e-4.
+    This is the tanh form. The exact GELU, z times the normal distribution function, differs by
+    less than 5e-4.
 
     References
     ----------
@@ -283,7 +281,7 @@ class GELU(Activation):
         A *= 0.5
 
     def backward(self, dA, Z, A, T):
-        # A is free: it takes z/2 u', then z/2 u' (1 - t^2); T becomes (1 + t)/2.
+        # A is free to hold z/2 u', then z/2 u' (1 - t^2); T becomes (1 + t)/2.
         np.square(Z, out=A)
         A *= 1.5 * self._c * self._cubic
         A += 0.5 * self._c
@@ -325,8 +323,8 @@ class SiLU(Activation):
 class Mish(Activation):
     """f(z) = z t, t = tanh(softplus(z));  f'(z) = t + z (1 - t^2) s, s the logistic.
 
-    With e = exp(z) and n = e (e + 2), t = n / (n + 2) and s = e / (1 + e): one exponential
-    serves both passes.
+    One exponential e = exp(z) serves both passes: with n = e (e + 2), t = n / (n + 2) and
+    s = e / (1 + e).
 
     References
     ----------
@@ -338,7 +336,7 @@ class Mish(Activation):
     init: ClassVar[str] = "he_normal"
 
     def forward(self, Z, A, E, T):
-        # From 20 on t is 1 to the last bit, also in float64; e^2 must not overflow.
+        # From z = 20 on, t is 1 to the last bit even in float64. The bound keeps e^2 finite.
         np.minimum(Z, 20, out=E)
         np.exp(E, out=E)
         np.add(E, 2, out=T)

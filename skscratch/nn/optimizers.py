@@ -1,18 +1,17 @@
 r"""Optimizers: how the gradient moves the parameters.
 
-Each follows its paper's formula for the parameters ``w``, their gradient ``g``, the learning
-rate ``lr`` and the step number ``t = 1, 2, ...``. An optimizer knows nothing of layers: it sees
-one flat vector (for a stack of networks an array of shape ``(..., P)``) and changes it in place.
+Each follows its paper's formula for the parameters ``w``, their gradient ``g``, the
+``learning_rate`` and the step number ``t = 1, 2, ...``. An optimizer knows nothing of layers: it
+changes one flat vector in place, or an array of shape ``(..., P)`` for a stack of networks.
 
-An optimizer object is configuration and never changes. ``init`` makes the `State` that a run
-owns; ``step`` reads and updates it::
+The optimizer itself never changes. ``init`` makes the `State` of a run; ``step`` updates it::
 
     optimizer = Adam(beta2=0.95)
     state = optimizer.init(w)
     optimizer.step(w, g, 0.001, state)
 
-Scalars are Python floats throughout: a NumPy float64 scalar would drag a float32 loop through
-double precision, which is several times slower.
+Scalars are Python floats throughout. A NumPy float64 scalar would turn a float32 loop into a
+double one, which is several times slower.
 """
 
 import math
@@ -29,16 +28,16 @@ from .options import FRACTION, POSITIVE, Options, boolean, real
 
 @dataclass
 class State:
-    """What an optimizer remembers from step to step.
+    """An optimizer's memory from step to step.
 
     Attributes
     ----------
-    moments : tuple of ndarray
-        Running averages, each of the parameters' shape; which ones is the optimizer's affair.
-    scratch : tuple of ndarray
+    moments : tuple of ndarray of shape (..., P)
+        Running averages or sums, as the optimizer defines them.
+    scratch : tuple of ndarray of shape (..., block)
         Room for intermediate results, each for a block of parameters.
     t : int
-        Number of steps made.
+        Number of steps so far.
     """
 
     moments: tuple[np.ndarray, ...]
@@ -46,7 +45,7 @@ class State:
     t: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        # Of scratch only the size matters.
+        # The contents of scratch do not matter, only its size.
         return {**self.__dict__, "scratch": [(room.shape, room.dtype.str) for room in self.scratch]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -59,16 +58,14 @@ class Optimizer(Options):
 
     Attributes
     ----------
-    n_moments : int
-        Number of running averages.
-    n_scratch : int
-        Number of intermediate results.
+    n_moments, n_scratch : int
+        Number of arrays in `State.moments` and `State.scratch`.
     state_type : type
         The class of the state.
     decoupled_decay : bool
-        Whether weight decay acts on the weights directly instead of through the loss.
+        Whether L2 shrinks the weights directly, and not through the loss.
     full_batch : bool
-        Whether the optimizer searches with all rows at once, by a loop of its own: `minimize`.
+        Whether the optimizer has its own loop over all rows, `minimize`.
     """
 
     n_moments: ClassVar[int] = 0
@@ -78,12 +75,12 @@ class Optimizer(Options):
     full_batch: ClassVar[bool] = False
 
     def init(self, w: np.ndarray) -> State:
-        """Make the state for parameters like ``w``, of shape (..., P)."""
+        """Make the state for parameters ``w`` of shape (..., P)."""
         return self._make_state(w, self.n_moments)
 
     def _make_state(self, w: np.ndarray, n_moments: int) -> State:
         return self.state_type(
-            # Unlike np.zeros_like, this takes no memory until it is written to.
+            # Unlike np.zeros_like, np.zeros takes no memory until the first write.
             moments=tuple(np.zeros(w.shape, w.dtype) for _ in range(n_moments)),
             scratch=tuple(np.empty_like(w[..., :BLOCK]) for _ in range(self.n_scratch)),
         )
@@ -96,11 +93,11 @@ class Optimizer(Options):
         w : ndarray of shape (..., P)
             The parameters.
         g : ndarray of shape (..., P)
-            Their gradient. It is left as it is.
+            Their gradient, which does not change.
         learning_rate : float or ndarray of shape (..., 1)
-            The rate of this step, of all networks or of each.
+            The learning rate of this step, one for all networks or one for each.
         state : State
-            The run's state, made by `init`.
+            The run's state from `init`; updated.
         """
         self._count(state)
         for w_block, g_block, *arrays in blocks((w, g, *state.moments), state.scratch):
@@ -114,7 +111,7 @@ class Optimizer(Options):
         begin: Callable[[], Any],
         end_epoch: Callable[[dict[str, Any], float], bool],
     ) -> str:
-        """Move the network to a minimum over all rows; what a full-batch optimizer defines.
+        """Move the network to a minimum over all rows. A full-batch optimizer defines this.
 
         Parameters
         ----------
@@ -125,41 +122,43 @@ class Optimizer(Options):
         max_iter : int
             The most iterations.
         begin : callable
-            To be called at each iteration's beginning, or when it is told of.
+            Call it at the beginning of each iteration.
         end_epoch : callable
-            To be called at each iteration's end, once the network is what it found, with loss,
-            learning rate and gradient norm, and the time at its beginning. A true answer ends the
-            search.
+            Call it at the end of each iteration, when the network holds the new parameters. It
+            takes a dict of ``loss``, ``learning_rate`` and ``gradient_norm``, and the time at which
+            the iteration began. If it returns True, end the search.
 
         Returns
         -------
         reason : str
-            Why it ended before it converged; empty if it did converge, or if it was told to end.
+            Why the search ended without convergence; empty if it converged or had to end.
         """
         raise NotImplementedError
 
     def _count(self, state: State) -> None:
-        """Do what a step does once, whatever the number of blocks."""
+        """Update the scalars of the state, once per step."""
         state.t += 1
 
-    def _move(self, w: np.ndarray, g: np.ndarray, lr: Any, state: Any, *arrays: np.ndarray) -> None:
+    def _move(
+        self, w: np.ndarray, g: np.ndarray, learning_rate: Any, state: Any, *arrays: np.ndarray
+    ) -> None:
         """Move a block of parameters; ``arrays`` are its moments and scratch."""
         raise NotImplementedError
 
 
 @dataclass
 class SGD(Optimizer):
-    r"""Stochastic gradient descent, with momentum if wanted.
+    r"""Stochastic gradient descent, optionally with momentum.
 
-    ``v = momentum v - lr g;  w += v``, and Nesterov's form ``w += momentum v - lr g`` with the
-    new v, which looks ahead by one step.
+    ``v = momentum v - learning_rate g;  w += v``. Nesterov's form looks ahead by one step with the
+    new v: ``w += momentum v - learning_rate g``.
 
     Parameters
     ----------
     momentum : float, default=0.0
         Share of the last update that is kept, in [0, 1).
     nesterov : bool, default=False
-        Whether to look ahead. Without momentum there is nothing to look ahead with.
+        Whether to look ahead; no effect without momentum.
 
     References
     ----------
@@ -173,9 +172,9 @@ class SGD(Optimizer):
     def init(self, w):
         return self._make_state(w, n_moments=1 if self.momentum else 0)
 
-    def _move(self, w, g, lr, state, *arrays):
+    def _move(self, w, g, learning_rate, state, *arrays):
         *moments, scratch = arrays
-        scaled = np.multiply(g, lr, out=scratch)
+        scaled = np.multiply(g, learning_rate, out=scratch)
         if not moments:
             w -= scaled
             return
@@ -189,9 +188,27 @@ class SGD(Optimizer):
             w += v
 
 
+class _ScaledSteps(Optimizer):
+    """``w -= learning_rate g / (sqrt(v) + epsilon)``, for AdaGrad and RMSprop."""
+
+    n_moments: ClassVar[int] = 1
+    epsilon: float
+
+    def _move(self, w, g, learning_rate, state, v, scratch):
+        self._take_squares(v, g, scratch)
+        update = np.sqrt(v, out=scratch)
+        update += self.epsilon
+        np.divide(g, update, out=update)
+        update *= learning_rate
+        w -= update
+
+    def _take_squares(self, v: np.ndarray, g: np.ndarray, scratch: np.ndarray) -> None:
+        raise NotImplementedError
+
+
 @dataclass
-class AdaGrad(Optimizer):
-    """``G += g^2;  w -= lr g / (sqrt(G) + epsilon)``.
+class AdaGrad(_ScaledSteps):
+    """``v += g^2;  w -= learning_rate g / (sqrt(v) + epsilon)``.
 
     Parameters
     ----------
@@ -206,16 +223,13 @@ class AdaGrad(Optimizer):
 
     epsilon: float = real(1e-8, POSITIVE)
 
-    n_moments: ClassVar[int] = 1
-
-    def _move(self, w, g, lr, state, G, scratch):
-        G += np.square(g, out=scratch)
-        _move_by_share(w, g, G, lr, self.epsilon, scratch)
+    def _take_squares(self, v, g, scratch):
+        v += np.square(g, out=scratch)
 
 
 @dataclass
-class RMSprop(Optimizer):
-    """``v = rho v + (1 - rho) g^2;  w -= lr g / (sqrt(v) + epsilon)``.
+class RMSprop(_ScaledSteps):
+    """``v = rho v + (1 - rho) g^2;  w -= learning_rate g / (sqrt(v) + epsilon)``.
 
     Parameters
     ----------
@@ -226,32 +240,29 @@ class RMSprop(Optimizer):
 
     References
     ----------
-    Tieleman and Hinton (2012), "Lecture 6.5: RMSprop", Coursera. Epsilon stands outside the
-    root here, as in PyTorch and Keras; the lecture has none.
+    Tieleman and Hinton (2012), "Lecture 6.5: RMSprop", Coursera. The lecture has no epsilon;
+    PyTorch, Keras and this class add it outside the root.
     """
 
     rho: float = real(0.9, FRACTION)
     epsilon: float = real(1e-8, POSITIVE)
 
-    n_moments: ClassVar[int] = 1
-
-    def _move(self, w, g, lr, state, v, scratch):
+    def _take_squares(self, v, g, scratch):
         _average_of_squares(v, g, self.rho, scratch)
-        _move_by_share(w, g, v, lr, self.epsilon, scratch)
 
 
 @dataclass
 class Adam(Optimizer):
-    """Adaptive moments: each parameter gets a step of about ``lr``, whatever its gradient's scale.
+    """Adaptive moments: steps of about ``learning_rate``, whatever the gradient's scale.
 
     ::
 
         m = beta1 m + (1 - beta1) g         m_hat = m / (1 - beta1^t)
         v = beta2 v + (1 - beta2) g^2       v_hat = v / (1 - beta2^t)
-        w -= lr m_hat / (sqrt(v_hat) + epsilon)
+        w -= learning_rate m_hat / (sqrt(v_hat) + epsilon)
 
-    The state holds the sums ``M = m / (1 - beta1)`` and ``V = v / (1 - beta2)``, which follow
-    ``M = beta1 M + g`` and ``V = beta2 V + g^2``: two passes over the parameters less. With
+    To save two passes over the parameters, the state holds the sums ``M = m / (1 - beta1)`` and
+    ``V = v / (1 - beta2)``, for which ``M = beta1 M + g`` and ``V = beta2 V + g^2``. With
     ``c = sqrt((1 - beta2^t) / (1 - beta2))``, ``sqrt(v_hat) = sqrt(V) / c``.
 
     Parameters
@@ -263,10 +274,9 @@ class Adam(Optimizer):
     epsilon : float, default=1e-8
         Keeps the division defined, > 0.
     correct_epsilon : bool, default=True
-        Where epsilon is added. True is Algorithm 1 of the paper, as above. False is the
-        faster form that the paper gives after it, ``lr sqrt(1 - beta2^t) / (1 - beta1^t) *
-        m / (sqrt(v) + epsilon)``, which scikit-learn computes: there epsilon weighs more in
-        the first steps.
+        True follows the paper's Algorithm 1, as above. False follows the faster form that the paper
+        gives after it and scikit-learn uses, ``learning_rate sqrt(1 - beta2^t) / (1 - beta1^t) *
+        m / (sqrt(v) + epsilon)``, where epsilon weighs more in the first steps.
 
     References
     ----------
@@ -280,29 +290,28 @@ class Adam(Optimizer):
 
     n_moments: ClassVar[int] = 2
 
-    def _move(self, w, g, lr, state, M, V, scratch):
+    def _move(self, w, g, learning_rate, state, M, V, scratch):
         M *= self.beta1
         M += g
         V *= self.beta2
         V += np.square(g, out=scratch)
-        # sqrt(v_hat) + epsilon = (sqrt(V) + epsilon c) / c, and what divides or multiplies all
-        # parameters alike joins the rate.
+        # sqrt(v_hat) + epsilon = (sqrt(V) + epsilon c) / c. All scalar factors go to step_size.
         c = math.sqrt((1 - self.beta2**state.t) / (1 - self.beta2))
-        rate = lr * c * (1 - self.beta1) / (1 - self.beta1**state.t)
+        step_size = learning_rate * c * (1 - self.beta1) / (1 - self.beta1**state.t)
         update = np.sqrt(V, out=scratch)
         update += self.epsilon * (c if self.correct_epsilon else 1 / math.sqrt(1 - self.beta2))
         np.divide(M, update, out=update)
-        update *= rate
+        update *= step_size
         w -= update
 
 
 @dataclass
 class AdamW(Adam):
-    """Adam with decoupled weight decay: besides Adam's step, ``W -= lr l2 W``.
+    """Adam with decoupled weight decay: besides Adam's step, ``W -= learning_rate l2 W``.
 
-    L2 through the loss would be rescaled by Adam like any gradient; here it shrinks all weights
-    (not biases) at the same rate. The decay is applied by the training step, which knows which
-    parameters are weights. Parameters as `Adam`'s.
+    Adam would rescale an L2 gradient like any other. Decoupled decay shrinks all weights (not
+    biases) by the same share. `Learner.move` applies it, since an optimizer cannot tell weights
+    from biases. Parameters as `Adam`'s.
 
     References
     ----------
@@ -314,7 +323,7 @@ class AdamW(Adam):
 
 @dataclass
 class NadamState(State):
-    """Nadam remembers the product of its momenta."""
+    """State, and the product of Nadam's momenta so far."""
 
     mu_product: float = 1.0
 
@@ -329,7 +338,7 @@ class Nadam(Optimizer):
         m = mu_t m + (1 - mu_t) g
         v = beta2 v + (1 - beta2) g^2
         m_hat = mu_{t+1} m / (1 - mu_1...mu_{t+1}) + (1 - mu_t) g / (1 - mu_1...mu_t)
-        w -= lr m_hat / (sqrt(v / (1 - beta2^t)) + epsilon)
+        w -= learning_rate m_hat / (sqrt(v / (1 - beta2^t)) + epsilon)
 
     Parameters
     ----------
@@ -343,7 +352,7 @@ class Nadam(Optimizer):
     References
     ----------
     Dozat (2016), "Incorporating Nesterov momentum into Adam", ICLR workshop, Algorithm 2 with
-    the momentum schedule that it recommends. PyTorch has beta1 in place of mu_t in m.
+    the momentum schedule that it recommends. In m, PyTorch has beta1 instead of mu_t.
     """
 
     beta1: float = real(0.9, FRACTION)
@@ -358,12 +367,15 @@ class Nadam(Optimizer):
         super()._count(state)
         state.mu_product *= self._momentum(state.t)
 
-    def _move(self, w, g, lr, state, m, v, scratch, more_scratch):
+    def _move(self, w, g, learning_rate, state, m, v, scratch, more_scratch):
         mu, mu_next = self._momentum(state.t), self._momentum(state.t + 1)
-        _average(m, g, mu, scratch)
+        m *= mu
+        m += np.multiply(g, 1 - mu, out=scratch)
         _average_of_squares(v, g, self.beta2, scratch)
-        update = np.multiply(m, lr * mu_next / (1 - state.mu_product * mu_next), out=scratch)
-        update += np.multiply(g, lr * (1 - mu) / (1 - state.mu_product), out=more_scratch)
+        of_m = learning_rate * mu_next / (1 - state.mu_product * mu_next)
+        of_g = learning_rate * (1 - mu) / (1 - state.mu_product)
+        update = np.multiply(m, of_m, out=scratch)
+        update += np.multiply(g, of_g, out=more_scratch)
         root = np.sqrt(v, out=more_scratch)
         root *= 1 / math.sqrt(1 - self.beta2**state.t)
         root += self.epsilon
@@ -372,23 +384,6 @@ class Nadam(Optimizer):
 
     def _momentum(self, t: int) -> float:
         return self.beta1 * (1 - 0.5 * 0.96 ** (0.004 * t))
-
-
-def _move_by_share(
-    w: np.ndarray, g: np.ndarray, v: np.ndarray, lr: Any, epsilon: float, scratch: np.ndarray
-) -> None:
-    """``w -= lr g / (sqrt(v) + epsilon)``, in place."""
-    update = np.sqrt(v, out=scratch)
-    update += epsilon
-    np.divide(g, update, out=update)
-    update *= lr
-    w -= update
-
-
-def _average(m: np.ndarray, g: np.ndarray, beta: float, scratch: np.ndarray) -> None:
-    """``m = beta m + (1 - beta) g``, in place."""
-    m *= beta
-    m += np.multiply(g, 1 - beta, out=scratch)
 
 
 def _average_of_squares(v: np.ndarray, g: np.ndarray, beta: float, scratch: np.ndarray) -> None:

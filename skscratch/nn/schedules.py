@@ -1,7 +1,7 @@
-r"""Schedules: the learning rate as a function of where the run stands.
+r"""Schedules: the learning rate of each epoch or step.
 
-The `Clock` says where that is. A schedule object is configuration and has no memory of its
-own; the rate is a pure function of the base rate and the clock.
+A schedule has no memory. It computes the learning rate from the base, which is the estimator's
+``learning_rate``, and from the `Clock`, which counts the run's epochs, steps, rows and plateaus.
 """
 
 from collections.abc import Callable
@@ -16,22 +16,22 @@ from .options import FRACTION, POSITIVE, Interval, Options, check_integer, integ
 
 @dataclass
 class Clock:
-    """Where a run stands.
+    """The progress of a run, as far as the learning rate may depend on it.
 
     Attributes
     ----------
     epoch : int
-        Passes over the data that are complete.
+        Complete passes over the data.
     step : int
-        Steps that are complete, as of this epoch's beginning or within it.
+        Complete steps.
     samples : int
         Rows trained on so far.
     plateaus : int, or ndarray of int of shape (..., 1)
-        How often the stopping criterion's patience was spent, of all networks or of each.
+        How often patience ran out (see `Patience`), for all networks or for each.
     horizon : int
-        Number of epochs after which the run ends at the latest.
+        The most epochs of the run.
     last_step : int
-        Number of steps after which the run ends at the latest.
+        The most steps of the run.
     """
 
     epoch: int = 0
@@ -48,10 +48,10 @@ class Schedule(Options):
     Attributes
     ----------
     finite_horizon : bool
-        Whether the schedule is made for a run of a known length. Such a run is not cut short
-        when the training loss stalls, since the schedule's end is where the gain comes from.
+        Whether the schedule needs the length of the run. Such a run does not stop early when the
+        training loss stalls, since the low learning rates at its end bring the gain.
     per_step : bool
-        Whether the rate changes from step to step, and not from epoch to epoch only.
+        Whether the learning rate changes with every step, not only with every epoch.
     """
 
     finite_horizon: ClassVar[bool] = False
@@ -63,16 +63,21 @@ class Schedule(Options):
         Parameters
         ----------
         base : float, or ndarray of shape (..., 1) with one for each network
-            The base rate, the estimator's ``learning_rate``.
+            The estimator's ``learning_rate``.
         clock : Clock
             Where the run stands.
+
+        Returns
+        -------
+        learning_rate : float or ndarray of shape (..., 1)
+            The learning rate.
         """
         raise NotImplementedError
 
     def simulate(
         self, n_steps: int, base: float = 1.0, steps_per_epoch: int = 1, batch_size: int = 1
     ) -> np.ndarray:
-        """Return the rates of a run, for a look at the curve.
+        """Return the learning rates of a run, to plot them.
 
         Parameters
         ----------
@@ -81,14 +86,14 @@ class Schedule(Options):
         base : float, default=1.0
             The estimator's ``learning_rate``.
         steps_per_epoch : int, default=1
-            Number of batches of an epoch.
+            Batches in an epoch.
         batch_size : int, default=1
-            Rows of a batch.
+            Rows in a batch.
 
         Returns
         -------
-        rates : ndarray of shape (n_steps,)
-            The learning rate of each step. `Adaptive` is shown without a plateau.
+        learning_rates : ndarray of shape (n_steps,)
+            The learning rate of each step, without plateaus.
 
         Examples
         --------
@@ -100,23 +105,23 @@ class Schedule(Options):
         check_integer("steps_per_epoch", steps_per_epoch, 1)
         check_integer("batch_size", batch_size, 1)
         clock = Clock(horizon=-(-n_steps // steps_per_epoch), last_step=n_steps)
-        rates = np.empty(n_steps)
+        learning_rates = np.empty(n_steps)
         for step in range(n_steps):
             if self.per_step or step % steps_per_epoch == 0:
                 clock.step, clock.epoch = step, step // steps_per_epoch
                 clock.samples = step * batch_size
-                rate = self.rate(base, clock)
-            rates[step] = rate
-        return rates
+                learning_rate = self.rate(base, clock)
+            learning_rates[step] = learning_rate
+        return learning_rates
 
     def continues_after_plateau(self, base: Any, clock: Clock) -> Any:
-        """Say whether to go on, at a lower rate, now that patience is spent."""
+        """Tell whether to go on, at a lower learning rate, now that patience has run out."""
         return False
 
 
 @dataclass
 class Constant(Schedule):
-    """The same rate throughout."""
+    """The base, throughout."""
 
     def rate(self, base, clock):
         return base
@@ -129,9 +134,9 @@ class StepDecay(Schedule):
     Parameters
     ----------
     drop : float, default=0.5
-        Factor at each step, in (0, 1].
+        Factor every so many epochs, in (0, 1].
     every : int, default=100
-        Epochs between steps, >= 1.
+        Epochs from one drop to the next, >= 1.
     """
 
     drop: float = real(0.5, Interval(0, 1, closed="right"))
@@ -159,7 +164,7 @@ class ExponentialDecay(Schedule):
 
 @dataclass
 class Cosine(Schedule):
-    """``base * (1 + cos(pi epoch / total)) / 2``, total being the run's ``max_iter``.
+    """``base * (1 + cos(pi epoch / horizon)) / 2``, where horizon is the run's ``max_iter``.
 
     References
     ----------
@@ -175,9 +180,9 @@ class Cosine(Schedule):
 
 @dataclass
 class InverseScaling(Schedule):
-    """``base / (samples + 1)^power``, samples being the rows trained on so far.
+    """``base / (samples + 1)^power``, after training on ``samples`` rows.
 
-    This is what scikit-learn's ``learning_rate="invscaling"`` does, at the end of each epoch.
+    scikit-learn's ``learning_rate="invscaling"`` does the same, at the end of each epoch.
 
     Parameters
     ----------
@@ -193,17 +198,17 @@ class InverseScaling(Schedule):
 
 @dataclass
 class Adaptive(Schedule):
-    """``base / factor^plateaus``: a lower rate each time that training stalls.
+    """``base / factor^plateaus``: a lower learning rate each time that training stalls.
 
-    Where training would stop (no gain above ``tol`` for ``n_iter_no_change`` epochs) it goes on
-    at a lower rate, until the rate is at most ``minimum``.
+    When training would stop (no gain above ``tol`` for ``n_iter_no_change`` epochs), it goes on at
+    a lower learning rate, unless that is ``minimum`` or less.
 
     Parameters
     ----------
     factor : float, default=5.0
         Divisor at each plateau, > 1.
     minimum : float, default=1e-6
-        At or below this rate training stops, > 0.
+        Training that stalls at or below this learning rate stops, > 0.
     """
 
     factor: float = real(5.0, Interval(1, inf, closed="neither"))
@@ -216,38 +221,41 @@ class Adaptive(Schedule):
         return self.rate(base, clock) > self.minimum
 
 
-@dataclass
-class OneCycle(Schedule):
-    """Up to the base rate and down again, far below the start, along half cosine waves.
+class _PerStep(Schedule):
+    """The schedules over the steps of the whole run."""
 
-    With ``rise = warmup * last_step``, the rate goes from ``base / start`` up to ``base`` in the
-    first ``rise`` steps, and from there down to ``base / start / end`` in the others; each way as
-    ``high + (low - high) (1 + cos(pi t)) / 2``, t being the share of the way. It changes from step
-    to step. Best with a base rate near the highest that is stable, see
-    `skscratch.learning_rate_range_test`.
+    finite_horizon: ClassVar[bool] = True
+    per_step: ClassVar[bool] = True
+
+
+@dataclass
+class OneCycle(_PerStep):
+    """Up to the base and down again, far below the start, along half cosine waves.
+
+    In its first ``rise = warmup * last_step`` steps, the run goes from ``base / start`` up to
+    ``base``; in the others, down to ``base / start / end``. After a share t of either way, the
+    learning rate is ``end + (begin - end) (1 + cos(pi t)) / 2``. OneCycle works best with a base
+    near the highest stable learning rate, see `skscratch.learning_rate_range_test`.
 
     Parameters
     ----------
     warmup : float, default=0.3
-        Share of the steps in which the rate rises, in (0, 1).
+        Share of the steps in which the learning rate rises, in (0, 1).
     start : float, default=25.0
-        The base rate divided by the first rate, >= 1.
+        The base divided by the first learning rate, >= 1.
     end : float, default=1e4
-        The first rate divided by the last one, >= 1.
+        The first learning rate divided by the last, >= 1.
 
     References
     ----------
     Smith and Topin (2018), "Super-convergence: very fast training of neural networks using large
-    learning rates", arXiv:1708.07120. The half cosine waves in place of straight lines are those
-    of fastai and PyTorch.
+    learning rates", arXiv:1708.07120. They have straight lines; the half cosine waves come from
+    fastai and PyTorch.
     """
 
     warmup: float = real(0.3, Interval(0, 1, closed="neither"))
     start: float = real(25.0, Interval(1, inf))
     end: float = real(1e4, Interval(1, inf))
-
-    finite_horizon: ClassVar[bool] = True
-    per_step: ClassVar[bool] = True
 
     def rate(self, base, clock):
         rise = self.warmup * clock.last_step
@@ -259,17 +267,16 @@ class OneCycle(Schedule):
 
 
 @dataclass
-class WarmupCosine(Schedule):
-    """A straight line up to the base rate, then half a cosine wave down to 0.
+class WarmupCosine(_PerStep):
+    """A straight line up to the base, then half a cosine wave down to 0.
 
-    In the first ``w = warmup * last_step`` steps ``base * (step + 1) / (w + 1)``, then
-    ``base * (1 + cos(pi t)) / 2``, t being the share of the remaining steps. It changes from step
-    to step.
+    ``base * (step + 1) / (rise + 1)`` in the first ``rise = warmup * last_step`` steps, and
+    ``base * (1 + cos(pi t)) / 2`` after a share t of the others.
 
     Parameters
     ----------
     warmup : float, default=0.1
-        Share of the steps in which the rate rises, in [0, 1).
+        Share of the steps in which the learning rate rises, in [0, 1).
 
     References
     ----------
@@ -279,9 +286,6 @@ class WarmupCosine(Schedule):
 
     warmup: float = real(0.1, FRACTION)
 
-    finite_horizon: ClassVar[bool] = True
-    per_step: ClassVar[bool] = True
-
     def rate(self, base, clock):
         rise = self.warmup * clock.last_step
         if clock.step < rise:
@@ -290,13 +294,12 @@ class WarmupCosine(Schedule):
 
 
 @dataclass
-class CosineLog(Schedule):
-    """Whole cosine waves that get longer: ``base (1 - cos(2 pi log2(1 + (2^waves - 1) t))) / 2``.
+class CosineLog(_PerStep):
+    """Ever longer cosine waves: ``base (1 - cos(2 pi log2(1 + (2^waves - 1) t))) / 2``.
 
-    t is the share of the run that is over, in the middle of the step: ``(step + 1/2) / last_step``.
-    Each wave takes twice the steps of the one before, and in each the rate rises from 0 to the base
-    and falls to 0 again. So the network is settled now and then, from early on, and the best of
-    these epochs can be kept.
+    ``t = (step + 1/2) / last_step`` is the share of the run at the middle of the step. Each wave
+    rises from 0 to the base and falls to 0 again, and lasts twice as long as the one before. The
+    network settles at the end of each wave, and early stopping can keep the best of these epochs.
 
     Parameters
     ----------
@@ -306,13 +309,10 @@ class CosineLog(Schedule):
     References
     ----------
     Holzmueller, Grinsztajn and Steinwart (2024), "Better by default: strong pre-tuned MLPs and
-    boosted trees on tabular data", arXiv:2407.04491, where it is coslog4.
+    boosted trees on tabular data", arXiv:2407.04491, who call it coslog4.
     """
 
     waves: int = integer(4, minimum=1)
-
-    finite_horizon: ClassVar[bool] = True
-    per_step: ClassVar[bool] = True
 
     def rate(self, base, clock):
         share = (clock.step + 0.5) / clock.last_step
