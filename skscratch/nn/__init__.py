@@ -1,6 +1,6 @@
 """The network itself, in NumPy alone: a textbook to read and the engine of the estimators.
 
-Ten lines that learn XOR, which no straight line can tell apart:
+Ten lines learn XOR, whose classes no straight line separates:
 
 >>> import numpy as np
 >>> from skscratch.nn import (
@@ -15,24 +15,26 @@ Ten lines that learn XOR, which no straight line can tell apart:
 >>> network.predict(X).ravel() > 0
 array([False,  True,  True, False])
 
-Reading order, from what happens to one batch to what a run remembers:
+Two conventions hold everywhere. Rows of a matrix are samples, so a layer computes ``Z = X W + b``.
+The last two axes are (batch, features), and any axes before them are independent networks side by
+side, a *stack*. To read about one network, skip these axes, written ``...`` in shapes.
 
-1. `layers`: ``Dense``, ``Activate``, ``Dropout``: forward and backward side by side.
+Reading order, from one batch to a whole run:
+
+1. `layers`: affine map, activation and dropout, forward and backward side by side.
 2. `activations`: each function beside its derivative.
 3. `losses`: link, loss and gradient in one object; why the gradient is p - y.
-4. `network`: ``Network`` chains layers over one parameter vector.
+4. `network`: a chain of layers. Its numbers lie in one vector, see `parameters`, and its passes
+   compute in preallocated memory, see `workspace`.
 5. `step`: ``train_step`` is the whole idea in a few lines: forward, loss, backward, penalty,
    optimizer.
-6. `optimizers` and `schedules`: what is done with the gradient, and how fast.
+6. `optimizers` and `schedules`: how far the gradient moves the parameters.
 7. `initializers`: where the weights start, and why there.
-8. `normalization` and `embeddings`: layers that help others.
+8. `batches` and `rows`: mini-batches, and the source of their rows.
 9. `fit`: epochs and runs, the only loop. `stopping`: patience, and the best epoch.
-10. `batches`, `rows`, `parameters`, `workspace`, `prediction`, `divergence`, `blocks`, `options`:
-    mini-batches, where rows come from, one flat vector, memory, and how a name becomes an object.
-
-Two conventions run through all of it. Rows of a matrix are samples, so that a layer computes
-``Z = X W + b``. The last two axes are (batch, features), and any axes before them are independent
-networks side by side.
+10. `normalization`, `scaled_dense` and `embeddings`: optional layers.
+11. `prediction`, `divergence`, `stacks`, `blocks` and `options`: prediction in blocks, errors of
+    diverging runs, hyperparameters of stacks, block sizes, and objects from names.
 
 Nothing here imports scikit-learn or SciPy.
 """

@@ -1,4 +1,4 @@
-"""Batches: the training rows, in mini-batches, in a new order each epoch."""
+"""Batches: the training rows in mini-batches, in a new order each epoch."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,16 +9,15 @@ import numpy as np
 
 from .rows import DenseRows, as_rows
 
-# Small batches are gathered several at a time, as many as stay in a processor's fastest cache: the
-# calls take longer than the copying.
+# Several small batches are gathered at once, since the calls take longer than the copying: as many
+# as fit into the processor's fastest cache.
 _GATHERED_ELEMENTS = 2**13
 
 
 class Batch(NamedTuple):
-    """Rows to make a step on.
+    """The rows of one step.
 
-    Networks side by side share them, or have rows of their own: then X, Y and weights have a
-    leading axis for each axis of the stack.
+    The networks of a stack share them; if each has its own, X, Y and weights have leading axes.
 
     Attributes
     ----------
@@ -29,7 +28,7 @@ class Batch(NamedTuple):
     weights : ndarray of shape (..., batch, 1) or (..., batch, n_out), or None, default=None
         Weights of the rows, or of each output in each row.
     counts : ndarray of int of shape (K, 1), or None, default=None
-        For each network the number of rows that count, the first ones; None if all do.
+        For each of K networks, how many of its rows count, the first ones; None if all do.
     """
 
     X: Any
@@ -39,15 +38,15 @@ class Batch(NamedTuple):
 
     @property
     def n_rows(self) -> Any:
-        """The number of rows that count, of each network if they differ."""
+        """The number of rows that count, or one number for each network."""
         return self.Y.shape[-2] if self.counts is None else self.counts
 
 
 class Batches:
-    """An epoch's batches, each time it is iterated over.
+    """The batches of an epoch; iterate again for the next epoch.
 
-    Rows are gathered into buffers that are overwritten by the next batch; nothing is copied when
-    the batch is everything, or when rows are taken in order.
+    A batch lives in buffers that the next one overwrites. Batches in the original order, and a
+    single batch of everything, are not copied.
 
     Parameters
     ----------
@@ -56,29 +55,34 @@ class Batches:
     Y : ndarray or Rows, of shape (n_samples, n_outputs)
         The targets, of the network's dtype.
     weights : ndarray of shape (..., n_samples, 1) or (..., n_samples, n_outputs), or None
-        Weights of the rows, or of each output in each row, of the network's dtype and with mean 1
-        over the rows used; with a leading axis, each network's own.
-    batch_size : int or None, default=None
-        Rows of a batch; the last one may have fewer. None, or more than there are: all rows.
+        Weights of the rows, or of each output in each row, in the network's dtype and with mean 1
+        over the rows used. With a leading axis, each network has its own.
+    batch_size : int, optional
+        Rows in a batch; the last may have fewer. By default, all rows.
     streams : sequence of numpy.random.Generator, default=()
-        Sources of each epoch's order: none keeps the rows in theirs, one gives an order that all
-        networks share, K give each of K networks its own.
+        Sources of each epoch's order. None keep the original order, one draws an order that all
+        networks share, and K draw an order for each of K networks.
     rows : ndarray of int, or sequence of such, optional
-        Indices of the rows to use: of all networks, or K of them, each network's own; all rows by
-        default. It spares a copy of a training part. As networks side by side make their steps
-        together, their numbers of rows may only differ by what the last batch can make up for.
+        Indices of the rows to use, by default all: one array for all networks, or one for each.
+        Networks side by side make their steps together, so each must have the same number of
+        batches, and only the last may differ in size.
     join_single : bool, default=False
-        Whether a last batch of a single row joins the one before it, as batch normalization
-        needs: a single row has no variance.
+        Whether a last batch of a single row joins the one before it. Batch normalization needs
+        that, as a single row has no variance.
 
     Attributes
     ----------
     n_samples : int
-        Number of rows of an epoch, the largest if networks have different ones.
+        Rows in an epoch, of the network with the most.
     batch_size : int
-        Number of rows of a full batch.
+        Rows in a full batch.
     largest : int
-        Number of rows of the largest batch.
+        Rows in the largest batch.
+
+    Raises
+    ------
+    ValueError
+        If networks side by side have different numbers of batches.
     """
 
     def __init__(
@@ -106,7 +110,7 @@ class Batches:
             )
         self._bounds = [*starts[0], self.n_samples]
         self.largest = max(stop - start for start, stop in pairwise(self._bounds))
-        # The order within a batch does not matter: with a single one there is nothing to shuffle.
+        # The order within a batch does not matter, so a single batch needs no shuffling.
         if len(self) == 1:
             self._streams = ()
         in_order = rows is None and not self._streams
@@ -117,7 +121,7 @@ class Batches:
         self._make_room(dtype)
 
     def _pad(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """Return the rows as indices of shape (..., n_samples), the last one repeated as needed."""
+        """Return row indices of shape (..., n_samples), filled up with each network's last row."""
         if not self._stack:
             return parts[0]
         order = np.empty((len(parts), self.n_samples), np.intp)
@@ -126,7 +130,7 @@ class Batches:
         return order
 
     def _make_last(self, counts: Sequence[int]) -> None:
-        """Let rows that only fill the last batch have no weight there, and the others the more."""
+        """Set the last batch's weights: 0 for rows that fill it up, and more for the others."""
         self._last_counts: np.ndarray | None = None
         if min(counts) < self.n_samples:
             start, stop = self._bounds[-2:]
@@ -136,7 +140,7 @@ class Batches:
             self._last_weights = factors[..., np.newaxis].astype(self._Y.dtype)
 
     def _make_room(self, dtype: np.dtype) -> None:
-        # What has to be gathered, or comes in another dtype (as a memory map may), needs room.
+        """Make the buffers for rows that are gathered or converted."""
         gathered = self._order is not None
         n_networks, widest = math.prod(self._stack), max(1, self._X.shape[1], self._Y.shape[1])
         self._at_once = 1
@@ -180,7 +184,7 @@ class Batches:
                 yield Batch(*batch)
 
     def _shuffled(self) -> np.ndarray | None:
-        """Return the epoch's rows, of shape (..., n_samples), None if all are taken in order."""
+        """Return the epoch's row indices of shape (..., n_samples), or None for 0, 1, 2, ..."""
         if not self._streams:
             return self._order
         if not self._stack:
@@ -194,7 +198,7 @@ class Batches:
     def _gather(
         self, order: np.ndarray | None, start: int, stop: int
     ) -> tuple[Any, np.ndarray, np.ndarray | None]:
-        """Return inputs, targets and weights from one place in the epoch's order to another."""
+        """Return inputs, targets and weights from ``start`` to ``stop`` in the epoch's order."""
         chosen: Any = slice(start, stop) if order is None else order[..., start:stop]
         flat = chosen.ravel() if self._stack else chosen
         rooms = self._rooms
@@ -203,9 +207,9 @@ class Batches:
         Y: Any = self._Y.take(flat, rooms[1])
         if self._shared_weights is not None:
             weights = self._shared_weights.take(flat, rooms[2])
-        elif weights is not None and self._stack:  # each network's own, of its own rows
+        elif weights is not None and self._stack:  # each network has its own weights and rows
             weights = np.take_along_axis(weights, chosen[..., np.newaxis], axis=-2)
-        elif weights is not None:  # each network's own, of rows that all share
+        elif weights is not None:  # each network has its own weights, and all share the rows
             weights = weights[..., chosen, :]
         if self._stack:
             shape = (*self._stack, stop - start)
@@ -216,7 +220,7 @@ class Batches:
 
 
 def _parts(rows: Any, n_samples: int, n_streams: int) -> list[np.ndarray]:
-    """Return the rows of all networks together, or those of each."""
+    """Return a list of row indices: one array that all networks share, or one for each."""
     if rows is None:
         rows = np.arange(n_samples)
     several = np.ndim(rows[0]) > 0
@@ -225,7 +229,7 @@ def _parts(rows: Any, n_samples: int, n_streams: int) -> list[np.ndarray]:
 
 
 def batch_starts(n_rows: int, batch_size: int, join_single: bool = False) -> list[int]:
-    """Return where the batches of an epoch start."""
+    """Return the first row of each batch of an epoch."""
     starts = list(range(0, n_rows, batch_size))
     if join_single and len(starts) > 1 and starts[-1] == n_rows - 1:
         starts.pop()

@@ -1,7 +1,7 @@
 """Fitting: steps make epochs, and epochs make a run.
 
-What a run has to remember is in its `Progress`, and nowhere else. Whoever keeps a copy of it, and
-of the learner, can go on from there: after an interrupt, from a file, or one epoch at a time.
+A run keeps its memory in its `Progress`. With a copy of that, the learner and the batches, `fit`
+can resume it: after an interrupt, from a file, or one epoch at a time.
 """
 
 import copy
@@ -38,26 +38,26 @@ HISTORY = (
     "gradient_norm",
     "seconds",
 )
-"""What a row of the history tells of an epoch.
+"""The columns of the history, which has a row for each epoch.
 
-- ``epoch``: its number, from 1, over all runs.
-- ``loss``: mean training loss over the epoch's batches, penalty included.
-- ``validation_loss``: loss on data held out, without penalty; NaN without any.
-- ``validation_score``: score on data held out; NaN without any.
-- ``learning_rate``: the learning rate, its mean over the steps if they differ.
-- ``gradient_norm``: mean over the steps of the Euclidean norm of the gradient, penalty included,
-  before clipping.
-- ``seconds``: duration of the epoch, validation included.
+- ``epoch``: number of the epoch, from 1, over all runs.
+- ``loss``: mean training loss over the epoch's batches, with penalty.
+- ``validation_loss``: loss on held-out data, without penalty; NaN if nothing is held out.
+- ``validation_score``: score on held-out data; NaN if nothing is held out.
+- ``learning_rate``: mean learning rate over the steps.
+- ``gradient_norm``: mean Euclidean norm of the gradient over the steps, with penalty, before
+  clipping.
+- ``seconds``: duration of the epoch, with validation.
 
-For networks side by side they are arrays with a number for each, but for ``epoch`` and ``seconds``.
+For networks side by side, all but ``epoch`` and ``seconds`` are arrays with a number for each.
 """
 
 Group = tuple[Learner, Batches]
-"""A network, or several side by side, and its training data."""
+"""A network or stack that learns, and its training data."""
 
 Validate = Callable[..., tuple[Any, Any]]
-"""Gets the networks, and returns loss and score on data held out, greater scores being better: for
-networks side by side a number for all of them together, or an array with one for each."""
+"""Maps the networks to loss and score (greater is better) on held-out data: one number each for all
+networks together, or arrays with one for each network of a stack."""
 
 
 @dataclass
@@ -67,22 +67,24 @@ class Progress:
     Attributes
     ----------
     clock : Clock
-        What the schedule goes by.
+        Counts epochs, steps, rows and plateaus, for the schedule.
     rows : list of dict
-        The history: a row for each epoch, of the runs before this one, too. See ``HISTORY``.
+        The history, with a row for each epoch, those of earlier runs too; see ``HISTORY``.
     epochs_before : int
-        The number of rows of runs before this one.
+        Number of rows from earlier runs.
     patience : Patience or None
-        What watches the run: the validation score if ``watches_score``, else the training loss.
+        Ends the run early; None lets it make all its epochs.
     watches_score : bool
-        Whether the networks of the epoch with the best score are to be brought back in the end.
+        Whether patience watches the validation score, so that `fit` brings back the networks of
+        the best epoch. Otherwise it watches the training loss.
     best : Best
-        The networks of the best epochs; by the training loss, those of their last epoch.
+        The networks to bring back. If patience watches the training loss, these are networks of a
+        stack that stopped early, as of their last epoch.
     ended : {"", "exhausted", "stalled", "stopped", "interrupted"}
-        How the run ended; empty as long as it may go on. A full-batch optimizer that has converged
-        has stalled.
+        How the run ended: empty while it may go on; "exhausted" after all epochs; "stalled" if
+        patience ran out or a full-batch optimizer converged; "stopped" by ``report``.
     endless : bool
-        Whether the run has no end but its patience's: each call makes an epoch of it.
+        Whether each call of `fit` adds one epoch, until patience runs out.
     reason : str
         Why a full-batch optimizer ended before it converged.
     """
@@ -98,15 +100,15 @@ class Progress:
     reason: str = ""
 
     def copy(self) -> Self:
-        """Return a copy to go on with, which leaves this one as it is."""
+        """Return a copy that can go on while this one stays as it is."""
         parts = {name: copy.copy(getattr(self, name)) for name in ("clock", "patience", "best")}
         return replace(self, rows=list(self.rows), **parts)
 
     def begin_again(self, schedule: Schedule) -> None:
-        """Begin a new run after the last one; only history and clock go on.
+        """Begin another run, with the history and the clock of this one.
 
-        A schedule with a finite horizon starts anew, and so does one whose rate has run out on
-        plateaus.
+        A schedule with a finite horizon starts again, as does one whose learning rate reached its
+        minimum on plateaus.
         """
         if schedule.finite_horizon:
             self.clock.epoch = 0
@@ -118,16 +120,16 @@ class Progress:
 
     @property
     def epochs(self) -> int:
-        """Number of epochs that the run has made."""
+        """Number of epochs in this run so far."""
         return len(self.rows) - self.epochs_before
 
     @property
     def history(self) -> dict[str, list[Any]]:
-        """The history, a list for each of ``HISTORY``."""
+        """The history, with a list for each of ``HISTORY``."""
         return {name: [row[name] for row in self.rows] for name in HISTORY}
 
     def record(self, row: dict[str, Any], groups: Sequence[Group]) -> None:
-        """Take an epoch's row, and let patience judge it."""
+        """Add an epoch's row, and let patience judge it."""
         self.rows.append(row)
         self.clock.epoch += 1
         self.clock.samples += groups[0][1].n_samples
@@ -149,7 +151,7 @@ class Progress:
             goes_on = spent & per_network(goes_on)
             self.patience.renew(goes_on)
             self.clock.plateaus = self.clock.plateaus + _column(goes_on)
-            if not self.watches_score:  # while others go on, this is what comes back in the end
+            if not self.watches_score:  # in a stack, stopped networks move on with the others
                 self.best.keep(networks, row["epoch"], spent & ~goes_on)
         if np.all(self.patience.spent):
             self.ended = "stalled"
@@ -165,46 +167,46 @@ def fit(
     begin: Callable[[], Any] = lambda: None,
     report: Callable[[dict[str, Any]], Any] = lambda row: False,
 ) -> Progress:
-    """Train until a run has made its epochs, patience is spent, or ``report`` says so.
+    """Train until all epochs are made, patience is spent, or ``report`` returns True.
 
-    A KeyboardInterrupt ends the run, too, and leaves the networks as they are then.
+    A KeyboardInterrupt also ends the run, without an error. If patience watches the score, the
+    networks of the best epoch come back at the end.
 
     Parameters
     ----------
     learner : Learner, or sequence of Learner
-        What learns: a network, or networks side by side. Networks that do not fit into one stack
-        take turns, epoch by epoch, and have one patience together.
+        The learner of a network or of a stack. Several learners take turns, epoch by epoch, and
+        share one patience.
     batches : Batches, or sequence of Batches
-        The data of each learner.
+        The training data of each learner.
     epochs : int or None
-        The most epochs of the run, those made before a call that goes on with it included. None
-        makes one epoch of a run without an end, which each further call goes on with.
+        The most epochs of the run, with those of earlier calls. None adds a single epoch to a run
+        without end.
     progress : Progress, optional
-        Where the run stands; by default it begins.
+        The run to continue; by default a new one.
     validate : callable, optional
-        Gets each learner's network, and gives loss and score on data held out, the score
-        greater-is-better: one for all networks, or for a stack an array.
+        Maps each learner's network to loss and score (greater is better) on held-out data: one
+        number each for all networks, or arrays of shape (...) for a stack.
     begin : callable, optional
         Called before each epoch.
     report : callable, optional
-        Called after each epoch with its row of the history; a true answer ends the run.
+        Called after each epoch with its row of the history; returns True to end the run.
 
     Returns
     -------
     progress : Progress
-        How it went.
+        Where the run stands now.
 
     Raises
     ------
     DivergenceError
-        If a loss or parameters are no longer finite, and no network is left. They are of no use
-        then.
+        If no network is left whose loss and parameters are finite.
     """
     groups = _groups(learner, batches)
     progress = Progress() if progress is None else progress
     progress.endless = epochs is None
     if progress.endless and not (progress.ended == "stalled" and progress.watches_score):
-        progress.ended = ""  # who makes the calls decides when to stop
+        progress.ended = ""  # another call means that the caller wants another epoch
     last = progress.epochs + 1 if epochs is None else epochs
     progress.clock.horizon = last
     networks = [learner.network for learner, _ in groups]
@@ -243,7 +245,7 @@ def fit(
     if not progress.endless or progress.ended == "stalled":
         progress.ended = progress.ended or "exhausted"
         progress.best.restore(networks)
-    if progress.ended == "interrupted":  # nobody has looked at the last steps
+    if progress.ended == "interrupted":  # the last steps have not been checked yet
         for learner, _ in groups:
             try:
                 check(learner)
@@ -259,7 +261,7 @@ def search(
     begin: Callable[[], Any],
     end_epoch: Callable[[dict[str, Any], float], bool],
 ) -> None:
-    """Let a full-batch optimizer search, one learner after the other, and end its iterations."""
+    """Let a full-batch optimizer minimize each learner's loss, one after the other."""
     for learner, batches in groups:
         if progress.epochs >= epochs or progress.ended:
             return
@@ -268,7 +270,8 @@ def search(
                 learner, batches, epochs - progress.epochs, begin, end_epoch
             )
         except DivergenceError as error:
-            raise divergence(str(error), progress, math.nan) from None  # a search has no rate
+            no_learning_rate = math.nan
+            raise divergence(str(error), progress, no_learning_rate) from None
         if not progress.reason:
             progress.ended = progress.ended or "stalled"
 
@@ -283,7 +286,7 @@ def _groups(learner: Any, batches: Any) -> list[Group]:
 def take_turns(
     groups: Sequence[Group], workspaces: Sequence[Workspace], progress: Progress
 ) -> dict[str, Any]:
-    """Let each group make an epoch, and return the numbers of all networks."""
+    """Let each group make an epoch, and return its numbers for all networks together."""
     parts = []
     for (learner, batches), workspace in zip(groups, workspaces, strict=True):
         try:
@@ -306,46 +309,50 @@ def epoch(
     clock, schedule = progress.clock, learner.schedule
     n_steps = len(batches)
     clock = replace(clock, step=clock.epoch * n_steps, last_step=clock.horizon * n_steps)
-    # Plateaus, of which each network has its own number, would make it float64.
-    rate = in_dtype(schedule.rate(learner.learning_rate, clock), learner.network.dtype)
+    # With an array of plateaus, the schedule returns float64.
+    learning_rate = in_dtype(schedule.rate(learner.learning_rate, clock), learner.network.dtype)
     loss: Any = 0.0
     norm: Any = 0.0
-    total_rate: Any = 0.0
+    sum_of_learning_rates: Any = 0.0
     n_rows: Any = 0
     try:
         for batch in batches:
             if schedule.per_step:
-                rate = schedule.rate(learner.learning_rate, clock)
-            one = train_step(learner, batch, workspace.for_rows(batch.Y.shape[-2]), rate)
+                learning_rate = schedule.rate(learner.learning_rate, clock)
+            sized = workspace.for_rows(batch.Y.shape[-2])
+            step_loss, step_norm = train_step(learner, batch, sized, learning_rate)
             counted = per_network(batch.n_rows)
-            loss += counted * one[0]
-            norm += one[1]
-            total_rate += rate
+            loss += counted * step_loss
+            norm += step_norm
+            sum_of_learning_rates += learning_rate
             n_rows += counted
             clock.step += 1
         loss = loss / n_rows
         check(learner, loss, batch.X)
     except DivergenceError as error:
-        raise divergence(str(error), progress, per_network(rate)) from None
-    mean_rate = total_rate / n_steps if schedule.per_step else rate
+        raise divergence(str(error), progress, per_network(learning_rate)) from None
+    if schedule.per_step:
+        learning_rate = sum_of_learning_rates / n_steps
     return {
         "loss": loss,
-        "learning_rate": per_network(mean_rate),
+        "learning_rate": per_network(learning_rate),
         "gradient_norm": norm / n_steps,
     }
 
 
 def check(learner: Learner, loss: Any = 0.0, X: Any = None) -> None:
-    """Look for what the last step may have spoiled after its loss was computed.
+    """Give up networks whose numbers the last step made infinite or NaN.
+
+    The step itself checked its loss before it moved the parameters.
 
     Parameters
     ----------
     learner : Learner
-        What has learned.
+        The learner.
     loss : float or ndarray of shape (...), default=0.0
-        The epoch's loss, in which finite ones may have added up to an infinite one.
-    X : ndarray or SparseBlock, optional
-        Inputs whose outputs must not overflow.
+        The epoch's loss: even finite losses may have an infinite sum.
+    X : ndarray or SparseBlock of shape (..., batch, n_in), optional
+        Inputs whose outputs must be finite.
 
     Raises
     ------
@@ -369,20 +376,21 @@ def check(learner: Learner, loss: Any = 0.0, X: Any = None) -> None:
 
 
 def divergence(where: str, progress: Progress, learning_rate: Any) -> DivergenceError:
-    """Say in words that a run has come to numbers that are not finite."""
-    rates = " ".join(f"{rate:g}" for rate in np.ravel(learning_rate) if not np.isnan(rate))
+    """Make the error for a run whose numbers are no longer finite."""
+    known = [f"{each:g}" for each in np.ravel(learning_rate) if not np.isnan(each)]
+    at = f", at learning rate {' '.join(known)}" if known else ""
     return DivergenceError(
         "Training diverged: the loss or the parameters became non-finite in epoch "
-        f"{len(progress.rows) + 1}{rates and f', at learning rate {rates}'}, first in {where}.",
+        f"{len(progress.rows) + 1}{at}, first in {where}.",
         "Try a smaller learning_rate, scaled inputs, or another optimizer or initializer.",
     )
 
 
 def _column(number: Any) -> Any:
-    """Turn what is said of each network, of shape (...), into shape (..., 1)."""
+    """Append an axis to an array of shape (...); turn a bool into an int."""
     return number[..., np.newaxis] if np.ndim(number) else int(number)
 
 
 def _plain(value: Any) -> Any:
-    """Turn NumPy scalars into Python numbers; what each network has its own of stays an array."""
+    """Turn a NumPy scalar into a Python number; return an array as it is."""
     return value.item() if isinstance(value, np.generic) else value

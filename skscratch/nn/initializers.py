@@ -1,10 +1,12 @@
 r"""Initializers: where the weights start.
 
-A layer adds up ``n_in`` products. If the weights' variance did not know about that, the signal
-would grow or shrink from layer to layer, and the gradient on its way back likewise. With inputs
-of variance v and weights of variance s^2, the sum has variance ``n_in s^2 v``; keeping it at v
-asks for ``s^2 = 1/n_in`` (LeCun), a ReLU that discards half of the signal for ``2/n_in`` (He), and
-a compromise between forward (n_in) and backward (n_out) for ``2/(n_in + n_out)`` (Glorot).
+Each output of a layer is a sum of ``n_in`` products. With inputs of variance v and weights of
+variance s^2, the sum has variance ``n_in s^2 v``. Unless that is v, the signal grows or shrinks
+from layer to layer, and so does the gradient on its way back:
+
+- ``s^2 = 1/n_in`` keeps the variance (LeCun);
+- ``s^2 = 2/n_in`` makes up for ReLU, which discards half of the signal (He);
+- ``s^2 = 2/(n_in + n_out)`` compromises between forward (n_in) and backward (n_out) (Glorot).
 
 A uniform distribution on [-a, a] has the variance a^2/3, so each uniform variant has
 ``a = std sqrt(3)``. Biases start at 0.
@@ -107,7 +109,7 @@ class LecunNormal(Initializer):
 
 @dataclass
 class Normal(Initializer):
-    """Normal with a fixed standard deviation, whatever the size of the layer.
+    """Normal with the same standard deviation for layers of any size.
 
     Parameters
     ----------
@@ -128,7 +130,7 @@ class Orthogonal(Initializer):
     Parameters
     ----------
     gain : float, default=1.0
-        Factor, > 0. sqrt(2) suits ReLU.
+        Factor, > 0; sqrt(2) suits ReLU.
 
     References
     ----------
@@ -141,7 +143,7 @@ class Orthogonal(Initializer):
     def sample(self, rng, n_in, n_out):
         tall = rng.standard_normal((max(n_in, n_out), min(n_in, n_out)))
         Q, R = np.linalg.qr(tall)
-        # QR is unique up to signs; with those of R's diagonal, Q is uniformly distributed.
+        # QR is unique up to signs. A positive diagonal of R makes Q uniformly distributed.
         Q *= np.sign(np.diag(R))
         return self.gain * (Q if n_in >= n_out else Q.T)
 

@@ -19,29 +19,30 @@ from .workspace import Workspace
 
 @dataclass(frozen=True, eq=False)
 class Architecture:
-    """What a network is made of.
+    """The structure of a network.
 
-    Each hidden layer is an affine map, normalization if wanted, an activation and, where its rate
-    is above 0, dropout. The last layer is an affine map alone; the loss owns what comes after it.
+    Each hidden layer is an affine map, optional normalization, an activation and optional dropout.
+    The last layer is an affine map alone; the function that turns its logits into predictions
+    belongs to the loss.
 
     Parameters
     ----------
     sizes : sequence of int
-        Numbers of features from input to output, at least two.
+        Numbers of features, hidden units and outputs, in this order.
     activations : sequence of Activation
         One for each hidden layer.
     dropout : sequence of float, default=()
-        One rate in [0, 1) for each hidden layer; none at all by default. For networks side by side
-        a rate may be an array of shape (..., 1).
+        A probability in [0, 1) for each hidden layer; no dropout by default. In a stack, a
+        probability may be an array of shape (..., 1).
     normalization : {"batch", "layer"}, optional
-        What normalizes the hidden layers' affine maps; nothing by default.
+        Normalization of the hidden layers; none by default.
     learned_scales : bool, default=False
         Whether the first layer learns a scale for each feature, see `ScaledDense`.
     embedding : Embedding, optional
-        What turns the features into more of them before the first affine map; nothing by default.
-        Inputs have to be dense then.
+        Embedding of the features before the first affine map; none by default. Inputs must be
+        dense.
     edges : sequence of ndarray, default=()
-        With an embedding: for each feature the edges of its bins, or none, see `Embedding.layer`.
+        Each feature's bin edges, for the embedding, see `Embedding.layer`.
     """
 
     sizes: Sequence[int]
@@ -60,21 +61,21 @@ class Architecture:
             first = self.embedding.layer(self.edges)
             layers, n_in = [first], first.n_out
         affine = ScaledDense if self.learned_scales else Dense
-        rates = self.dropout or [0.0] * len(hidden)
-        for n_units, activation, rate in zip(hidden, self.activations, rates, strict=True):
+        dropouts = self.dropout or [0.0] * len(hidden)
+        for n_units, activation, dropout in zip(hidden, self.activations, dropouts, strict=True):
             layers.append(affine(n_in, n_units, input_gradient=bool(layers)))
             if self.normalization is not None:
                 layers.append(NORMALIZATIONS[self.normalization](n_units))
             layers.append(Activate(activation, n_units))
-            if np.any(np.greater(rate, 0)):
-                layers.append(Dropout(rate, n_units))
+            if np.any(np.greater(dropout, 0)):
+                layers.append(Dropout(dropout, n_units))
             affine, n_in = Dense, n_units
         layers.append(affine(n_in, n_out, input_gradient=bool(layers)))
         return layers
 
     def member(self, index: tuple[int, ...]) -> "Architecture":
-        """Return one network's own."""
-        own = [float(rate[*index, 0]) if np.ndim(rate) else rate for rate in self.dropout]
+        """Return the architecture of one network of a stack."""
+        own = [float(each[*index, 0]) if np.ndim(each) else each for each in self.dropout]
         return replace(self, dropout=own)
 
 
@@ -84,7 +85,7 @@ class Network:
     Parameters
     ----------
     architecture : Architecture
-        What it is made of.
+        The structure, the same for all.
     stack : tuple of int, default=()
         Leading axes: ``(K,)`` makes K independent networks that are trained side by side.
     dtype : numpy.dtype, default=float64
@@ -95,11 +96,11 @@ class Network:
     layers : list of Layer
         All layers in order.
     dense : list of Dense
-        The affine maps among them, whose ``W`` and ``b`` are views into the parameters.
+        The affine maps among them, with the weights ``W`` and biases ``b``.
     parameters : Parameters
-        The flat vector and its views.
+        All parameters, in one flat vector.
     statistics : Parameters
-        A second, smaller vector: running averages, which training moves without a gradient.
+        A second vector, of the running averages in batch normalization.
 
     Examples
     --------
@@ -124,7 +125,7 @@ class Network:
         self._reset()
 
     def _bind(self, layers: list[Layer]) -> None:
-        """Give the layers their views."""
+        """Give each layer its views into the two vectors."""
         self.layers = layers
         statistics = iter(self.statistics.views)
         for layer, views in zip(layers, self.per_layer(self.parameters), strict=True):
@@ -144,7 +145,7 @@ class Network:
 
     @property
     def vectors(self) -> tuple[np.ndarray, np.ndarray]:
-        """All numbers of the network: parameters, and running averages."""
+        """All numbers of the network: parameters and running averages."""
         return self.parameters.vector, self.statistics.vector
 
     def snapshot(self) -> tuple[np.ndarray, ...]:
@@ -152,12 +153,12 @@ class Network:
         return tuple(vector.copy() for vector in self.vectors)
 
     def restore(self, snapshot: tuple[np.ndarray, ...]) -> None:
-        """Go back to what `snapshot` copied."""
+        """Copy a snapshot back."""
         for vector, saved in zip(self.vectors, snapshot, strict=True):
             np.copyto(vector, saved)
 
     def member(self, index: tuple[int, ...]) -> "Network":
-        """Return one network of the stack, as a view: what changes one changes the other."""
+        """Return one network of the stack as a view, so changes in either show in the other."""
         member = object.__new__(Network)
         member.__setstate__(
             {
@@ -188,12 +189,12 @@ class Network:
         initializers: Sequence[Initializer | None],
         streams: Sequence[np.random.Generator],
     ) -> None:
-        """Draw the weights, layer after layer; all else starts where it does.
+        """Draw the weights, layer after layer, and reset all other numbers.
 
         Parameters
         ----------
         initializers : sequence of Initializer or None
-            One for each affine map; None lets its weights start at 0.
+            One for each affine map; None sets its weights to 0.
         streams : sequence of numpy.random.Generator
             One for each network of the stack.
         """
@@ -212,7 +213,7 @@ class Network:
         return X
 
     def backward(self, dZ: np.ndarray, workspace: Workspace) -> None:
-        """Write dL/dparameters to ``workspace.gradient``, given dL/dlogits of the last forward."""
+        """Write the gradient to ``workspace.gradient``, given dL/dlogits of the last `forward`."""
         for layer, cache in workspace.backward_order:
             dZ = layer.backward(dZ, cache)
 
@@ -222,33 +223,33 @@ class Network:
         rows: np.ndarray | None = None,
         decode: Callable[[np.ndarray], np.ndarray] | None = None,
     ) -> np.ndarray:
-        """Return the logits for X, or what they stand for, computed block by block.
+        """Return the logits or decoded predictions for X, computed in blocks of rows.
 
         Parameters
         ----------
         X : ndarray, sparse CSR matrix or Rows, of shape (n_samples, n_in)
             The inputs, of any real dtype.
         rows : ndarray of int, optional
-            Indices of the rows to take, all by default. It spares a copy of a validation part.
+            Indices of the rows to predict, by default all. No copy of X is made.
         decode : callable, optional
-            Turns logits of shape (..., batch, n_out), in float64, into predictions of shape
-            (..., batch, n_predicted) and leaves the logits alone. It is called for each block, so
-            that no more than the predictions exist for all rows.
+            Turns float64 logits of shape (..., batch, n_out) into predictions of shape
+            (..., batch, n_predicted), without changing the logits. It is called for each block, so
+            only the predictions ever exist for all rows.
 
         Returns
         -------
         predictions : ndarray of shape (..., n_samples, n_predicted)
-            The logits in float64, or what ``decode`` made of them, in its dtype.
+            The logits in float64, or the decoded predictions in their dtype.
 
         Raises
         ------
         ValueError
-            If X has values that are too large for the network's dtype.
+            If a value in X is too large for the network's dtype.
         """
         return predict(self, X, rows, decode)
 
     def __getstate__(self) -> dict[str, Any]:
-        # The layers hold views, which would come back as copies: they are made anew instead.
+        # Pickle would turn the layers' views into copies, so loading makes new layers.
         return {name: self.__dict__[name] for name in ("architecture", "parameters", "statistics")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

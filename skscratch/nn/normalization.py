@@ -1,4 +1,4 @@
-"""Normalization: units that keep a mean of 0 and a variance of 1 while they are learned."""
+"""Normalization: a mean of 0 and a variance of 1, over the batch or over the features."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -10,10 +10,10 @@ from .parameters import Shape
 
 
 class _Normalization(Layer):
-    r"""What batch and layer normalization share: ``Y = gamma * Xhat + beta``.
+    r"""The learned part of both normalizations: ``Y = gamma * Xhat + beta``.
 
-    ``Xhat`` is X with mean 0 and variance 1, over the batch or over the features; epsilon keeps
-    the division defined. The gradients of gamma and beta are sums over the batch::
+    ``Xhat`` is the normalized X; epsilon keeps the division defined. The gradients of gamma and
+    beta are sums over the batch::
 
         dgamma = 1^T (dY * Xhat)      dbeta = 1^T dY
 
@@ -56,21 +56,21 @@ class _Normalization(Layer):
 
     def _parameter_gradients(self, dY, cache):
         np.matmul(cache.ones, dY, out=cache.dbeta)
-        product = np.multiply(dY, cache.Xhat, out=cache.Y)  # nobody needs the output any more
+        product = np.multiply(dY, cache.Xhat, out=cache.Y)  # nothing reads Y any more
         np.matmul(cache.ones, product, out=cache.dgamma)
 
 
 class BatchNorm(_Normalization):
     r"""Normalize each feature over the batch: ``Y = gamma (X - mu) / sigma + beta``.
 
-    ``mu = p^T X`` and ``sigma^2 = p^T (X - mu)^2 + epsilon``, where p holds each row's share of the
-    batch's weight (1/n without sample weights); the variance is the biased one. As mu and sigma
-    depend on all rows, so does the derivative::
+    ``mu = p^T X`` and ``sigma^2 = p^T (X - mu)^2 + epsilon``, where the column p holds each row's
+    share of the batch's weight (1/n without sample weights). The variance is the biased one. Since
+    mu and sigma depend on all rows, so does the derivative::
 
         dX = gamma / sigma * (dY - p (dbeta + Xhat * dgamma))
 
-    where p stands as a column. In prediction, running averages take the place of mu and sigma^2;
-    each training batch moves them by a tenth of the way to its own values.
+    Prediction uses running averages as mu and sigma^2. Each training batch moves these a tenth of
+    the way to its own values.
 
     Parameters
     ----------
@@ -143,11 +143,11 @@ class BatchNorm(_Normalization):
         return dY
 
     def _shares(self, cache):
-        """Return each row's share of the batch's weight, and which networks have any weight."""
+        """Return each row's share of the batch's weight, and which networks have any at all."""
         weights = cache.context.weights
         if weights is None:
             return cache.equal_shares, True
-        weights = weights.mean(axis=-1, keepdims=True).mT  # of rows, whatever the outputs' are
+        weights = weights.mean(axis=-1, keepdims=True).mT  # a row counts as its mean output
         total = weights.sum(axis=-1, keepdims=True)
         counts = total > 0
         cache.own_shares[...] = cache.equal_shares
@@ -157,8 +157,8 @@ class BatchNorm(_Normalization):
 class LayerNorm(_Normalization):
     r"""Normalize each row over its features: ``Y = gamma (X - mu) / sigma + beta``.
 
-    mu and sigma^2 are the row's mean and biased variance (plus epsilon), the same in training and
-    in prediction. With ``dXhat = dY * gamma`` and mean_k the mean over features::
+    mu and sigma^2 are the row's mean and biased variance (plus epsilon), in training as in
+    prediction. With ``dXhat = dY * gamma`` and mean_k the mean over features::
 
         dX = 1 / sigma * (dXhat - mean_k(dXhat) - Xhat * mean_k(dXhat * Xhat))
 
@@ -174,7 +174,7 @@ class LayerNorm(_Normalization):
 
     def prepare(self, room, gradients, context):
         cache = super().prepare(room, gradients, context)
-        # A product with this column is the mean over the features.
+        # The product with this column is the mean over the features.
         cache.average = np.full((self.n_units, 1), 1 / self.n_units, cache.Y.dtype)
         cache.mean, cache.inverse = room(1), room(1)
         return cache

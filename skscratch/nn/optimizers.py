@@ -45,7 +45,7 @@ class State:
     t: int = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        # The contents of scratch do not matter, only its size.
+        # Of scratch, only the size matters.
         return {**self.__dict__, "scratch": [(room.shape, room.dtype.str) for room in self.scratch]}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -125,8 +125,8 @@ class Optimizer(Options):
             Call it at the beginning of each iteration.
         end_epoch : callable
             Call it at the end of each iteration, when the network holds the new parameters. It
-            takes a dict of ``loss``, ``learning_rate`` and ``gradient_norm``, and the time at which
-            the iteration began. If it returns True, end the search.
+            takes a dict of ``loss``, ``learning_rate`` and ``gradient_norm``, and the iteration's
+            starting time. If it returns True, end the search.
 
         Returns
         -------
@@ -139,9 +139,7 @@ class Optimizer(Options):
         """Update the scalars of the state, once per step."""
         state.t += 1
 
-    def _move(
-        self, w: np.ndarray, g: np.ndarray, learning_rate: Any, state: Any, *arrays: np.ndarray
-    ) -> None:
+    def _move(self, w, g, learning_rate: Any, state: Any, *arrays: np.ndarray) -> None:
         """Move a block of parameters; ``arrays`` are its moments and scratch."""
         raise NotImplementedError
 
@@ -344,10 +342,8 @@ class Nadam(Optimizer):
     ----------
     beta1 : float, default=0.9
         The momentum that mu_t approaches, in [0, 1).
-    beta2 : float, default=0.999
-        Decay of the mean of squared gradients, in [0, 1).
-    epsilon : float, default=1e-8
-        Keeps the division defined, > 0.
+    beta2, epsilon : float, default=0.999 and 1e-8
+        As `Adam`'s.
 
     References
     ----------
@@ -389,9 +385,7 @@ class Nadam(Optimizer):
 def _average_of_squares(v: np.ndarray, g: np.ndarray, beta: float, scratch: np.ndarray) -> None:
     """``v = beta v + (1 - beta) g^2``, in place."""
     v *= beta
-    np.square(g, out=scratch)
-    scratch *= 1 - beta
-    v += scratch
+    v += np.multiply(np.square(g, out=scratch), 1 - beta, out=scratch)
 
 
 OPTIMIZERS: dict[str, Callable[[], Optimizer]] = {

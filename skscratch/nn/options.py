@@ -1,11 +1,9 @@
-"""Options: the small objects that configure a network, and how a name becomes one.
+"""Options: the small objects that configure a network, and their names.
 
-An activation, an initializer, an optimizer, a schedule and a loss are all the same kind of
-thing here: a dataclass whose fields are its hyperparameters. Each kind keeps one table from
-names to classes beside its definitions, and `lookup` turns a name, or an object, into an object.
-
-Options are configuration. Training never changes them: what a run has to remember (moments,
-steps, random streams) lives in objects that the run owns.
+Activations, losses, initializers, optimizers, schedules and embeddings are all dataclasses whose
+fields are their hyperparameters. Each module has a table from names to its classes, and `lookup`
+turns a name into an object. Training never changes an option: moments, step numbers and random
+streams live in objects of the run.
 """
 
 import copy
@@ -23,7 +21,7 @@ T = TypeVar("T", bound="Options")
 
 @dataclass(frozen=True)
 class Interval:
-    """A range of real numbers, printed as mathematicians write it.
+    """A range of real numbers, printed in mathematical notation.
 
     Parameters
     ----------
@@ -67,7 +65,7 @@ def check_real(name: str, value: Any, interval: Interval) -> float:
     Raises
     ------
     TypeError
-        If it is no real number. A bool is none.
+        If it is not a real number, or a bool.
     ValueError
         If it is NaN or, as a float, outside the interval.
     """
@@ -76,7 +74,6 @@ def check_real(name: str, value: Any, interval: Interval) -> float:
             f"{name} must be a number in {interval}, got {value!r} of type {type(value).__name__}."
         )
     try:
-        # A Python float, since a NumPy float64 scalar would pull float32 loops through double.
         number = float(value)
     except OverflowError as error:
         raise ValueError(
@@ -88,12 +85,12 @@ def check_real(name: str, value: Any, interval: Interval) -> float:
 
 
 def check_integer(name: str, value: Any, minimum: int) -> int:
-    """Return ``value`` as a Python int if it is an integer that is at least ``minimum``.
+    """Return ``value`` as a Python int if it is an integer >= ``minimum``.
 
     Raises
     ------
     TypeError
-        If it is no integer. A bool is none.
+        If it is not an integer, or a bool.
     ValueError
         If it is below the minimum.
     """
@@ -107,39 +104,35 @@ def check_integer(name: str, value: Any, minimum: int) -> int:
 
 
 def real(default: float, interval: Interval) -> Any:
-    """Declare an option's field that holds a real number in ``interval``."""
-
-    def check(name: str, value: Any) -> None:
-        check_real(name, value, interval)
-
-    return field(default=default, metadata={"check": check})
+    """Declare a field of an option that holds a real number in ``interval``."""
+    return _checked(default, lambda name, value: check_real(name, value, interval))
 
 
 def integer(default: int, minimum: int) -> Any:
-    """Declare an option's field that holds an integer that is at least ``minimum``."""
-
-    def check(name: str, value: Any) -> None:
-        check_integer(name, value, minimum)
-
-    return field(default=default, metadata={"check": check})
+    """Declare a field of an option that holds an integer >= ``minimum``."""
+    return _checked(default, lambda name, value: check_integer(name, value, minimum))
 
 
 def boolean(default: bool) -> Any:
-    """Declare an option's field that holds True or False."""
+    """Declare a field of an option that holds True or False."""
 
     def check(name: str, value: Any) -> None:
         if not isinstance(value, bool | np.bool_):
             raise TypeError(f"{name} must be True or False, got {value!r}.")
 
+    return _checked(default, check)
+
+
+def _checked(default: Any, check: Callable[[str, Any], Any]) -> Any:
     return field(default=default, metadata={"check": check})
 
 
 @dataclass
 class Options:
-    """Base of all configuration objects: hyperparameters by name, as scikit-learn wants them.
+    """Base of all options: hyperparameters by name, with scikit-learn's methods for them.
 
-    A subclass is a dataclass whose fields are the hyperparameters. The constructor stores;
-    ``validate`` judges. That way a grid search may set any value, and the error comes from ``fit``.
+    A subclass is a dataclass whose fields are the hyperparameters. The constructor accepts any
+    value and `validate` checks them, so in a grid search the error comes from ``fit``.
     """
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -148,7 +141,7 @@ class Options:
         Parameters
         ----------
         deep : bool, default=True
-            Accepted as scikit-learn passes it; options hold no further objects.
+            No effect, since options hold no further objects; scikit-learn passes it.
         """
         return {name: getattr(self, name) for name in self._names()}
 
@@ -170,7 +163,7 @@ class Options:
         return self
 
     def validate(self) -> None:
-        """Raise a ``ValueError`` or ``TypeError`` if a hyperparameter is out of its range."""
+        """Raise a ``ValueError`` or ``TypeError`` if a hyperparameter is invalid."""
         for item in fields(self):
             if check := item.metadata.get("check"):
                 check(f"{type(self).__name__}({item.name}=...)", getattr(self, item.name))
@@ -181,26 +174,31 @@ class Options:
 
 
 def lookup(kind: str, value: Any, table: Mapping[str, Callable[[], T]], base: type[T]) -> T:
-    """Return the object that ``value`` names, or a copy of ``value`` if it is one.
+    """Return a new object for a name, or a copy of an object.
 
-    Whoever gets it may keep it: it does not change when the caller's object does. Its fields are
-    Python scalars, since NumPy's (a search grid has them) would drag float32 loops through double.
+    Its fields are Python scalars. NumPy's float64 scalars, as in a search grid, would turn float32
+    loops into double ones.
 
     Parameters
     ----------
     kind : str
-        What is looked up, for the error message: ``"activation"``.
+        The kind of object, for error messages: ``"activation"``.
     value : str or object
         A name in the table, or an object of the kind.
     table : dict
-        From each name to what makes the object.
+        Maps each name to a callable that makes the object.
     base : type
-        The class that an object must derive from.
+        The base class of all objects of the kind.
+
+    Returns
+    -------
+    option : object
+        The object, validated. Later changes of ``value`` do not affect it.
 
     Raises
     ------
     ValueError
-        If the name is unknown; the message lists the near names, then all of them.
+        If the name is unknown, or a hyperparameter out of its range.
     TypeError
         If the value is neither a name nor an object of the kind.
     """

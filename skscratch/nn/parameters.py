@@ -1,15 +1,15 @@
-"""Parameters: one flat vector, and named views into it.
+"""Parameters: one flat vector, and views into it.
 
-All trainable numbers of a network lie in one contiguous array of shape ``(..., P)``. The weights
-that the L2 penalty applies to come first, then everything else, so that the penalty is one
-slice. Optimizers, snapshots and L-BFGS work on the vector; layers work on the views::
+All parameters of a network lie in one contiguous array of shape ``(..., P)``. Weights with an L2
+penalty come first, so the penalty needs one slice. Optimizers, snapshots and L-BFGS work on the
+vector; layers work on the views::
 
     vector   [ W1 ......... | W2 ... | b1 .. | b2 . ]
                penalized               the rest
 
-The vector is never rebound, only copied into: a new array would leave the views behind. Views
-do not survive pickle or deepcopy either, so only the vector and the shapes are stored, and the
-views are made anew.
+Copy into the vector, never replace it: the views would still point into the old array. Pickle and
+deepcopy would break the views too, so they store the vector and shapes, and loading makes new
+views.
 """
 
 from collections.abc import Sequence
@@ -19,12 +19,12 @@ import numpy as np
 
 
 class Shape(NamedTuple):
-    """What a layer asks for: one trainable array.
+    """The shape of one array that a layer asks for.
 
     Attributes
     ----------
     rows, columns : int
-        The array's last two axes.
+        Lengths of the array's last two axes.
     penalized : bool
         Whether the L2 penalty applies.
     """
@@ -42,12 +42,12 @@ class Parameters:
     shapes : sequence of Shape
         One for each array, in the order of ``views``.
     vector : ndarray of shape (..., P)
-        All the numbers, of one network or, with leading axes, of several side by side.
+        All numbers of a network, or of each network of a stack.
 
     Attributes
     ----------
     penalized : ndarray of shape (..., n_penalized)
-        View of the part that the L2 penalty applies to.
+        View of the part with an L2 penalty.
     views : list of ndarray of shape (..., rows, columns)
         A view for each shape.
     """
@@ -60,7 +60,7 @@ class Parameters:
     def zeros(
         cls, shapes: Sequence[Shape], stack: tuple[int, ...], dtype: np.dtype
     ) -> "Parameters":
-        """Make parameters that are 0, for one network (stack ``()``) or for several."""
+        """Make parameters that are 0, for a network (stack ``()``) or for several."""
         size = sum(shape.rows * shape.columns for shape in shapes)
         return cls(shapes, np.zeros((*stack, size), dtype))
 
@@ -81,7 +81,7 @@ class Parameters:
         self.penalized = self.vector[..., :n_penalized]
 
     def like(self) -> "Parameters":
-        """Make others of the same shapes, zero: the gradient mirrors the parameters."""
+        """Make zeros of the same layout, such as a gradient."""
         return Parameters(self.shapes, np.zeros_like(self.vector))
 
     def member(self, index: tuple[int, ...]) -> "Parameters":
@@ -93,6 +93,6 @@ class Parameters:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        # joblib can hand over a memory map. An array of its memory is the same, but faster.
+        # joblib may load a memory map. A plain array of the same memory is faster.
         self.vector = np.asarray(self.vector)
         self._make_views()

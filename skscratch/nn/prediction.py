@@ -16,11 +16,11 @@ def predict(
     rows: np.ndarray | None = None,
     decode: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Compute a network's logits, or what they stand for; see `Network.predict`."""
+    """Compute a network's logits or predictions, see `Network.predict`."""
     source = as_rows(X, network.dtype)
     n_samples = source.shape[0] if rows is None else len(rows)
     dense = isinstance(source, DenseRows)
-    # Sparse rows take no room of their own.
+    # Sparse rows are not copied into an array of their own.
     widest = max(*(layer.widest for layer in network.layers), source.shape[1] if dense else 1)
     n_rows = max(LEAST_ROWS, min(MANY_ROWS, ELEMENTS // widest))
     n_rows = max(1, min(n_samples, max(n_rows, TOGETHER // max(widest, sum(network.sizes[1:])))))
@@ -36,7 +36,7 @@ def predict(
         decoded = Z.astype(np.float64, copy=False)
         if decode is not None:
             decoded = decode(decoded)
-        if predictions is None:  # the first block tells their number and dtype
+        if predictions is None:  # the first block shows their width and dtype
             shape = (*network.stack, n_samples, decoded.shape[-1])
             predictions = np.empty(shape, decoded.dtype)
         predictions[..., part, :] = decoded

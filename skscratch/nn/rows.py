@@ -1,8 +1,8 @@
-"""Rows: where a network's inputs and targets come from, some rows at a time.
+"""Rows: the source of a network's inputs and targets, a few rows at a time.
 
-Batches and prediction ask for rows by number. What answers may be an array in memory, a memory map
-whose rows are converted as they are read, or a sparse matrix. Layers know nothing of that: they get
-an array, or a `SparseBlock` that knows how to multiply.
+Batches and prediction ask for rows by number. The source may be an array in memory, a memory map
+whose rows are converted when read, or a sparse matrix. A layer sees none of that: it receives an
+array, or a `SparseBlock` that can multiply.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 
 class DenseRows:
-    """Rows of an array, in memory or mapped.
+    """Rows of an array in memory, or of a memory map.
 
     Parameters
     ----------
@@ -21,15 +21,15 @@ class DenseRows:
     dtype : numpy.dtype
         The dtype to return them in.
     convert : callable, optional
-        ``convert(rows, out=room)`` writes what the network is to see of some rows; by default that
-        is the rows themselves.
+        ``convert(rows, out=room)`` writes the network's view of some rows, such as scaled features;
+        by default that is the rows themselves.
 
     Attributes
     ----------
     shape : tuple of int
         Numbers of rows and columns.
     source : ndarray
-        What the rows are taken from.
+        The array.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class DenseRows:
         self._as_is = convert is None and array.dtype == self.dtype
 
     def needs_room(self, gathered: bool) -> bool:
-        """Say whether `take` writes to ``out``: of indices, or of what is to be converted."""
+        """Tell whether `take` writes to ``out``, to gather rows by indices or to convert them."""
         return gathered or not self._as_is
 
     def take(self, chosen: Any, out: np.ndarray | None) -> np.ndarray:
@@ -50,13 +50,13 @@ class DenseRows:
         ----------
         chosen : slice or ndarray of int
             Which ones.
-        out : ndarray of shape (at least as many, n_columns), or None
-            Room for them; None if `needs_room` says so.
+        out : ndarray of shape (n_chosen or more, n_columns), or None
+            Room for them; None unless `needs_room`.
 
         Returns
         -------
         rows : ndarray of shape (n_chosen, n_columns)
-            The rows: a view of ``out``, or of the array.
+            A view of ``out``, or of the array.
 
         Raises
         ------
@@ -66,8 +66,8 @@ class DenseRows:
         if out is None:
             return self.source[chosen]
         if self._as_is and not isinstance(chosen, slice) and self.source.flags.c_contiguous:
-            # np.take would first copy the whole of an array in another order, and with another
-            # mode it would buffer its result and copy it to ``out`` afterwards.
+            # In another memory order, take would first copy the whole array; in another mode, it
+            # would buffer the result and then copy it to ``out``.
             return self.source.take(chosen, axis=0, out=out[: len(chosen)], mode="clip")
         rows = self.source[chosen]
         out = out[: len(rows)]
@@ -77,26 +77,29 @@ class DenseRows:
 
 
 class SparseRows:
-    """Rows of a sparse matrix, which may stand for ``X + 1 s``: zeros that scaling has moved.
+    """Rows of a sparse matrix X, or of ``X + 1 s``, where 1 is a column of ones.
+
+    Scaling may shift a feature, which turns its zeros into other numbers. X stays sparse, and the
+    shift s is kept apart.
 
     Parameters
     ----------
     matrix : sparse CSR matrix of shape (n_samples, n_columns)
-        X above, which is never densified.
+        X.
     dtype : numpy.dtype
         The dtype to return rows in.
     shift : ndarray of shape (1, n_columns), optional
-        s above, what is to be added to each row; nothing by default.
+        s; nothing by default.
     convert : callable, optional
-        Returns what the network is to see of some rows, without the shift; by default that is the
-        rows themselves.
+        Returns the network's view of some rows, without the shift; by default that is the rows
+        themselves.
 
     Attributes
     ----------
     shape : tuple of int
         Numbers of rows and columns.
     source : sparse CSR matrix
-        What the rows are taken from.
+        The matrix.
     """
 
     def __init__(
@@ -111,11 +114,11 @@ class SparseRows:
         self._shift = None if shift is None else shift.astype(self.dtype)
 
     def needs_room(self, gathered: bool) -> bool:
-        """Say that sparse rows take no room."""
+        """Return False: sparse rows need no room."""
         return False
 
     def take(self, chosen: Any, out: Any = None) -> "SparseBlock":
-        """Return some rows (a slice, or indices)."""
+        """Return some rows, by a slice or by indices."""
         rows = self.source[chosen]
         if self._convert is not None:
             rows = self._convert(rows)
@@ -123,10 +126,10 @@ class SparseRows:
 
 
 class OneHot:
-    """The targets of exclusive classes: labels that become rows of 0s and a 1 when needed.
+    """One-hot targets, made from labels when needed.
 
-    With many classes the table of all rows is far larger than the labels, and no more than a
-    batch's part of it is ever in use.
+    With many classes, the table of all one-hot rows is far larger than the labels, while training
+    needs a batch of it at a time.
 
     Parameters
     ----------
@@ -135,8 +138,8 @@ class OneHot:
     n_classes : int
         Number of classes.
     values : ndarray of shape (2,)
-        What stands for the other classes and for the row's own, in the dtype of the rows: 0 and 1,
-        or with label smoothing numbers between.
+        The targets of a row's other classes and of its own class, in the dtype of the rows: 0 and
+        1, or numbers in between with label smoothing.
 
     Examples
     --------
@@ -167,21 +170,21 @@ class OneHot:
         return table if dtype is None else table.astype(dtype, copy=False)
 
     def astype(self, dtype: Any) -> "OneHot":
-        """Return the same targets, whose rows have another dtype."""
+        """Return the same targets in another dtype."""
         return OneHot(self.labels, self.n_classes, self.values.astype(dtype))
 
     @classmethod
     def join(cls, parts: Sequence["OneHot"]) -> "OneHot":
-        """Return the rows of several, one after another."""
+        """Concatenate several, which have the same classes and values."""
         labels = np.concatenate([part.labels for part in parts])
         return cls(labels, parts[0].n_classes, parts[0].values)
 
     def needs_room(self, gathered: bool) -> bool:
-        """Say that rows are written to ``out`` always."""
+        """Return True: the rows are always made in ``out``."""
         return True
 
     def take(self, chosen: Any, out: Any) -> np.ndarray:
-        """Write some rows (a slice, or indices) to the first ones of ``out``, and return these."""
+        """Write some rows, by a slice or by indices, to the start of ``out``, and return them."""
         labels = self.labels[chosen]
         n_rows = len(labels)
         if n_rows > len(self._starts):
@@ -193,21 +196,21 @@ class OneHot:
 
 
 class SparseBlock:
-    """Some sparse rows, ``X + 1 s``, as a layer meets them.
+    """A batch of sparse rows ``X + 1 s``, the input of a first layer.
 
-    X is not filled with the shift s. The products make up for it instead::
+    X stays sparse, and the products account for the shift s::
 
         (X + 1 s) W = X W + s W            (X + 1 s)^T dZ = X^T dZ + s^T (1^T dZ)
 
     Parameters
     ----------
     matrix : sparse CSR matrix of shape (batch, n_in) or (K * batch, n_in)
-        X above: of one network, or of all of a stack; or each network's own rows, one network's
-        after the other's.
+        X. All networks of a stack share one batch, or each has its own: then the K batches follow
+        one another.
     shift : ndarray of shape (1, n_in) or None
-        s above.
+        s.
     stack : tuple of int, default=()
-        The leading axes, where each network of a stack has rows of its own.
+        The leading axes if each network has its own rows.
     """
 
     def __init__(self, matrix: Any, shift: np.ndarray | None = None, stack: tuple[int, ...] = ()):
@@ -222,11 +225,11 @@ class SparseBlock:
         return (*self._stack, n_rows, n_columns)
 
     def reshape(self, *shape: int) -> "SparseBlock":
-        """Return the rows with axes before the last two, one for each axis of a stack."""
+        """Return the rows with leading axes, one for each axis of a stack."""
         return SparseBlock(self._matrix, self._shift, shape[:-2])
 
     def times(self, W: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Write the product with W, of shape (..., n_in, n_out), to ``out``."""
+        """Write the product with W of shape (..., n_in, n_out) to ``out``."""
         for member, X in self._members(out.shape[:-2]):
             out[member] = X @ W[member]
         if self._shift is not None:
@@ -234,7 +237,7 @@ class SparseBlock:
         return out
 
     def transposed_times(self, dZ: np.ndarray, out: np.ndarray) -> np.ndarray:
-        """Write the product of the transposed rows with dZ, of (..., batch, n_out), to ``out``."""
+        """Write the transposed rows' product with dZ of shape (..., batch, n_out) to ``out``."""
         for member, X in self._members(out.shape[:-2]):
             out[member] = X.T @ dZ[member]
         if self._shift is not None:
@@ -242,7 +245,7 @@ class SparseBlock:
         return out
 
     def _members(self, stack: tuple[int, ...]) -> Any:
-        """Yield each network's index, and its rows."""
+        """Yield each network's index and rows."""
         n_rows = self.shape[-2]
         for k, member in enumerate(np.ndindex(stack)):
             own = slice(k * n_rows, (k + 1) * n_rows)
@@ -253,14 +256,14 @@ Rows = DenseRows | SparseRows | OneHot
 
 
 def as_rows(X: Any, dtype: Any) -> Rows:
-    """Return rows of X: of an array or a sparse matrix; what gives rows already is returned."""
+    """Wrap an array or a sparse matrix; return `Rows` as they are."""
     if isinstance(X, np.ndarray):
         return DenseRows(X, dtype)
     return SparseRows(X, dtype) if hasattr(X, "tocsr") else X
 
 
 def cast(X: Any, dtype: np.dtype, out: np.ndarray | None = None) -> Any:
-    """Return X in another dtype, or X itself if it has it and there is no ``out`` to write to.
+    """Write X to ``out`` in another dtype, or return a copy, or X itself if it has the dtype.
 
     Raises
     ------

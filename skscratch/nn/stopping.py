@@ -1,7 +1,7 @@
 """Stopping: patience with a quantity that no longer improves, and the networks of the best epoch.
 
-One network has one quantity to watch. Networks side by side have one each, or one together: the
-code is the same, since all that it compares and counts may be arrays.
+A network has one quantity to watch; networks side by side have one each, or one together. All
+numbers below may be arrays, so the code is the same.
 """
 
 import math
@@ -17,20 +17,20 @@ Numbers = Any
 
 
 class Patience:
-    """Watches a quantity, greater being better, and says when it has stalled.
+    """Watches a quantity (greater is better) and tells when it has stalled.
 
-    The rule is scikit-learn's: an epoch counts as stalled unless it beats the best value so far
-    by at least ``tol``; patience is spent after *more than* ``n_iter_no_change`` such epochs in a
-    row. Once it is spent, nothing is the best any more.
+    The rule is scikit-learn's. An epoch is stalled unless it beats the best value so far by at
+    least ``tol``. Patience is spent after *more than* ``n_iter_no_change`` stalled epochs in a row;
+    from then on, no epoch is the best.
 
     Parameters
     ----------
-    tol : float or ndarray
-        What counts as an improvement, >= 0, in the quantity's own unit.
-    n_iter_no_change : int, inf or ndarray
-        Number of stalled epochs that are tolerated.
+    tol : float or ndarray of shape (...)
+        The least improvement, >= 0, in the quantity's own unit.
+    n_iter_no_change : int, inf or ndarray of shape (...)
+        Number of stalled epochs to tolerate.
     last_of_equals : bool, default=False
-        Whether the last of several epochs with the best value is the best, and not the first.
+        Whether the last, not the first, of several epochs with the best value is the best.
 
     Attributes
     ----------
@@ -47,7 +47,7 @@ class Patience:
     >>> bool(patience.spent)
     True
 
-    Two networks side by side, of which the first has stalled:
+    Of two networks side by side, the first has stalled:
 
     >>> import numpy as np
     >>> patience = Patience(tol=0.1, n_iter_no_change=0)
@@ -65,7 +65,7 @@ class Patience:
         self.stalled: Numbers = 0
 
     def update(self, value: Numbers) -> Any:
-        """Take an epoch's value, and say whether it is the best so far. NaN never is."""
+        """Take an epoch's value, and tell whether it is the best so far; NaN never is."""
         watched = np.logical_not(self.spent)
         is_best = watched & (np.greater(value, self.best))
         if self.last_of_equals:
@@ -78,7 +78,7 @@ class Patience:
 
     @property
     def spent(self) -> Any:
-        """Whether the quantity has stalled for too long."""
+        """Whether the quantity has stalled too long."""
         return np.greater(self.stalled, self.n_iter_no_change)
 
     def renew(self, which: Any = True) -> None:
@@ -87,12 +87,12 @@ class Patience:
 
 
 class Best:
-    """The networks as they were after their best epochs.
+    """The networks' numbers after their best epochs.
 
     Attributes
     ----------
     epoch : int or ndarray of int
-        The number of the best epoch, of all networks or of each; 0 as long as there is none.
+        The best epoch, of all networks or of each; 0 while there is none.
     """
 
     def __init__(self) -> None:
@@ -100,16 +100,16 @@ class Best:
         self._saved: list[tuple[np.ndarray, ...]] = []
 
     def keep(self, networks: Sequence[Network], epoch: int, which: Any) -> None:
-        """Remember networks as they are now.
+        """Save networks as they are now.
 
         Parameters
         ----------
         networks : sequence of Network
-            One, or networks side by side, or several groups of them.
+            The network or stack of each learner.
         epoch : int
             The epoch's number.
         which : bool or ndarray of bool
-            Whether to remember them all, or for a single group which ones.
+            Whether to save them. For a single stack it may be an array with one for each network.
         """
         if not np.any(which):
             return
@@ -123,11 +123,11 @@ class Best:
                 )
                 for new, old in zip(saved, self._saved, strict=True)
             ]
-        # An interrupt finds both done, or neither.
+        # One statement, so that an interrupt finds both changed or neither.
         self.epoch, self._saved = np.where(which, epoch, self.epoch)[()], saved
 
     def restore(self, networks: Sequence[Network]) -> None:
-        """Bring the networks back that have been remembered, and forget them."""
+        """Copy the saved numbers back to the networks, and drop them."""
         found = np.asarray(np.greater(self.epoch, 0))[..., np.newaxis]
         for network, saved in zip(networks, self._saved, strict=False):
             for now, before in zip(network.vectors, saved, strict=True):

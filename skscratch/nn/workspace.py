@@ -1,8 +1,7 @@
-"""The workspace: the memory that forward and backward passes compute in.
+"""The workspace: the memory of forward and backward passes.
 
-A pass writes to arrays that were made beforehand, so training allocates nothing from step to step.
-Each layer asks for its arrays once, in its cache; the last, shorter batch gets the first rows of
-the same memory.
+Each layer makes its arrays once, in its cache, so a step allocates no memory. The last, shorter
+batch of an epoch uses the first rows of the same arrays.
 """
 
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from .blocks import BLOCK
 
 @dataclass
 class Context:
-    """What all layers know of the current batch.
+    """The part of a batch that layers need, and the sources of dropout.
 
     Attributes
     ----------
@@ -26,7 +25,7 @@ class Context:
     weights : ndarray of shape (..., batch, 1) or (..., batch, n_out), or None
         Weights of the rows, or of each output in each row.
     counts : ndarray of int of shape (K, 1), or None
-        For each network the number of rows that count; None if all do.
+        For each of K networks, the number of rows that count; None if all do.
     """
 
     streams: Sequence[np.random.Generator]
@@ -34,9 +33,9 @@ class Context:
     counts: np.ndarray | None = None
 
     def draw(self, M: np.ndarray) -> None:
-        """Fill M, of shape (..., batch, units), with uniform numbers from 0 to 1.
+        """Fill M, of shape (..., batch, units), with uniform numbers in [0, 1).
 
-        A network draws for the rows that count, as many as if it were alone.
+        Rows that do not count draw nothing, so each network draws the same numbers as if alone.
         """
         counts: list[Any] = [None] * len(self.streams)
         if self.counts is not None:
@@ -47,31 +46,31 @@ class Context:
 
 
 class Workspace:
-    """Everything that forward and backward passes of one batch size write to.
+    """All arrays that forward and backward passes write to, for one batch size.
 
     Parameters
     ----------
     network : Network
-        The network to compute.
+        The network.
     n_rows : int
-        Rows of a batch.
+        Rows in a batch.
     training : bool, default=False
-        Whether there will be backward passes.
+        Whether to make room for gradients; without it, the attributes below are None.
     streams : sequence of numpy.random.Generator, default=()
-        The dropout streams, one for each network of the stack.
+        The sources of dropout, one for each network of the stack.
 
     Attributes
     ----------
     context : Context
-        What the layers know of the current batch; the training step sets it.
+        Shared by all layers; each training step updates it.
     caches : list of SimpleNamespace
         Each layer's arrays.
     gradient : Parameters or None
-        dL/dparameters, shaped like the network's.
+        The gradient of the loss, laid out like the network's parameters.
     dZ : ndarray of shape (..., n_rows, n_out) or None
-        Room for dL/dlogits.
-    scratch : ndarray of shape (..., n) or None
-        Room for one result for a block of the weights.
+        The gradient with respect to the logits.
+    scratch : ndarray of shape (..., block) or None
+        Room for an intermediate result, for a block of the weights.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class Workspace:
         self.context = Context(streams)
         self._smaller: dict[int, Workspace] = {}
         self._arrays: list[np.ndarray] = []
-        # Any, since whoever trains may rely on them.
+        # Typed as Any, since code that trains need not check for None.
         self.gradient: Any = network.parameters.like() if training else None
         weights = network.parameters.penalized
         self.scratch: Any = np.empty_like(weights[..., :BLOCK]) if training else None
@@ -113,16 +112,15 @@ class Workspace:
     def for_rows(self, n_rows: int) -> "Workspace":
         """Return this workspace, or one for fewer rows that shares its memory.
 
-        The layers ask for the same arrays in the same order, so that each gets the first rows
-        of the one it got here. A run meets two sizes, full batches and the last one; both are
-        made once.
+        The layers ask for the same arrays in the same order, so each gets the first rows of its
+        array here. Every size is made once.
         """
         if n_rows == self._n_rows:
             return self
         if n_rows not in self._smaller:
             smaller = object.__new__(Workspace)
             smaller.__dict__.update(self.__dict__)
-            # With itself among its own, all this memory would wait for the garbage collector.
+            # A reference to itself would leave its memory to the garbage collector.
             smaller._n_rows, smaller._smaller = n_rows, {}
             arrays = iter(self._arrays)
             smaller._prepare(lambda width: next(arrays)[..., :n_rows, :])

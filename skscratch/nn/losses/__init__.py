@@ -18,21 +18,6 @@ from .base import Loss
 from .classification import Focal, LogisticFocal, LogisticLogLoss, SoftmaxLogLoss
 from .regression import AbsoluteError, Gamma, Huber, Pinball, Poisson, SquaredError
 
-__all__ = [
-    "LOSSES",
-    "AbsoluteError",
-    "Focal",
-    "Gamma",
-    "Huber",
-    "LogisticFocal",
-    "LogisticLogLoss",
-    "Loss",
-    "Pinball",
-    "Poisson",
-    "SoftmaxLogLoss",
-    "SquaredError",
-]
-
 # A classifier's "log_loss" and "focal" stand for the softmax form with three or more exclusive
 # classes, and for the logistic form with two classes or with labels, see `Loss.for_labels`.
 LOSSES: dict[str, Callable[[], Loss]] = {
