@@ -8,11 +8,6 @@ and the first affine map combines them. `Periodic` learns the frequencies of wav
 An `Embedding` is an option, like an activation. Its method `Embedding.layer` takes the edges of
 each feature's bins and makes the `EmbeddingLayer`, the network's first layer. The layer's first
 outputs are X itself; features without edges, such as indicators, get no further outputs.
-
-References
-----------
-Gorishniy, Rubachev and Babenko (2022), "On embeddings for numerical features in tabular deep
-learning", NeurIPS, arXiv:2203.05556.
 """
 
 import math
@@ -172,10 +167,8 @@ class Periodic(Embedding):
     >>> import numpy as np
     >>> from skscratch.nn import Architecture, Network, Periodic, ReLU
     >>> edges = [np.array([-1.0, 1.0]), np.array([])]  # the second feature is left alone
-    >>> waves = Periodic(n_outputs=3)
-    >>> architecture = Architecture([2, 8, 1], [ReLU()], embedding=waves, edges=edges)
-    >>> network = Network(architecture)
-    >>> network.dense[0].n_in
+    >>> architecture = Architecture([2, 8, 1], [ReLU()], embedding=Periodic(), edges=edges)
+    >>> Network(architecture).dense[0].n_in  # 2 features, and 3 outputs for the first
     5
     """
 
@@ -203,15 +196,10 @@ class PiecewiseLinear(Embedding):
     n_outputs : int, default=3
         Number of functions added to each feature, >= 1.
 
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skscratch.nn import Architecture, Network, PiecewiseLinear, ReLU
-    >>> edges = [np.array([-1.0, 0.0, 2.0]), np.array([])]  # the second feature is left alone
-    >>> architecture = Architecture([2, 8, 1], [ReLU()], embedding=PiecewiseLinear(), edges=edges)
-    >>> network = Network(architecture)
-    >>> network.dense[0].n_in
-    5
+    References
+    ----------
+    Gorishniy, Rubachev and Babenko (2022), "On embeddings for numerical features in tabular deep
+    learning", NeurIPS, arXiv:2203.05556.
     """
 
     n_bins: int = integer(16, 2)
@@ -238,14 +226,8 @@ class PeriodicEmbedding(EmbeddingLayer):
 
     Parameters
     ----------
-    n_in : int
-        Number of features.
-    embedded : sequence of int
-        Indices of the J features that get waves.
-    n_frequencies : int
-        Number of waves of a feature, K.
-    n_outputs : int
-        Number of combinations for each feature.
+    n_in, embedded, n_frequencies, n_outputs
+        As `EmbeddingLayer`'s; K is the number of frequencies.
     scale : float
         Standard deviation of the initial frequencies.
 

@@ -56,8 +56,7 @@ Group = tuple[Learner, Batches]
 """A network or stack that learns, and its training data."""
 
 Validate = Callable[..., tuple[Any, Any]]
-"""Maps the networks to loss and score (greater is better) on held-out data: one number each for all
-networks together, or arrays with one for each network of a stack."""
+"""Maps the networks to loss and score on held-out data, see `fit`."""
 
 
 @dataclass

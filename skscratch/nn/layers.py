@@ -74,11 +74,14 @@ class Layer:
         raise NotImplementedError
 
     def forward(self, X: np.ndarray, cache: SimpleNamespace) -> np.ndarray:
-        """Return the layer's output for X of shape (..., batch, n_in)."""
+        """Return the output Y for X of shape (..., batch, n_in).
+
+        Only a first layer must leave X unchanged.
+        """
         raise NotImplementedError
 
     def backward(self, dY: np.ndarray, cache: SimpleNamespace) -> np.ndarray:
-        """Return dL/dX, given dL/dY for the output Y; dY may be overwritten."""
+        """Return dX, given dY; dY may be overwritten."""
         raise NotImplementedError
 
 

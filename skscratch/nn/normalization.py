@@ -17,11 +17,6 @@ class _Normalization(Layer):
 
         dgamma = 1^T (dY * Xhat)      dbeta = 1^T dY
 
-    Parameters
-    ----------
-    n_units : int
-        Number of features.
-
     Attributes
     ----------
     gamma, beta : ndarray of shape (..., 1, n_units)

@@ -96,10 +96,8 @@ class SparseRows:
 
     Attributes
     ----------
-    shape : tuple of int
-        Numbers of rows and columns.
-    source : sparse CSR matrix
-        The matrix.
+    shape, source
+        As `DenseRows`'.
     """
 
     def __init__(

@@ -22,10 +22,8 @@ class Context:
     ----------
     streams : sequence of numpy.random.Generator
         The dropout streams, one for each network of the stack.
-    weights : ndarray of shape (..., batch, 1) or (..., batch, n_out), or None
-        Weights of the rows, or of each output in each row.
-    counts : ndarray of int of shape (K, 1), or None
-        For each of K networks, the number of rows that count; None if all do.
+    weights, counts : ndarray or None
+        As in `Batch`.
     """
 
     streams: Sequence[np.random.Generator]
