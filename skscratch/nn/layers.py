@@ -69,7 +69,7 @@ class Layer:
         gradients : sequence of ndarray or None
             Arrays shaped like the parameters, for their gradients; None in prediction.
         context : Context
-            The current batch's weights and the sources of dropout, see `workspace`.
+            The current batch's weights and the sources of dropout, see `Workspace`.
         """
         raise NotImplementedError
 

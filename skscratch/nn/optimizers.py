@@ -10,8 +10,7 @@ The optimizer itself never changes. ``init`` makes the `State` of a run; ``step`
     state = optimizer.init(w)
     optimizer.step(w, g, 0.001, state)
 
-Scalars are Python floats throughout. A NumPy float64 scalar would turn a float32 loop into a
-double one, which is several times slower.
+Scalars are Python floats: NumPy's float64 would turn float32 loops into slower double ones.
 """
 
 import math
@@ -59,7 +58,7 @@ class Optimizer(Options):
     Attributes
     ----------
     n_moments, n_scratch : int
-        Number of arrays in `State.moments` and `State.scratch`.
+        Number of arrays in the state's ``moments`` and ``scratch``.
     state_type : type
         The class of the state.
     decoupled_decay : bool
@@ -122,7 +121,7 @@ class Optimizer(Options):
         max_iter : int
             The most iterations.
         begin : callable
-            Call it at the beginning of each iteration.
+            Call it once for each iteration, before ``end_epoch``.
         end_epoch : callable
             Call it at the end of each iteration, when the network holds the new parameters. It
             takes a dict of ``loss``, ``learning_rate`` and ``gradient_norm``, and the iteration's

@@ -1,9 +1,21 @@
-"""What several test modules share: gradient checks and problems to train on."""
+"""Helpers of several test modules: gradient checks, problems to train on, memory, threads."""
+
+import copy
+import pickle
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 
 import skscratch.nn as nn
 from skscratch.nn.workspace import Context
+
+duplicates = pytest.mark.parametrize(
+    "duplicate",
+    [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))],
+    ids=["deepcopy", "pickle"],
+)
 
 
 def directional_error(function, gradient, point, rng, step=1e-5):
@@ -128,6 +140,54 @@ def numbers(network):
 def room_for(stack=(), n_rows=5, dtype=np.float64):
     """Give out arrays full of NaN, which shows if one is read before it is written."""
     return lambda width: np.full((*stack, n_rows, width), np.nan, dtype)
+
+
+def bound(layer, rng, stack=(), dtype=np.float64):
+    """Give a layer random parameters; return it, these, and NaN for their gradients."""
+    views = [
+        rng.standard_normal((*stack, shape.rows, shape.columns)).astype(dtype)
+        for shape in layer.shapes()
+    ]
+    layer.bind(views, [])
+    return layer, views, [np.full_like(view, np.nan) for view in views]
+
+
+def half_sparse(rng, *shape):
+    """Draw normal numbers of which half are 0."""
+    return rng.standard_normal(shape) * (rng.random(shape) < 0.5)
+
+
+def scripted(scores, seen=None):
+    """Validate with given scores, noting each network's numbers at the time."""
+    remaining = iter(scores)
+
+    def validate(*networks):
+        if seen is not None:
+            seen.append([numbers(network) for network in networks])
+        return 0.5, next(remaining)
+
+    return validate
+
+
+def peak_of(call):
+    """Return the most memory that a call takes, in bytes."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def assert_predicts_concurrently(network, n_rows=3000, n_threads=8):
+    """Predict several inputs in threads, which give what one after the other gives."""
+    rngs = streams_of(*range(n_threads))
+    inputs = [rng.standard_normal((n_rows, network.sizes[0])) for rng in rngs]
+    expected = [network.predict(X) for X in inputs]
+    with ThreadPoolExecutor(n_threads) as pool:
+        for _ in range(3):
+            for Z, right in zip(pool.map(network.predict, inputs), expected, strict=True):
+                np.testing.assert_array_equal(Z, right)
 
 
 def context_of(*seeds, weights=None, counts=None):

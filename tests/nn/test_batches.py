@@ -1,5 +1,6 @@
 import pickle
-import tracemalloc
+from collections import deque
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import scipy.sparse
 from skscratch.nn import Batch, Batches, DenseRows, SparseBlock
 from skscratch.nn.batches import batch_starts
 
-from .checks import filled, streams_of
+from .checks import filled, peak_of, streams_of
 
 N = 23
 
@@ -283,15 +284,9 @@ def test_rows_are_converted_as_they_are_gathered(dtype, batch_size, shuffle, sub
 
 def peak_of_an_epoch(batches):
     """Peak allocation of an epoch after the first."""
-    for _ in batches:
-        pass
-    tracemalloc.start()
-    try:
-        for _ in batches:
-            pass
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    run = partial(deque, batches, maxlen=0)
+    run()
+    return peak_of(run)
 
 
 def test_gathering_allocates_no_more_than_the_order():

@@ -1,10 +1,7 @@
 """Embeddings of numerical features: the layers by themselves, and in networks."""
 
-import copy
 import math
-import pickle
-import tracemalloc
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -33,11 +30,15 @@ from skscratch.nn import (
 from . import reference
 from .checks import (
     Float32Only,
+    assert_predicts_concurrently,
     batch_of,
+    bound,
     directional_error,
+    duplicates,
     gradient_errors,
     learner_of,
     network_of,
+    peak_of,
     randomized,
     room_for,
     value_and_gradient,
@@ -51,14 +52,7 @@ EDGES = [np.array([-1.0, -0.5, 0.25, 1.0]), np.array([]), np.array([-2.0, 0.0, 0
 
 
 def a_layer(option, rng, edges=EDGES, stack=(), dtype=np.float64):
-    """Make an embedding's layer with random parameters, and the arrays for its gradients."""
-    layer = option.layer(edges)
-    views = [
-        rng.standard_normal((*stack, shape.rows, shape.columns)).astype(dtype)
-        for shape in layer.shapes()
-    ]
-    layer.bind(views, [])
-    return layer, views, [np.full_like(view, np.nan) for view in views]
+    return bound(option.layer(edges), rng, stack, dtype)
 
 
 def a_network(name, hidden=(5, 4), stack=(), dtype=np.float64, edges=EDGES, **settings):
@@ -276,7 +270,7 @@ def test_the_first_affine_map_takes_the_outputs_and_passes_a_gradient_back(name,
 
 
 @embeddings
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+@duplicates
 @STACKS
 def test_a_duplicate_lives_apart(name, duplicate, stack):
     network = a_network(name, stack=stack, learned_scales=True)
@@ -325,21 +319,13 @@ def test_prediction_goes_block_by_block(name, dtype):
     np.testing.assert_allclose(
         network.predict(X, rows), whole[rows], rtol=tolerance, atol=tolerance
     )
-    tracemalloc.start()
-    network.predict(X)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 6e6  # at once it would be up to 23 and 46 MB
+    assert peak_of(lambda: network.predict(X)) < 6e6  # at once it would be up to 23 and 46 MB
 
 
 @embeddings
 def test_concurrent_predictions_do_not_disturb_each_other(name):
     network = a_network(name, edges=[np.linspace(-2, 2, 17)] * 6)
-    inputs = [np.random.default_rng(seed).standard_normal((2000, 6)) for seed in range(6)]
-    expected = [network.predict(X) for X in inputs]
-    with ThreadPoolExecutor(6) as pool:
-        for Z, right in zip(pool.map(network.predict, inputs), expected, strict=True):
-            np.testing.assert_array_equal(Z, right)
+    assert_predicts_concurrently(network, 2000, 6)
 
 
 @embeddings
@@ -351,13 +337,10 @@ def test_allocation_of_a_step_does_not_grow_with_the_embedding(name):
         rng = np.random.default_rng(14)
         X, Y = rng.standard_normal((256, n_features)), rng.standard_normal((256, 2))
         learner, batch = learner_of(network, optimizer=Adam()), batch_of(X, Y)
-        workspace = learner.workspace(256)
-        for _ in range(2):
-            train_step(learner, batch, workspace, 1e-4)
-        tracemalloc.start()
-        train_step(learner, batch, workspace, 1e-4)
-        peaks.append(tracemalloc.get_traced_memory()[1])
-        tracemalloc.stop()
+        step = partial(train_step, learner, batch, learner.workspace(256), 1e-4)
+        step()
+        step()
+        peaks.append(peak_of(step))
     # The waves of 80 features take 2.6 MB.
     assert max(peaks) < 250_000
     assert peaks[1] < peaks[0] + 150_000

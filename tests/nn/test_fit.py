@@ -38,6 +38,7 @@ from .checks import (
     network_of,
     numbers,
     problem,
+    scripted,
     small_network,
     streams_of,
 )
@@ -363,17 +364,6 @@ def test_several_learners_have_the_mean_of_their_losses_to_watch():
 
 
 # --- The best epoch ---------------------------------------------------------------------------
-
-
-def scripted(scores, seen):
-    """Validate with given scores, noting the numbers of the networks that each belongs to."""
-    remaining = iter(scores)
-
-    def validate(*networks):
-        seen.append([numbers(network) for network in networks])
-        return 0.5, next(remaining)
-
-    return validate
 
 
 @pytest.mark.parametrize("stacks", [[()], [(2,)], [(), (2,)]])

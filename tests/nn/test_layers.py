@@ -5,18 +5,15 @@ import scipy.sparse
 from skscratch.nn import ACTIVATIONS, Activate, Dense, Dropout, SparseBlock
 
 from . import reference
-from .checks import context_of, directional_error, room_for
+from .checks import bound, context_of, directional_error, room_for
 
 STACKS = pytest.mark.parametrize("stack", [(), (3,)])
 N_ROWS, N_IN, N_OUT = 5, 4, 3
 
 
 def a_dense(rng, stack=(), **settings):
-    """Make a Dense with random parameters, and the arrays for its gradients."""
-    layer = Dense(N_IN, N_OUT, **settings)
-    views = [rng.standard_normal((*stack, shape.rows, shape.columns)) for shape in layer.shapes()]
-    layer.bind(views, [])
-    return layer, [np.full_like(view, np.nan) for view in views]
+    layer, _, gradients = bound(Dense(N_IN, N_OUT, **settings), rng, stack)
+    return layer, gradients
 
 
 def test_dense_of_the_textbook():

@@ -1,6 +1,5 @@
 """The network: known numbers, gradients of whole networks, copies and members."""
 
-import copy
 import math
 import pickle
 
@@ -33,6 +32,7 @@ from skscratch.nn import (
 from . import reference
 from .checks import (
     column,
+    duplicates,
     gradient_errors,
     mean_one_weights,
     network_of,
@@ -41,12 +41,6 @@ from .checks import (
     streams_of,
     targets,
     value_and_gradient,
-)
-
-duplicates = pytest.mark.parametrize(
-    "duplicate",
-    [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))],
-    ids=["deepcopy", "pickle"],
 )
 
 normalizations = pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])

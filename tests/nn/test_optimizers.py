@@ -1,13 +1,10 @@
-import copy
-import pickle
-
 import numpy as np
 import pytest
 
 from skscratch.nn import OPTIMIZERS, SGD, AdaGrad, Adam, AdamW, Nadam, RMSprop
 
 from . import reference
-from .checks import Float32Only
+from .checks import Float32Only, duplicates
 
 OTHER_PARAMETERS = [
     SGD(momentum=0.5),
@@ -138,7 +135,7 @@ def test_moving_block_by_block_changes_nothing(optimizer, shape, monkeypatch):
 
 
 @pytest.mark.parametrize("optimizer", EVERY)
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+@duplicates
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_a_copied_state_goes_on_alike(optimizer, duplicate, dtype):
     g, w = gradients(6, 5).astype(dtype), np.ones(5, dtype)

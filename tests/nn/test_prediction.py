@@ -1,8 +1,5 @@
 """Prediction: block by block, of whatever rows come from."""
 
-import tracemalloc
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -19,7 +16,7 @@ from skscratch.nn import (
     Workspace,
 )
 
-from .checks import network_of, randomized
+from .checks import assert_predicts_concurrently, network_of, peak_of, randomized
 
 normalizations = pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
 
@@ -71,11 +68,8 @@ def test_prediction_needs_memory_for_a_block_only(dtype, decode):
     network = randomized(network_of([4, 100, 3], [Tanh()], dtype=dtype))
     X = np.random.default_rng(28).standard_normal((50_000, 4))  # its hidden layer: 20 or 40 MB
     network.predict(X[:5], decode=decode)  # loads what is imported on first use
-    tracemalloc.start()
-    predictions = network.predict(X, decode=decode)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak - predictions.nbytes < 2.5e6
+    peak = peak_of(lambda: network.predict(X, decode=decode))
+    assert peak - 50_000 * 3 * 8 < 2.5e6  # besides the predictions
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -169,12 +163,7 @@ def test_prediction_does_without_dropout():
 @normalizations
 def test_concurrent_predictions_do_not_disturb_each_other(normalization):
     network = randomized(network_of([20, 64, 64, 3], [GELU(), ReLU()], normalization=normalization))
-    inputs = [np.random.default_rng(seed).standard_normal((3000, 20)) for seed in range(8)]
-    expected = [network.predict(X) for X in inputs]
-    with ThreadPoolExecutor(8) as pool:
-        for _ in range(3):
-            for Z, right in zip(pool.map(network.predict, inputs), expected, strict=True):
-                np.testing.assert_array_equal(Z, right)
+    assert_predicts_concurrently(network)
 
 
 @normalizations

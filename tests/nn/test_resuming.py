@@ -1,6 +1,5 @@
 """Going on: endless runs, runs resumed from a pickle, and interrupts."""
 
-import copy
 import math
 import pickle
 
@@ -26,17 +25,13 @@ from skscratch.nn.fit import HISTORY
 from .checks import (
     batch_of,
     column,
+    duplicates,
     learner_of,
     numbers,
     problem,
+    scripted,
     small_network,
     streams_of,
-)
-
-duplicates = pytest.mark.parametrize(
-    "duplicate",
-    [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))],
-    ids=["deepcopy", "pickle"],
 )
 
 
@@ -49,18 +44,6 @@ def a_learner(**settings):
 
 def some_batches(**settings):
     return Batches(*problem(), **{"batch_size": 4, "streams": streams_of(2), **settings})
-
-
-def scripted(scores, seen=None):
-    """Validate with given scores, noting the numbers of the network that each belongs to."""
-    remaining = iter(scores)
-
-    def validate(network):
-        if seen is not None:
-            seen.append(numbers(network))
-        return 0.5, next(remaining)
-
-    return validate
 
 
 def assert_same(learner, progress, expected_learner, expected):
@@ -249,7 +232,7 @@ def test_a_score_ends_a_run_without_an_end_and_brings_the_best_epoch_back():
         )
         assert progress.epochs == min(calls, 4)
         assert progress.ended == ("stalled" if calls >= 4 else "")
-        np.testing.assert_array_equal(numbers(learner.network), seen[1 if calls >= 4 else -1])
+        np.testing.assert_array_equal(numbers(learner.network), seen[1 if calls >= 4 else -1][0])
     assert progress.best.epoch == 2
 
 
@@ -330,7 +313,7 @@ def test_interrupted_brings_the_best_epoch_back(where):
         report=lambda row: where == "report" and row["epoch"] == 4 and interrupt(),
     )  # fmt: skip
     assert (progress.ended, progress.epochs) == ("interrupted", 4)
-    np.testing.assert_array_equal(numbers(learner.network), seen[1])
+    np.testing.assert_array_equal(numbers(learner.network), seen[1][0])
 
 
 def test_interrupted_before_the_first_validation_keeps_what_was_trained():

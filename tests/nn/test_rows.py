@@ -2,7 +2,6 @@
 
 import pickle
 import re
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -20,7 +19,16 @@ from skscratch.nn import (
 )
 from skscratch.nn.rows import as_rows, cast
 
-from .checks import filled, learner_of, numbers, problem, small_network, streams_of
+from .checks import (
+    filled,
+    half_sparse,
+    learner_of,
+    numbers,
+    peak_of,
+    problem,
+    small_network,
+    streams_of,
+)
 
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 CHOSEN = {
@@ -32,9 +40,8 @@ CHOSEN = {
 choices = pytest.mark.parametrize("choice", CHOSEN)
 
 
-def half_sparse(n_rows=30, n_in=3, seed=2):
-    rng = np.random.default_rng(seed)
-    return rng.standard_normal((n_rows, n_in)) * (rng.random((n_rows, n_in)) < 0.5)
+def some_zeros(n_rows=30):
+    return half_sparse(np.random.default_rng(2), n_rows, 3)
 
 
 # --- Dense ------------------------------------------------------------------------------------
@@ -112,10 +119,7 @@ def test_taking_rows_of_a_memory_map_reads_no_others(tmp_path):
     rows = DenseRows(np.memmap(tmp_path / "X", np.float32, "r", shape=shape), np.float64)
     room = np.empty((20, 100))
     rows.take(np.arange(20), room)
-    tracemalloc.start()
-    rows.take(np.arange(3000, 2980, -1), room)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    peak = peak_of(lambda: rows.take(np.arange(3000, 2980, -1), room))
     assert peak < 20_000  # the map has 1.6 MB
 
 
@@ -127,7 +131,7 @@ def test_taking_rows_of_a_memory_map_reads_no_others(tmp_path):
 @pytest.mark.parametrize("kind", ["csr_array", "csr_matrix"])
 @pytest.mark.parametrize("shifted", [False, True])
 def test_sparse_rows_stand_for_the_dense_ones(choice, dtype, kind, shifted):
-    X, shift = half_sparse(10), np.array([[0.5, 0.0, -2.0]])
+    X, shift = some_zeros(10), np.array([[0.5, 0.0, -2.0]])
     rows = SparseRows(getattr(scipy.sparse, kind)(X), dtype, shift if shifted else None)
     assert rows.shape == (10, 3)
     assert not rows.needs_room(gathered=True)
@@ -142,7 +146,7 @@ def test_sparse_rows_stand_for_the_dense_ones(choice, dtype, kind, shifted):
 @dtypes
 @pytest.mark.parametrize("shifted", [False, True])
 def test_sparse_rows_are_converted_before_they_are_shifted(choice, dtype, shifted):
-    X, shift, chosen = half_sparse(10), np.array([[0.5, 0.0, -2.0]]), CHOSEN[choice]
+    X, shift, chosen = some_zeros(10), np.array([[0.5, 0.0, -2.0]]), CHOSEN[choice]
     sparse, sizes = scipy.sparse.csr_array(X), []
 
     def double(rows):
@@ -185,11 +189,7 @@ def test_a_product_with_sparse_rows_never_fills_them():
     block = SparseRows(X, np.float64, np.ones((1, 50_000))).take(slice(None))
     W, Z, dW = np.ones((50_000, 2)), np.empty((200, 2)), np.empty((50_000, 2))
     block.times(W, Z)
-    tracemalloc.start()
-    block.times(W, Z)
-    block.transposed_times(Z, dW)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
+    peak = peak_of(lambda: (block.times(W, Z), block.transposed_times(Z, dW)))
     assert peak < 4e6  # filled, the rows have 80 MB
 
 
@@ -240,7 +240,7 @@ def test_a_table_of_labels_is_always_made_anew():
 @pytest.mark.parametrize("shuffle", [False, True])
 @pytest.mark.parametrize("subset", [False, True])
 def test_labels_train_bit_for_bit_like_their_table(stack, shuffle, subset):
-    X, labels = half_sparse(), np.random.default_rng(4).integers(0, 2, 30)
+    X, labels = some_zeros(), np.random.default_rng(4).integers(0, 2, 30)
     own = [np.arange(20), np.arange(29, 10, -1)] if stack else np.arange(20)
     ends = []
     for Y in (np.eye(2)[labels], OneHot(labels, 2, np.array([0.0, 1.0]))):
@@ -268,7 +268,7 @@ def trained_on(X, dtype=np.float64, **settings):
 @pytest.mark.parametrize("kind", ["csr_array", "csr_matrix"])
 @pytest.mark.parametrize("shifted", [False, True])
 def test_sparse_rows_train_like_dense_ones(dtype, kind, shifted):
-    X, shift = half_sparse(), np.array([[0.5, 0.0, -2.0]])
+    X, shift = some_zeros(), np.array([[0.5, 0.0, -2.0]])
     sparse = SparseRows(getattr(scipy.sparse, kind)(X), dtype, shift if shifted else None)
     expected = trained_on((X + shift if shifted else X).astype(dtype), dtype)
     tolerance = 1e-3 if dtype == np.float32 else 1e-9
@@ -279,7 +279,7 @@ def test_sparse_rows_train_like_dense_ones(dtype, kind, shifted):
 @pytest.mark.parametrize("subset", [False, True])
 @pytest.mark.parametrize("stored", ["float32", "float64"])
 def test_memory_mapped_rows_train_bit_for_bit_like_arrays(dtype, subset, stored, tmp_path):
-    X = half_sparse().astype(stored)
+    X = some_zeros().astype(stored)
     X.tofile(tmp_path / "X")
     mapped = np.memmap(tmp_path / "X", stored, "r", shape=X.shape)
     settings = {"rows": np.arange(4, 29)} if subset else {}
@@ -289,7 +289,7 @@ def test_memory_mapped_rows_train_bit_for_bit_like_arrays(dtype, subset, stored,
 
 @dtypes
 def test_converted_rows_train_bit_for_bit_like_what_they_become(dtype):
-    X = half_sparse()
+    X = some_zeros()
 
     def convert(rows, out):
         np.copyto(out, rows, casting="same_kind")
@@ -304,7 +304,7 @@ def test_converted_rows_train_bit_for_bit_like_what_they_become(dtype):
 
 @pytest.mark.parametrize("sparse", [False, True])
 def test_rows_survive_a_pickle(sparse):
-    rows = as_rows(scipy.sparse.csr_array(half_sparse()) if sparse else half_sparse(), np.float32)
+    rows = as_rows(scipy.sparse.csr_array(some_zeros()) if sparse else some_zeros(), np.float32)
     other = pickle.loads(pickle.dumps(rows))
     room = np.empty((30, 3), np.float32)
     first, second = (filled(r.take(slice(None), room.copy())) for r in (rows, other))

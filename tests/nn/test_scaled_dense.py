@@ -1,9 +1,5 @@
 """A first layer that learns how much each feature counts: by itself, and in networks."""
 
-import copy
-import pickle
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -26,10 +22,14 @@ from skscratch.nn import (
 from . import reference
 from .checks import (
     Float32Only,
+    assert_predicts_concurrently,
     batch_of,
+    bound,
     context_of,
     directional_error,
+    duplicates,
     gradient_errors,
+    half_sparse,
     learner_of,
     network_of,
     problem,
@@ -39,29 +39,13 @@ from .checks import (
     value_and_gradient,
 )
 
-duplicates = pytest.mark.parametrize(
-    "duplicate",
-    [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))],
-    ids=["deepcopy", "pickle"],
-)
 normalizations = pytest.mark.parametrize("normalization", [None, *NORMALIZATIONS])
 N_ROWS, N_IN, N_OUT = 5, 4, 3
 
 
 def a_scaled_dense(rng, stack=(), dtype=np.float64, **settings):
-    """Make a ScaledDense with random parameters, and the arrays for its gradients."""
     layer = ScaledDense(N_IN, N_OUT, **{"input_gradient": False, **settings})
-    views = [
-        rng.standard_normal((*stack, shape.rows, shape.columns)).astype(dtype)
-        for shape in layer.shapes()
-    ]
-    layer.bind(views, [])
-    return layer, views, [np.full_like(view, np.nan) for view in views]
-
-
-def half_sparse(rng, stack=()):
-    shape = (*stack, N_ROWS, N_IN)
-    return rng.standard_normal(shape) * (rng.random(shape) < 0.5)
+    return bound(layer, rng, stack, dtype)
 
 
 def as_given(X, form, shift=None):
@@ -105,7 +89,7 @@ def test_matches_the_loops(form, shifted):
     rng = np.random.default_rng(40)
     layer, _, gradients = a_scaled_dense(rng)
     shift = rng.standard_normal((1, N_IN)) if shifted else None
-    X, dZ = half_sparse(rng), rng.standard_normal((N_ROWS, N_OUT))
+    X, dZ = half_sparse(rng, N_ROWS, N_IN), rng.standard_normal((N_ROWS, N_OUT))
     cache = layer.prepare(room_for(), gradients, context_of())
     Z = layer.forward(as_given(X, form, shift), cache)
     X = X if shift is None else X + shift
@@ -125,7 +109,7 @@ def test_gradients_are_directional_derivatives(form, shifted, stack, own):
     rng = np.random.default_rng(41)
     layer, views, gradients = a_scaled_dense(rng, stack)
     shift = rng.standard_normal((1, N_IN)) if shifted else None
-    X = as_given(half_sparse(rng, stack if own else ()), form, shift)
+    X = as_given(half_sparse(rng, *(stack if own else ()), N_ROWS, N_IN), form, shift)
     dZ = rng.standard_normal((*stack, N_ROWS, N_OUT))
     cache = layer.prepare(room_for(stack), gradients, context_of())
     layer.forward(X, cache)
@@ -168,7 +152,7 @@ def test_float32_is_never_computed_in_double(sparse):
     layer, views, gradients = a_scaled_dense(rng, dtype=np.float32)
     layer.bind([view.view(Float32Only) for view in views], [])
     gradients = [array.view(Float32Only) for array in gradients]
-    X = half_sparse(rng).astype(np.float32)
+    X = half_sparse(rng, N_ROWS, N_IN).astype(np.float32)
     shift = rng.standard_normal((1, N_IN)).astype(np.float32)
     X = as_given(X, "csr_array", shift) if sparse else X.view(Float32Only)
 
@@ -282,8 +266,4 @@ def test_a_duplicate_keeps_its_scales(duplicate, stack):
 
 def test_concurrent_predictions_do_not_disturb_each_other():
     network = randomized(network_of([20, 64, 3], [ReLU()], learned_scales=True))
-    inputs = [np.random.default_rng(seed).standard_normal((3000, 20)) for seed in range(8)]
-    expected = [network.predict(X) for X in inputs]
-    with ThreadPoolExecutor(8) as pool:
-        for Z, right in zip(pool.map(network.predict, inputs), expected, strict=True):
-            np.testing.assert_array_equal(Z, right)
+    assert_predicts_concurrently(network)

@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 import tracemalloc
+from functools import partial
 
 import numpy as np
 import pytest
@@ -41,10 +42,12 @@ from .checks import (
     Float32Only,
     batch_of,
     column,
+    duplicates,
     learner_of,
     mean_one_weights,
     network_of,
     numbers,
+    peak_of,
     problem,
     randomized,
     small_network,
@@ -408,7 +411,7 @@ def test_numpy_scalars_as_hyperparameters_train_bit_for_bit_like_python_floats(k
 
 
 @optimizers
-@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+@duplicates
 @pytest.mark.parametrize("stack", [(), (2,)])
 def test_a_copied_learner_goes_on_alike_and_apart(optimizer, duplicate, stack):
     batch = batch_of(*problem())
@@ -480,15 +483,10 @@ def peak_of_a_step(
         streams=streams_of(*range(math.prod(stack))),
     )
     batch = batch_of(*problem(learner.loss, n_rows=ROWS, n_in=20, n_outputs=3))
-    workspace = learner.workspace(ROWS)
-    for _ in range(2):
-        train_step(learner, batch, workspace, 1e-3)
-    tracemalloc.start()
-    try:
-        train_step(learner, batch, workspace, 1e-3)
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    step = partial(train_step, learner, batch, learner.workspace(ROWS), 1e-3)
+    step()
+    step()
+    return peak_of(step)
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.5])
