@@ -60,8 +60,8 @@ class Batches:
     batch_size : int, optional
         Rows in a batch; the last may have fewer. By default, all rows.
     streams : sequence of numpy.random.Generator, default=()
-        Sources of each epoch's order. None keep the original order, one draws an order that all
-        networks share, and K draw an order for each of K networks.
+        Sources of each epoch's order: one draws an order that all networks share, and K draw one
+        for each of K networks. Without any, rows keep their original order.
     rows : ndarray of int, or sequence of such, optional
         Indices of the rows to use, by default all: one array for all networks, or one for each.
         Networks side by side make their steps together, so each must have the same number of
@@ -170,18 +170,16 @@ class Batches:
             bounds = self._bounds[first : first + self._at_once + 1]
             X, Y, weights = self._gather(order, bounds[0], bounds[-1])
             for start, stop in pairwise(bounds):
-                if self._at_once == 1:
-                    batch: Any = X, Y, weights
-                else:
+                batch_X, batch_Y, own, counts = X, Y, weights, None
+                if self._at_once > 1:
                     rows: Any = slice(start - bounds[0], stop - bounds[0])
                     part = (..., rows, slice(None)) if self._stack else rows
+                    batch_X, batch_Y = X[part], Y[part]
                     own = None if weights is None else weights[..., rows, :]
-                    batch = X[part], Y[part], own
                 if start == last and self._last_counts is not None:
-                    *batch, own = batch
-                    filled = self._last_weights if own is None else own * self._last_weights
-                    batch = *batch, filled, self._last_counts
-                yield Batch(*batch)
+                    own = self._last_weights if own is None else own * self._last_weights
+                    counts = self._last_counts
+                yield Batch(batch_X, batch_Y, own, counts)
 
     def _shuffled(self) -> np.ndarray | None:
         """Return the epoch's row indices of shape (..., n_samples), or None for 0, 1, 2, ..."""

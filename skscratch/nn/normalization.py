@@ -111,16 +111,16 @@ class BatchNorm(_Normalization):
     def forward(self, X, cache):
         mean, variance = self.mean, self.variance
         if cache.training:
-            cache.shares, counts = self._shares(cache)
+            cache.shares, has_weight = self._shares(cache)
             mean = np.matmul(cache.shares, X, out=cache.mean)
         cache.Xhat = np.subtract(X, mean, out=X)
         if cache.training:
             square = np.square(cache.Xhat, out=cache.Y)
             variance = np.matmul(cache.shares, square, out=cache.variance)
             for running, current in ((self.mean, mean), (self.variance, variance)):
-                np.multiply(running, self.momentum, out=running, where=counts)
+                np.multiply(running, self.momentum, out=running, where=has_weight)
                 step = np.multiply(current, 1 - self.momentum, out=cache.inverse)
-                np.add(running, step, out=running, where=counts)
+                np.add(running, step, out=running, where=has_weight)
         np.add(variance, self.epsilon, out=cache.inverse)
         np.sqrt(cache.inverse, out=cache.inverse)
         np.reciprocal(cache.inverse, out=cache.inverse)
@@ -138,15 +138,15 @@ class BatchNorm(_Normalization):
         return dY
 
     def _shares(self, cache):
-        """Return each row's share of the batch's weight, and which networks have any at all."""
+        """Return each row's share of the batch's weight, and whether a network has any at all."""
         weights = cache.context.weights
         if weights is None:
             return cache.equal_shares, True
         weights = weights.mean(axis=-1, keepdims=True).mT  # a row counts as its mean output
         total = weights.sum(axis=-1, keepdims=True)
-        counts = total > 0
+        has_weight = total > 0
         cache.own_shares[...] = cache.equal_shares
-        return np.divide(weights, total, out=cache.own_shares, where=counts), counts
+        return np.divide(weights, total, out=cache.own_shares, where=has_weight), has_weight
 
 
 class LayerNorm(_Normalization):

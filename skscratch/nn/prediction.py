@@ -23,7 +23,9 @@ def predict(
     # Sparse rows are not copied into an array of their own.
     widest = max(*(layer.widest for layer in network.layers), source.shape[1] if dense else 1)
     n_rows = max(LEAST_ROWS, min(MANY_ROWS, ELEMENTS // widest))
-    n_rows = max(1, min(n_samples, max(n_rows, TOGETHER // max(widest, sum(network.sizes[1:])))))
+    # A narrow network takes more rows at once, as far as all its arrays stay small together.
+    n_rows = max(n_rows, TOGETHER // max(widest, sum(network.sizes[1:])))
+    n_rows = max(1, min(n_samples, n_rows))
     workspace = Workspace(network, n_rows)
     room = None
     if source.needs_room(gathered=rows is not None):

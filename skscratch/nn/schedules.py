@@ -115,7 +115,10 @@ class Schedule(Options):
         return learning_rates
 
     def continues_after_plateau(self, base: Any, clock: Clock) -> Any:
-        """Tell whether to go on, at a lower learning rate, now that patience has run out."""
+        """Tell whether to go on, at a lower learning rate, now that patience has run out.
+
+        Parameters as `rate`'s. Returns a bool, or an ndarray of shape (..., 1).
+        """
         return False
 
 
