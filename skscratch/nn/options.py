@@ -65,7 +65,7 @@ def check_real(name: str, value: Any, interval: Interval) -> float:
     Raises
     ------
     TypeError
-        If it is not a real number, or a bool.
+        If it is a bool, or not a real number.
     ValueError
         If it is NaN or, as a float, outside the interval.
     """
@@ -90,7 +90,7 @@ def check_integer(name: str, value: Any, minimum: int) -> int:
     Raises
     ------
     TypeError
-        If it is not an integer, or a bool.
+        If it is a bool, or not an integer.
     ValueError
         If it is below the minimum.
     """

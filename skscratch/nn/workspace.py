@@ -118,7 +118,7 @@ class Workspace:
         if n_rows not in self._smaller:
             smaller = object.__new__(Workspace)
             smaller.__dict__.update(self.__dict__)
-            # With the same dict, it would refer to itself, and its memory would not be freed at once.
+            # With the same dict it would refer to itself, a cycle that delays freeing its memory.
             smaller._n_rows, smaller._smaller = n_rows, {}
             arrays = iter(self._arrays)
             smaller._prepare(lambda width: next(arrays)[..., :n_rows, :])
