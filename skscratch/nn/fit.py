@@ -342,21 +342,9 @@ def epoch(
 def check(learner: Learner, loss: Any = 0.0, X: Any = None) -> None:
     """Give up networks whose numbers the last step made infinite or NaN.
 
-    The step itself checked its loss before it moved the parameters.
-
-    Parameters
-    ----------
-    learner : Learner
-        The learner.
-    loss : float or ndarray of shape (...), default=0.0
-        The epoch's loss: even finite losses may have an infinite sum.
-    X : ndarray or SparseBlock of shape (..., batch, n_in), optional
-        Inputs whose outputs must be finite.
-
-    Raises
-    ------
-    DivergenceError
-        If no network is left whose numbers are finite.
+    The step checked its loss before it moved the parameters. ``loss``, of shape (...), is the
+    epoch's: even finite losses may have an infinite sum. The outputs for X, of shape
+    (..., batch, n_in), must be finite too. If no network is left, raises a `DivergenceError`.
     """
     network = learner.network
     finite = np.isfinite(loss) & has_finite_numbers(network)
