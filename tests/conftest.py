@@ -6,6 +6,7 @@ from typing import ClassVar
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import is_classifier
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -103,6 +104,20 @@ BOTH = [
 def state(estimator):
     """Return a hash of everything that the estimator holds."""
     return joblib.hash(vars(estimator))
+
+
+def weights_of(estimator):
+    """Return all parameters of the network as one vector."""
+    return np.concatenate([w.ravel() for w in estimator.coefs_ + estimator.intercepts_])
+
+
+def assert_same_weights(estimator, other):
+    np.testing.assert_array_equal(weights_of(estimator), weights_of(other))
+
+
+def classes_for(estimator, y):
+    """Return what partial_fit needs besides X and y."""
+    return {"classes": np.unique(y)} if is_classifier(estimator) else {}
 
 
 @pytest.fixture

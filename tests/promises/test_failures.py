@@ -1,6 +1,6 @@
 """What fails leaves the estimator as it was, or fitted and whole; a file as it was, or whole.
 
-Callbacks that raise and failing writes are in test_callbacks.py.
+Callbacks that raise and failing writes are in tests/callbacks/.
 """
 
 import os
