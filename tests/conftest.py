@@ -120,6 +120,11 @@ def classes_for(estimator, y):
     return {"classes": np.unique(y)} if is_classifier(estimator) else {}
 
 
+def output(estimator, X):
+    """Return a prediction that shows every change of the weights."""
+    return estimator.decision_function(X) if is_classifier(estimator) else estimator.predict(X)
+
+
 @pytest.fixture
 def splits(monkeypatch):
     """Record the (training, validation) rows of each fit that holds some out."""

@@ -11,22 +11,8 @@ from skscratch import SGD
 from skscratch import callbacks as module
 from skscratch.callbacks import Callback, Checkpoint
 
-from ..conftest import (
-    BOTH,
-    assert_same_weights,
-    classes_for,
-    classifier,
-    iris,
-)
-from .checks import (
-    PLATEAU,
-    Recorder,
-    assert_same_run,
-    interrupted,
-    plateau,
-    raising,
-    resume,
-)
+from ..conftest import BOTH, assert_same_weights, classes_for, classifier, iris
+from .checks import PLATEAU, Recorder, assert_same_run, interrupted, plateau, raising, resume
 
 both = pytest.mark.parametrize(("make", "data"), BOTH)
 

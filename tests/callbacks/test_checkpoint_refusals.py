@@ -16,18 +16,8 @@ from skscratch import LBFGS, SGD
 from skscratch import callbacks as module
 from skscratch.callbacks import Checkpoint
 
-from ..conftest import (
-    BOTH,
-    classifier,
-    iris,
-    regressor,
-)
-from .checks import (
-    assert_same_run,
-    interrupted,
-    resume,
-    state_without_callbacks,
-)
+from ..conftest import BOTH, classifier, iris, regressor
+from .checks import assert_same_run, interrupted, resume, state_without_callbacks
 
 both = pytest.mark.parametrize(("make", "data"), BOTH)
 

@@ -6,19 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from ..conftest import (
-    BOTH,
-    assert_same_weights,
-    classes_for,
-    classifier,
-    iris,
-    state,
-)
-from .checks import (
-    Recorder,
-    events,
-    raising,
-)
+from ..conftest import BOTH, assert_same_weights, classes_for, classifier, iris, state
+from .checks import Recorder, events, raising
 
 both = pytest.mark.parametrize(("make", "data"), BOTH)
 

@@ -1,8 +1,8 @@
 """Going on from where the last call ended: warm_start, partial_fit, and both together.
 
-`test_base.py` has what one long run and several short ones have in common. Here is where the two
-ways of going on differ: `fit` with ``warm_start`` begins a new run from the old one's weights,
-`partial_fit` is one more epoch of the same run.
+`test_parts_of_a_run.py` has what one long run and several short ones have in common. Here is where
+the two ways of going on differ: `fit` with ``warm_start`` begins a new run from the old one's
+weights, `partial_fit` is one more epoch of the same run.
 """
 
 import copy

@@ -1,15 +1,10 @@
-"""Bad input gets an error that names parameter, value and remedy, and changes nothing."""
+"""Bad parameters get an error that names parameter, value and remedy, and change nothing."""
 
 import re
 from fractions import Fraction
 
 import numpy as np
-import pandas as pd
 import pytest
-import scipy.sparse
-import sklearn
-from sklearn.base import is_classifier
-from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
@@ -41,7 +36,8 @@ from skscratch._settings import NAMES_OF_SKLEARN
 from skscratch.callbacks import StopOnPlateau
 from skscratch.nn import LogisticLogLoss, SoftmaxLogLoss
 
-from ..conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
+from ..conftest import cancer, classifier, diabetes, iris, multilabel, regressor, state
+from .checks import assert_fails_without_trace, assert_matches
 
 NAN, INF = float("nan"), float("inf")
 
@@ -230,6 +226,7 @@ BAD_PARAMETERS = [
     ({"optimizer": "lbfgs", "clip_norm": 1.0}, ValueError, "clip_norm", "'lbfgs'"),
     ({"optimizer": "lbfgs", "lr_schedule": "one_cycle"}, ValueError, "lr_schedule", "'lbfgs'"),
 ]
+
 CLASSIFIER_ONLY = [
     ({"loss": "logloss"}, ValueError, "loss 'logloss'", "Did you mean 'log_loss'"),
     ({"loss": "squared_error"}, ValueError, "Unknown loss 'squared_error'", "'log_loss'"),
@@ -255,6 +252,7 @@ CLASSIFIER_ONLY = [
     ({"class_weight": {1: "2"}}, TypeError, r"class_weight\[1\]", "number", "got '2'"),
     ({"class_weight": {0: 0, 1: 0, 2: 0}}, ValueError, "class_weight=", "no row with a weight"),
 ]
+
 REGRESSOR_ONLY = [
     ({"loss": "hubber"}, ValueError, "loss 'hubber'", "Did you mean 'huber'"),
     ({"loss": "log_loss"}, ValueError, "Unknown loss 'log_loss'", "'squared_error'"),
@@ -283,120 +281,6 @@ def bad_parameters():
             yield pytest.param(
                 make, data, *case[:2], case[2:], id=_without_addresses(f"{make.__name__}-{case[0]}")
             )
-
-
-def replaced(array, value, dtype=None):
-    """Return a copy with one element replaced."""
-    array = np.array(array, dtype=dtype)
-    array[(3,) + (0,) * (array.ndim - 1)] = value
-    return array
-
-
-# (what becomes of X, y and sample_weight, error, what the message has to match)
-BAD_DATA = {
-    "X with NaN": (lambda X, y: (replaced(X, NAN), y), "X contains NaN"),
-    "X with inf": (lambda X, y: (replaced(X, INF), y), "X contains infinity"),
-    "sparse X with NaN": (
-        lambda X, y: (scipy.sparse.csr_matrix(replaced(X, NAN)), y),
-        "X contains NaN",
-    ),
-    "frame with NaN": (lambda X, y: (pd.DataFrame(replaced(X, NAN)), y), "X contains NaN"),
-    "X of words": (lambda X, y: (np.full(X.shape, "word"), y), "takes numbers only"),
-    "frame with words": (
-        lambda X, y: (pd.DataFrame(X.astype(str)).replace("[0-9]", "w", regex=True), y),
-        "takes numbers only",
-    ),
-    "X of one axis": (lambda X, y: (X[:, 0], y), "Expected 2D array, got 1D array"),
-    "X of three axes": (lambda X, y: (X[:, :, None], y), "array with dim 3"),
-    "complex X": (lambda X, y: (X * 1j, y), "Complex data not supported"),
-    "X without rows": (lambda X, y: (X[:0], y[:0]), r"0 sample\(s\)"),
-    "X without columns": (lambda X, y: (X[:, :0], y), r"0 feature\(s\)"),
-    "y too short": (lambda X, y: (X, y[:-1]), r"inconsistent numbers of samples: \[150, 149\]"),
-    "y missing": (lambda X, y: (X, None), "requires y to be passed"),
-    "y with NaN": (lambda X, y: (X, replaced(y, NAN, float)), "y contains NaN"),
-    "y with inf": (lambda X, y: (X, replaced(y, INF, float)), "y contains infinity"),
-    "negative weight": (
-        lambda X, y: (X, y, replaced(np.ones(len(y)), -2)),
-        "sample_weight must not be negative, got a smallest weight of -2",
-    ),
-    "no weight": (lambda X, y: (X, y, np.zeros(len(y))), "sample_weight must not be zero"),
-    "NaN weight": (lambda X, y: (X, y, replaced(np.ones(len(y)), NAN)), "sample_weight contains"),
-    "infinite weight": (lambda X, y: (X, y, replaced(np.ones(len(y)), INF)), "sample_weight cont"),
-    "weights too short": (
-        lambda X, y: (X, y, np.ones(len(y) - 1)),
-        r"inconsistent numbers of samples: \[150, 149\]",
-    ),
-    "weights in two columns": (
-        lambda X, y: (X, y, np.ones((len(y), 2))),
-        "sample_weight must have one value per row",
-    ),
-    "weights of words": (lambda X, y: (X, y, ["word"] * len(y)), "could not convert string"),
-    "weights too large": (
-        lambda X, y: (X, y, np.full(len(y), 1e308)),
-        r"sample_weight must have a finite sum, got a largest weight of 1e\+308",
-    ),
-    "complex weights": (lambda X, y: (X, y, np.full(len(y), 1j)), "Complex data not supported"),
-    "dates in X": (
-        lambda X, y: (X.astype(int).astype("M8[D]"), y),
-        r"takes numbers only.*columns 0 \(such as datetime",
-    ),
-    "X missing": (lambda X, y: (None, y), "Expected 2D array, got scalar array"),
-    "rows of several lengths": (lambda X, y: ([[1.0], *X.tolist()[1:]], y), "inhomogeneous shape"),
-    "y without columns": (lambda X, y: (X, np.zeros((len(y), 0))), r"0 feature\(s\)"),
-}
-BAD_CLASSES = {
-    "continuous": (lambda X, y: (X, y + 0.5), "Unknown label type: continuous"),
-    "several columns of classes": (
-        lambda X, y: (X, np.column_stack([y, 2 - y])),
-        "multiclass-multioutput",
-    ),
-    "labels other than 0 and 1": (
-        lambda X, y: (X, np.column_stack([y > 0, y > 1]) * 2),
-        r"must hold 0 and 1 only, got the values \[0 2\]",
-    ),
-}
-BAD_NUMBERS = {
-    "y with too small a standard deviation": (
-        lambda X, y: (X, (y > 100) * 5e-324),
-        r"standard deviation of y, whose largest.*4\.9e-324, is beyond.*standardize_target=False",
-    ),
-    "y too far from its mean": (
-        lambda X, y: (X, np.where(y < 300, 1.7e308, -1e308)),
-        r"y, whose largest.*1\.7e\+308, is beyond the range of float64 when standardized",
-    ),
-    "y of words": (lambda X, y: (X, np.full(len(y), "word")), "numbers for y, got 'word'"),
-    "y of three axes": (lambda X, y: (X, np.zeros((len(y), 2, 2))), "array with dim 3"),
-}
-
-
-def bad_data():
-    for make, data, table in (
-        (classifier, iris, BAD_DATA | BAD_CLASSES),
-        (regressor, diabetes, BAD_DATA | BAD_NUMBERS),
-    ):
-        for name, case in table.items():
-            yield pytest.param(make, data, *case, id=f"{make.__name__}-{name}")
-
-
-def assert_matches(caught, patterns):
-    for pattern in patterns:
-        assert re.search(pattern, str(caught.value), re.DOTALL), pattern
-
-
-def assert_fails_without_trace(estimator, X, call, error, patterns):
-    """Call and catch the error; the estimator is as it was, fitted or not."""
-    was_fitted = hasattr(estimator, "network_")
-    before = state(estimator)
-    predicted = estimator.predict(X) if was_fitted else None
-    with pytest.raises(error) as caught:
-        call(estimator)
-    assert_matches(caught, patterns)
-    assert state(estimator) == before
-    if was_fitted:
-        np.testing.assert_array_equal(estimator.predict(X), predicted)
-    else:
-        with pytest.raises(NotFittedError):
-            estimator.predict(X)
 
 
 # (class_weight, what the message has to match) with three labels
@@ -441,190 +325,8 @@ def test_bad_parameter(make, data, params, error, patterns, fitted):
     assert_fails_without_trace(estimator, X, lambda est: est.fit(X, y), error, patterns)
 
 
-# (labels of three classes, error, the types that the message has to name)
-BAD_LABELS = [
-    ([1, "a", "b"], ValueError, "int, str"),
-    (["a", 1, "b"], TypeError, "int, str"),
-    ([1, 2, 3], ValueError, "int"),
-]
-if tuple(map(int, sklearn.__version__.split(".")[:2])) >= (1, 7):  # before, it only warned
-    BAD_LABELS.append(([b"a", b"b", b"c"], TypeError, "bytes_"))
-
-
-@pytest.mark.parametrize(("labels", "error", "types"), BAD_LABELS, ids=repr)
-def test_labels_that_are_no_classes(labels, error, types):
-    X, y = iris()
-    bad = np.array(labels, None if isinstance(labels[0], bytes) else object)[y]
-    patterns = [rf"y, of dtype \S+, holds values of the types {types}. Give labels of one type"]
-    estimator = classifier(max_iter=1)
-    assert_fails_without_trace(estimator, X, lambda est: est.fit(X, bad), error, patterns)
-
-
-def test_dates_are_no_targets_of_a_regressor():
-    X, y = diabetes()
-    dates = y.astype(int).astype("M8[D]")
-    estimator = regressor(max_iter=1)
-    patterns = [r"y must hold numbers, got the dtype datetime64\[D\]"]
-    assert_fails_without_trace(estimator, X, lambda est: est.fit(X, dates), TypeError, patterns)
-
-
 def test_there_are_many_of_them():
     assert len(list(bad_parameters())) > 300
-    assert len(list(bad_data())) > 60
-
-
-@pytest.mark.parametrize(("make", "data", "change", "pattern"), bad_data())
-@pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitted"])
-def test_bad_data(make, data, change, pattern, fitted):
-    X, y = data()
-    estimator = make(max_iter=1)
-    if fitted:
-        estimator.fit(X, y)
-    bad = change(X, y)
-    assert_fails_without_trace(estimator, X, lambda est: est.fit(*bad), ValueError, [pattern])
-
-
-@pytest.mark.parametrize(("make", "data"), BOTH)
-@pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitted"])
-@pytest.mark.parametrize("name", BAD_DATA)
-@pytest.mark.parametrize("method", ["partial_fit", "fit"])
-def test_bad_data_for_a_continued_training(make, data, fitted, name, method):
-    X, y = data()
-    change, _ = BAD_DATA[name]
-    estimator = make(max_iter=1, warm_start=True)
-    classes = {}
-    if is_classifier(estimator) and method == "partial_fit":
-        classes = {"classes": np.unique(y)}
-    if fitted:
-        getattr(estimator, method)(X, y, **classes)
-    bad = dict(zip(("X", "y", "sample_weight"), change(X, y), strict=False))
-    # The message may be another one here: what does not fit in may do so in several ways.
-    assert_fails_without_trace(
-        estimator, X, lambda est: getattr(est, method)(**bad, **classes), ValueError, []
-    )
-
-
-# A scalar weight counts for every row, as in scikit-learn.
-@pytest.mark.parametrize(("weight", "pattern"), [(-1.0, "negative"), (0, "zero everywhere")])
-def test_bad_scalar_weight(weight, pattern):
-    with pytest.raises(ValueError, match=f"sample_weight must not be {pattern}"):
-        regressor().fit(*diabetes(), sample_weight=weight)
-
-
-def test_weights_that_leave_a_part_without_weight():
-    X, y = diabetes()
-    estimator = regressor(early_stopping=True)
-    for weight in (replaced(np.zeros(len(y)), 1), replaced(np.zeros(len(y)), 3)):
-        assert_fails_without_trace(
-            estimator,
-            X,
-            lambda est, weight=weight: est.fit(X, y, weight),
-            ValueError,
-            ["sample_weight is zero", "early_stopping=False"],
-        )
-
-
-# (what partial_fit gets after a call with iris in three classes, what the message has to match)
-BAD_CONTINUATIONS = {
-    "other classes": (lambda X, y: (X, y, [0, 1, 3]), "classes=.*not the same"),
-    "fewer classes": (lambda X, y: (X, y, [0, 1]), "classes=.*not the same"),
-    "unseen class": (lambda X, y: (X, y + 1), r"\[3\].*known classes \[0, 1, 2\]"),
-    "other features": (lambda X, y: (X[:, :3], y), "X has 3 features.*expecting 4"),
-    "labels instead of classes": (
-        lambda X, y: (X, np.eye(3, dtype=int)[y]),
-        r"shape \(150, 3\).*learned",
-    ),
-}
-
-
-@pytest.mark.parametrize(
-    ("name", "method"),
-    [
-        (name, method)
-        for name in BAD_CONTINUATIONS
-        for method in ("partial_fit", "fit")
-        if method == "partial_fit" or "er classes" not in name  # fit takes no classes
-    ],
-)
-def test_continuing_a_classifier_with_something_else(name, method):
-    X, y = iris()
-    estimator = classifier(max_iter=1, warm_start=True).fit(X, y)
-    change, pattern = BAD_CONTINUATIONS[name]
-    bad = change(X, y)
-    assert_fails_without_trace(
-        estimator, X, lambda est: getattr(est, method)(*bad), ValueError, [pattern]
-    )
-
-
-@pytest.mark.parametrize("method", ["partial_fit", "fit"])
-def test_continuing_with_another_number_of_labels(method):
-    X, Y = multilabel()
-    estimator = classifier(max_iter=1, warm_start=True).fit(X, Y)
-    for bad in (Y[:, :2], Y[:, 0]):
-        assert_fails_without_trace(
-            estimator,
-            X,
-            lambda est, bad=bad: getattr(est, method)(X, bad),
-            ValueError,
-            [rf"y has the shape {re.escape(str(bad.shape))}", "learned"],
-        )
-
-
-@pytest.mark.parametrize("method", ["partial_fit", "fit"])
-def test_continuing_with_another_number_of_outputs(method):
-    X, y = diabetes()
-    estimator = regressor(max_iter=1, warm_start=True).fit(X, np.column_stack([y, y]))
-    assert_fails_without_trace(
-        estimator,
-        X,
-        lambda est: getattr(est, method)(X, y),
-        ValueError,
-        ["y has 1 output", "learned from 2"],
-    )
-
-
-def test_partial_fit_without_classes_in_the_first_call():
-    X, y = iris()
-    assert_fails_without_trace(
-        classifier(), X, lambda est: est.partial_fit(X, y), ValueError, ["classes must be passed"]
-    )
-
-
-# (classes, what the message has to match)
-BAD_CLASS_LISTS = [
-    ([0, 1, 2, NAN], r"must not have missing values, got \[0, 1, 2, nan\]"),
-    (np.array([0, 1, 2, NAN]), "must not have missing values"),
-    ([0, 1, None], r"must not have missing values, got \[0, 1, None\]"),
-    (["a", "b", None], "must not have missing values"),
-    ([0, 1, 2, pd.NA], "must not have missing values"),
-    (pd.Series(["a", "b", pd.NA], dtype="string"), "must not have missing values"),
-    ({0, 1, 2}, r"a list or an array of one axis.*got \{0, 1, 2\}"),
-    ({0: 1, 1: 2, 2: 3}, "a list or an array of one axis"),
-    (3, "a list or an array of one axis.*got 3"),
-    ("012", "a list or an array of one axis.*got '012'"),
-    ([[0, 1, 2]], r"a list or an array of one axis.*got \[\[0, 1, 2\]\]"),
-    ([[0], [1, 2]], "a list or an array of one axis"),
-    ([], r"a list or an array of one axis.*got \[\]"),
-    ([0, 1, "2"], r"of one type that can be sorted.*types int, str: \[0, 1, '2'\]"),
-    (np.ma.masked_array([0, 1, 2, 3], [0, 0, 0, 1]), "a masked array, 1 of whose 4 values"),
-]
-
-
-@pytest.mark.parametrize("case", BAD_CLASS_LISTS, ids=lambda case: repr(case[0]))
-@pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitted"])
-def test_bad_classes_of_partial_fit(case, fitted):
-    classes, pattern = case
-    X, y = iris()
-    estimator = classifier(max_iter=1)
-    if fitted:
-        estimator.fit(X, y)
-    assert_fails_without_trace(
-        estimator,
-        X,
-        lambda est: est.partial_fit(X, y, classes=classes),
-        ValueError,
-        [f"classes .*{pattern}"],
-    )
 
 
 @pytest.mark.parametrize("make", [lambda: iter((0.5,)), lambda: (rate for rate in (0.5,))])
@@ -643,80 +345,6 @@ def test_a_direction_that_is_neither_true_nor_false(value):
         StopOnPlateau(greater_is_better=value)
     for right in (True, np.True_, False, None):
         assert StopOnPlateau(greater_is_better=right).greater_is_better is right
-
-
-def test_partial_fit_with_a_class_that_is_not_in_classes():
-    X, y = iris()
-    assert_fails_without_trace(
-        classifier(),
-        X,
-        lambda est: est.partial_fit(X, y, classes=[0, 1]),
-        ValueError,
-        [r"\[2\].*known classes \[0, 1\]"],
-    )
-
-
-@pytest.mark.parametrize(("make", "data"), BOTH)
-@pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitted"])
-def test_partial_fit_with_early_stopping_warns_and_holds_nothing_out(make, data, fitted):
-    X, y = data()
-    estimator = make(max_iter=1)
-    classes = {"classes": np.unique(y)} if is_classifier(estimator) else {}
-    if fitted:
-        estimator.fit(X, y)
-    estimator.set_params(early_stopping=True)
-    with pytest.warns(UserWarning, match="early_stopping=True has no effect in partial_fit"):
-        estimator.partial_fit(X, y, **classes)
-    assert estimator.t_ == len(X) * (1 + fitted)
-    assert estimator.validation_scores_ is None
-
-
-@pytest.mark.parametrize("make", [classifier, regressor])
-@pytest.mark.parametrize("fitted", [False, True], ids=["unfitted", "fitted"])
-def test_too_few_rows_for_a_validation_part(make, fitted):
-    X, y = iris()
-    few = [0, 60]
-    estimator = make(max_iter=1)
-    if fitted:
-        estimator.fit(X, y)
-    estimator.set_params(early_stopping=True, validation_fraction=0.5)
-    assert_fails_without_trace(
-        estimator,
-        X,
-        lambda est: est.fit(X[few], y[few]),
-        ValueError,
-        ["validation_fraction=0.5 of n_samples=2", "leaves", "early_stopping=False"],
-    )
-
-
-@pytest.mark.parametrize("make", [classifier, regressor])
-@pytest.mark.parametrize("optimizer", ["lbfgs", LBFGS(memory=5)], ids=repr)
-def test_partial_fit_is_hidden_with_lbfgs(make, optimizer):
-    estimator = make(optimizer=optimizer)
-    assert not hasattr(estimator, "partial_fit")
-    with pytest.raises(AttributeError, match="partial_fit"):
-        estimator.partial_fit(*diabetes())
-    assert hasattr(make(optimizer="sgd"), "partial_fit")
-
-
-# What cannot change while training continues: parameters, and what the message has to match.
-FIXED = {
-    "hidden_layer_sizes": ((8, 8), ["hidden_layer_sizes=", r"\(8, 8\)", "warm_start=False"]),
-    "dtype": ("float32", ["dtype='float32'", "float64", "warm_start=False"]),
-    "normalization": ("batch", ["normalization='batch' differs from the None", "warm_start=False"]),
-}
-
-
-@pytest.mark.parametrize(("make", "data"), BOTH)
-@pytest.mark.parametrize("name", FIXED)
-@pytest.mark.parametrize("method", ["fit", "partial_fit"])
-def test_continuing_with_another_network(make, data, name, method):
-    X, y = data()
-    value, patterns = FIXED[name]
-    estimator = make(max_iter=1, warm_start=True).fit(X, y).set_params(**{name: value})
-    assert_fails_without_trace(
-        estimator, X, lambda est: getattr(est, method)(X, y), ValueError, patterns
-    )
 
 
 # (estimator's parameters, what is set, what the message has to match)
@@ -786,59 +414,3 @@ def test_failed_set_params_leaves_the_others_unset():
     with pytest.raises(ValueError, match="optimizer__momentum"):
         estimator.set_params(l2=0.1, optimizer__momentum=0.5)
     assert estimator.l2 == 0.5
-
-
-@pytest.mark.parametrize(("make", "data"), BOTH)
-def test_using_an_unfitted_estimator(make, data):
-    X, y = data()
-    estimator = make()
-    for name in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
-        if hasattr(estimator, name):
-            with pytest.raises(NotFittedError):
-                getattr(estimator, name)(X)
-    with pytest.raises(NotFittedError):
-        estimator.score(X, y)
-    for name in ("coefs_", "loss_", "history_", "n_layers_", "t_", "best_loss_"):
-        assert not hasattr(estimator, name)
-
-
-PREDICTORS = ["predict", "predict_proba", "predict_log_proba", "decision_function"]
-
-
-@pytest.mark.parametrize("method", PREDICTORS)
-def test_predicting_from_bad_inputs(method):
-    X, y = cancer()
-    predict = getattr(classifier(max_iter=1).fit(X, y), method)
-    for bad, pattern in [
-        (X[:, :3], "X has 3 features.*expecting 6"),
-        (X[:, 0], "Expected 2D array"),
-        (replaced(X, NAN), "X contains NaN"),
-    ]:
-        with pytest.raises(ValueError, match=pattern):
-            predict(bad)
-
-
-@pytest.mark.parametrize(("make", "data"), BOTH)
-def test_names_in_another_order(make, data):
-    X, y = data()
-    frame = pd.DataFrame(X).rename(columns=str)
-    estimator = make(max_iter=1, warm_start=True).fit(frame, y)
-    reordered = frame[frame.columns[::-1]]
-    calls = [
-        lambda est: est.predict(reordered),
-        lambda est: est.fit(reordered, y),
-        lambda est: est.partial_fit(reordered, y),
-    ]
-    before = state(estimator)
-    for call in calls:
-        with pytest.raises(ValueError, match="feature names should match"):
-            call(estimator)
-        assert state(estimator) == before
-
-
-@pytest.mark.parametrize(("make", "data"), BOTH)
-def test_score_refuses_bad_weights(make, data):
-    X, y = data()
-    estimator = make(max_iter=1).fit(X, y)
-    with pytest.raises(ValueError, match="inconsistent numbers of samples"):
-        estimator.score(X, y, sample_weight=np.ones(len(y) - 1))
