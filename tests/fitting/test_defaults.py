@@ -1,5 +1,8 @@
 """What "auto" comes to in a whole run, and runs where all else is left at its default."""
 
+import ast
+import inspect
+import re
 import warnings
 
 import numpy as np
@@ -185,20 +188,17 @@ def test_nothing_is_held_out_of_fewer_rows(make, splits):
     assert estimator.t_ == 3 * n_samples
 
 
-def test_defaults_are_the_ones_documented():
-    own = {
-        ScratchMLPClassifier: {"activation": "selu", "learning_rate": 4e-3, "label_smoothing": 0.1},
-        ScratchMLPRegressor: {"activation": "mish", "learning_rate": 7e-3},
-    }
-    common = {
-        "hidden_layer_sizes": (128, 128, 128),
-        "optimizer": "adam",
-        **dict.fromkeys(("feature_scaling", "init"), "auto"),
-        **dict.fromkeys(("max_iter", "lr_schedule", "batch_size"), "auto"),
-        **dict.fromkeys(("early_stopping", "validation_fraction", "dtype"), "auto"),
-    }
-    for estimator_class, params in own.items():
-        assert {**common, **params}.items() <= estimator_class().get_params().items()
+@pytest.mark.parametrize("estimator_class", [ScratchMLPClassifier, ScratchMLPRegressor])
+def test_defaults_are_the_ones_documented(estimator_class):
+    section = inspect.getdoc(estimator_class).split("Parameters\n----------\n")[1]
+    section = re.split(r"^\w+\n-+$", section, maxsplit=1, flags=re.MULTILINE)[0]
+    headings = [line for line in section.splitlines() if line and not line[0].isspace()]
+    documented = [re.fullmatch(r"(\w+) : .+, default=(.+)", line).groups() for line in headings]
+    parameters = inspect.signature(estimator_class).parameters.values()
+    # With their types, so that 1, 1.0 and True are not the same.
+    assert [(name, repr(ast.literal_eval(text))) for name, text in documented] == [
+        (parameter.name, repr(parameter.default)) for parameter in parameters
+    ]
 
 
 # Reference runs -------------------------------------------------------------------------------
