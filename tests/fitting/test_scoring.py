@@ -230,19 +230,23 @@ def test_weights_go_to_scorers_that_take_them_and_only_there(make, data, routing
     X, y = data()
     weights = np.random.default_rng(0).uniform(0.5, 2, len(y))
 
-    def score(scoring, sample_weight):
+    def fitted(scoring, sample_weight):
         estimator = make(scoring=scoring, early_stopping=True, max_iter=1)
         with sklearn.config_context(enable_metadata_routing=routing):
-            estimator.fit(X, y, sample_weight)
-        return estimator.validation_scores_[0]
+            return estimator.fit(X, y, sample_weight)
 
     for scoring in (make_scorer(weighted_score), score_with_weights):
-        assert score(scoring, None) == -1.0
-        total = score(scoring, weights)
+        assert fitted(scoring, None).validation_scores_ == [-1.0]
+        (total,) = fitted(scoring, weights).validation_scores_
         assert total == pytest.approx(weights[splits[-1][1]].sum(), rel=1e-12)
-    for scoring in (make_scorer(plain_score), "neg_max_error" if make is regressor else own_scorer):
-        assert score(scoring, weights) is not None
-    assert score(make_scorer(plain_score), weights) == 7.0
+    assert fitted(make_scorer(plain_score), weights).validation_scores_ == [7.0]
+    # Those that take none get none, and score the rows held out as if these had no weights.
+    for scoring in (own_scorer, *(["neg_max_error"] if make is regressor else [])):
+        estimator = fitted(scoring, weights)
+        held_out = splits[-1][1]
+        scorer = get_scorer(scoring) if isinstance(scoring, str) else scoring
+        expected = scorer(estimator, X[held_out], y[held_out])
+        assert estimator.validation_scores_ == [pytest.approx(expected, rel=1e-9)]
 
 
 @both
