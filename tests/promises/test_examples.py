@@ -12,7 +12,8 @@ import pytest
 
 pytest.importorskip("matplotlib")
 
-EXAMPLES = sorted(Path(__file__).parents[2].joinpath("examples").glob("*.py"))
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(ROOT.joinpath("examples").glob("*.py"))
 PACKAGES = {"joblib", "matplotlib", "numpy", "pandas", "scipy", "skscratch", "sklearn"}
 
 
@@ -21,8 +22,29 @@ def example(request):
     return request.param
 
 
-def test_there_are_as_many_as_promised():
-    assert len(EXAMPLES) >= 16
+def test_the_gallery_is_the_folder_whole():
+    paths = [path for path in (ROOT / "examples").iterdir() if path.name[0] not in "._"]
+    files = {path.name for path in paths if path.suffix != ".png"}  # a figure of a run in there
+    assert EXAMPLES
+    assert files == {"GALLERY_HEADER.rst", *(path.name for path in EXAMPLES)}
+    tree = ast.parse((ROOT / "docs/conf.py").read_text("utf-8"))
+    (settings,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and node.targets[0].id == "sphinx_gallery_conf"
+    )
+    assert (ROOT / "docs" / settings["examples_dirs"]).resolve() == ROOT / "examples"
+    assert not {"filename_pattern", "ignore_pattern"} & set(settings)  # each would leave some out
+
+
+def test_examples_that_pages_refer_to_are_there():
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.rst")]
+    for folder in ("api", "course", "guide"):
+        pages += ROOT.glob(f"docs/{folder}/*.rst")
+    pattern = r"(?:\bexamples/|auto_examples/|auto_examples_)(plot_\w+)"
+    names = [name for page in pages for name in re.findall(pattern, page.read_text("utf-8"))]
+    assert names
+    assert set(names) <= {path.stem for path in EXAMPLES}
 
 
 def test_sphinx_gallery_runs_it(example):
