@@ -18,17 +18,9 @@ from sklearn.base import is_classifier
 from skscratch import SGD, Adaptive, InverseScaling
 from skscratch.callbacks import Callback
 
-from ..conftest import BOTH, classifier, iris, state
+from ..conftest import BOTH, assert_same_weights, classifier, iris, state, weights_of
 
 both = pytest.mark.parametrize(("make", "data"), BOTH)
-
-
-def weights_of(estimator):
-    return np.concatenate([w.ravel() for w in estimator.coefs_ + estimator.intercepts_])
-
-
-def assert_same_weights(estimator, other):
-    np.testing.assert_array_equal(weights_of(estimator), weights_of(other))
 
 
 def partial_fit(estimator, X, y, times=1, **given):

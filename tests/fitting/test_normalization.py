@@ -10,7 +10,7 @@ import scipy.sparse
 from sklearn.base import is_classifier
 from sklearn.model_selection import GridSearchCV
 
-from ..conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor
+from ..conftest import BOTH, cancer, classes_for, classifier, diabetes, iris, multilabel, regressor
 
 both = pytest.mark.parametrize(("make", "data"), BOTH)
 kinds = pytest.mark.parametrize("kind", ["batch", "layer"])
@@ -19,10 +19,6 @@ kinds = pytest.mark.parametrize("kind", ["batch", "layer"])
 def output(estimator, X):
     """Return what the estimator predicts, as numbers."""
     return estimator.predict_proba(X) if is_classifier(estimator) else estimator.predict(X)
-
-
-def classes_for(estimator, y):
-    return {"classes": np.unique(y)} if is_classifier(estimator) else {}
 
 
 def numbers(estimator):
