@@ -13,8 +13,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ._classifier import ScratchMLPClassifier as ScratchMLPClassifier
     from ._compare import compare as compare
+    from ._fitting.lbfgs import LBFGS as LBFGS
     from ._interchange import from_sklearn as from_sklearn
-    from ._lbfgs import LBFGS as LBFGS
     from ._onnx import register_onnx as register_onnx
     from ._range_test import learning_rate_range_test as learning_rate_range_test
     from ._regressor import ScratchMLPRegressor as ScratchMLPRegressor
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ScratchMLPClassifier": "._classifier",
     "ScratchMLPRegressor": "._regressor",
-    "LBFGS": "._lbfgs",
+    "LBFGS": "._fitting.lbfgs",
     "compare": "._compare",
     "register_onnx": "._onnx",
     "trusted_types": "._trusted_types",

@@ -1,26 +1,13 @@
 """The classifier: labels to columns on the way in, probabilities to labels on the way out."""
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import issparse
-from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from ._base import BaseScratchMLP, is_stochastic
-from ._calibration import find_temperature
-from ._class_weight import weigh_classes, weigh_labels
-from ._input import check_container, check_objects, is_missing
-from ._settings import AUTO_CALIBRATE_FROM, AUTO_CROSS_FIT_FROM, CLASSIFIER_LOSSES, Settings
-from ._validation import Validator
-from .nn.losses import Loss, SoftmaxLogLoss
-from .nn.network import Network
-from .nn.options import FRACTION, check_real, lookup
-from .nn.rows import OneHot
+from ._fitting.targets import Labels, clean_labels, sort_classes
 
 
 class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
@@ -405,11 +392,12 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             As `fit`; also if ``classes`` is missing in the first call or differs in a later one.
             The estimator then stays as it was before the call.
         """
-        if classes is None and not self._is_fitted():
+        is_first = not self.__sklearn_is_fitted__()
+        if classes is None and is_first:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if classes is not None:
-            classes = _sort_classes(classes)
-            if self._is_fitted() and not np.array_equal(classes, self.classes_):
+            classes = sort_classes(classes)
+            if not is_first and not np.array_equal(classes, self.classes_):
                 raise ValueError(
                     f"classes={classes!r} is not the same as on the last call to partial_fit or "
                     f"fit, which was {self.classes_!r}."
@@ -456,8 +444,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ValueError
             If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
-        y = self._predict(X, self._labels)
-        return y if self._multilabel else y[:, 0]
+        y = self._predict(X, self._target.labels)
+        return y if self._target.multilabel else y[:, 0]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.
@@ -478,7 +466,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ValueError
             If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
-        return self._predict(X, self._probabilities)
+        return self._predict(X, lambda Z: self._target.probabilities(self._temper(Z)))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """Return the logarithm of each class's probability, accurate however small that is.
@@ -498,27 +486,24 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ValueError
             If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
-        return self._predict(X, self._log_probabilities)
+        return self._predict(X, lambda Z: self._target.log_probabilities(self._temper(Z)))
 
-    def _labels(self, Z: np.ndarray) -> np.ndarray:
-        decided = self._decide(Z)
-        return decided if self._multilabel else self.classes_[decided, np.newaxis]
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes in ascending order; for multilabel targets the numbers of the labels."""
+        return self._target.classes
 
-    def _probabilities(self, Z: np.ndarray) -> np.ndarray:
-        return self._learner.loss.inverse_link(self._logit_per_class(Z))
+    @property
+    def temperature_(self) -> float:
+        """What the logits are divided by; 1 without calibration."""
+        return self._fitted.temperature
 
-    def _log_probabilities(self, Z: np.ndarray) -> np.ndarray:
-        if self.out_activation_ == "logistic":
-            return log_expit(self._logit_per_class(Z))
-        if self.out_activation_ == "softmax":
-            # Classes that lie in memory one after another are summed over several times faster.
-            return log_softmax(np.asfortranarray(self._temper(Z)), axis=1)
-        return np.log(self._probabilities(Z))  # a loss of the user's own
+    @property
+    def _target(self) -> Labels:
+        target: Any = self._fitted.target
+        return target
 
-    def _logit_per_class(self, Z: np.ndarray) -> np.ndarray:
-        Z = self._temper(Z)
-        # Two classes have one logit; the first class's is its negative.
-        return np.hstack([-Z, Z]) if self._is_binary() else Z
+    _clean_target = staticmethod(clean_labels)
 
     def _temper(self, Z: np.ndarray) -> np.ndarray:
         return Z if self.temperature_ == 1 else Z / self.temperature_
@@ -527,199 +512,3 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-    def _is_binary(self) -> bool:
-        return not self._multilabel and len(self.classes_) == 2
-
-    def _has_one_class(self) -> bool:
-        return not self._multilabel and len(self.classes_) == 1
-
-    def _clean_target(self, y: Any) -> np.ndarray:
-        y = y.toarray() if issparse(y) else y
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if y.dtype.kind in "mM" and np.isnat(y).any():
-            raise ValueError("y contains NaT.")
-        try:
-            check_classification_targets(y)
-        except (TypeError, ValueError) as error:
-            if y.dtype.kind not in "OS":
-                raise
-            check_objects("y", y)
-            kinds = sorted({type(label).__name__ for label in y.ravel()})
-            raise type(error)(
-                f"y, of dtype {y.dtype}, holds values of the types {', '.join(kinds)}. Give labels "
-                f"of one type that can be sorted, such as y.astype(str): {error}"
-            ) from error
-        if type_of_target(y) == "multiclass-multioutput":
-            raise ValueError(
-                "y has several columns of several classes (multiclass-multioutput), which is not "
-                "supported. Fit a classifier per column (sklearn.multioutput."
-                "MultiOutputClassifier), or give independent labels as columns of 0 and 1."
-            )
-        if y.ndim == 2 and not np.isin(y, (0, 1)).all():
-            raise ValueError(
-                f"A multilabel y must hold 0 and 1 only, got the values {np.unique(y)}."
-            )
-        return y
-
-    def _learn_target(self, y: np.ndarray, sample_weight: np.ndarray | None, classes: Any) -> None:
-        self._multilabel = y.ndim == 2
-        self.temperature_ = 1.0
-        seen = np.arange(y.shape[1]) if self._multilabel else np.unique(y)
-        self.classes_ = seen if classes is None else classes
-
-    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray | OneHot:
-        expected = (len(y), len(self.classes_)) if self._multilabel else (len(y),)
-        if y.shape != expected:
-            raise ValueError(
-                f"y has the shape {y.shape}, but must have {expected} for the "
-                f"{'labels' if self._multilabel else 'classes'} {self.classes_.tolist()} that the "
-                "estimator has learned."
-            )
-        if self._multilabel:
-            return y.astype(dtype)
-        unseen = np.setdiff1d(y, self.classes_)
-        if len(unseen):
-            raise ValueError(
-                f"y has classes {unseen.tolist()} that are not among the known classes "
-                f"{self.classes_.tolist()}."
-            )
-        index = np.searchsorted(self.classes_, y)
-        if self._is_binary():
-            return index[:, np.newaxis].astype(dtype)
-        return OneHot(index, len(self.classes_), np.array([0, 1], dtype))
-
-    def _decide(self, Z: np.ndarray) -> np.ndarray:
-        """Return the index of each row's class, or for multilabel targets 0 or 1 for each label."""
-        if self._multilabel:
-            return (Z > 0).astype(int)
-        return (Z[:, 0] > 0).astype(int) if self._is_binary() else Z.argmax(axis=1)
-
-    def _n_logits(self) -> int:
-        return 1 if self._is_binary() else len(self.classes_)
-
-    def _make_loss(self) -> Loss:
-        loss = lookup("loss", self.loss, CLASSIFIER_LOSSES, Loss)
-        if self._has_one_class():
-            return SoftmaxLogLoss()  # that of one logit is 1, whatever there is to be learned
-        exclusive = not (self._multilabel or self._is_binary())
-        loss = loss if exclusive else loss.for_labels()
-        if loss.out_activation in ("identity", "exp", "logistic" if exclusive else "softmax"):
-            target = "more than two classes" if exclusive else "two classes or independent labels"
-            raise ValueError(
-                f"loss={self.loss!r} gives no probabilities of {target}: its output activation is "
-                f"{loss.out_activation!r}. Take 'log_loss' or a Focal object."
-            )
-        return loss
-
-    def _calibrates(
-        self, settings: Settings, n_samples: int, n_held_out: int, incremental: bool
-    ) -> bool:
-        wanted, link = settings.calibrate, self._make_loss().out_activation
-        has_log_loss = link in ("softmax", "logistic")
-        if not wanted or self._has_one_class():
-            return False
-        if wanted == "auto":
-            few = AUTO_CROSS_FIT_FROM <= n_samples < settings.split_from
-            enough = n_held_out >= AUTO_CALIBRATE_FROM or (
-                n_held_out == 0 and few and settings.early_stopping == "auto"
-            )
-            return enough and has_log_loss and not incremental
-        if not has_log_loss:
-            raise ValueError(
-                f"calibrate=True does not go with loss={self.loss!r}: its output activation is "
-                f"{link!r}, and a temperature is that of 'softmax' or 'logistic'. Take another "
-                "loss, or calibrate=False."
-            )
-        if incremental:
-            warnings.warn(
-                "calibrate=True has no effect in partial_fit: the temperature is fixed by the "
-                "first call, and after one epoch it would be that of an untrained network.",
-                UserWarning,
-                stacklevel=7,
-            )
-            return False
-        return True
-
-    def _calibrate(self, judged: list[tuple[Validator, Network]]) -> None:
-        loss: Loss = CLASSIFIER_LOSSES["log_loss"]()
-        exclusive = self._make_loss().out_activation == "softmax"
-        loss = loss if exclusive else loss.for_labels()
-        parts = [validate.logits(network) for validate, network in judged]
-        if parts:
-            Z, Y, weights = zip(*parts, strict=True)
-            counts = None if weights[0] is None else np.concatenate(weights)
-            truth: Any = OneHot.join(Y) if exclusive else np.vstack(Y)
-            self.temperature_ = find_temperature(np.vstack(Z), truth, counts, loss)
-
-    def _soften(self, Y: np.ndarray | OneHot) -> np.ndarray | OneHot:
-        share = check_real("label_smoothing", self.label_smoothing, FRACTION)
-        if share == 0:
-            return Y
-        if isinstance(Y, OneHot):
-            softened = (1 - share) * Y.values + share / Y.n_classes
-            return OneHot(Y.labels, Y.n_classes, softened)
-        return (1 - share) * Y + share / 2
-
-    def _weigh(
-        self, Y: Any, sample_weight: np.ndarray | None, incremental: bool
-    ) -> np.ndarray | None:
-        if self.class_weight is None:
-            return super()._weigh(Y, sample_weight, incremental)
-        if incremental and isinstance(self.class_weight, str):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} is not supported by partial_fit, which does "
-                "not know how frequent the classes are in rows to come. Pass a dict from classes "
-                "to weights; sklearn.utils.class_weight.compute_class_weight('balanced', "
-                "classes=classes, y=sample) computes such weights from a sample of y."
-            )
-        index = self._strata(Y)
-        if index is None:
-            weights = weigh_labels(self.class_weight, Y, sample_weight)
-        else:
-            weights = weigh_classes(self.class_weight, self.classes_, index, sample_weight)
-        if not np.any(weights):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} leaves no row with a weight; give more "
-                "classes one."
-            )
-        return weights.reshape(len(weights), -1)
-
-    def _score_logits(self, Z: np.ndarray, Y: Any, sample_weight: Any) -> float:
-        decided = self._decide(Z)
-        labels = self._strata(Y)
-        correct = (decided == Y).all(axis=1) if labels is None else decided == labels
-        # scikit-learn's accuracy_score looks at all labels first, which takes longer than a small
-        # epoch; here they are known.
-        return float(np.average(correct, weights=sample_weight))
-
-    def _strata(self, Y: Any) -> np.ndarray | None:
-        if self._multilabel:
-            return None
-        return Y.labels if isinstance(Y, OneHot) else Y[:, 0].astype(int)
-
-
-def _sort_classes(classes: Any) -> np.ndarray:
-    """Return the distinct labels among the classes that were passed, in ascending order."""
-    is_plain = type(classes) is np.ndarray and classes.dtype.kind in "biuUS"
-    if is_plain and classes.ndim == 1 and len(classes):
-        return np.unique(classes)  # without a look at each label, which takes as long as a step
-    check_container("classes", classes)
-    labels = np.asarray(classes, object)
-    if labels.ndim != 1 or not len(labels) or any(map(np.ndim, labels)):
-        raise ValueError(
-            "classes must be a list or an array of one axis with all class labels, got "
-            f"{classes!r}."
-        )
-    if any(map(is_missing, labels)):
-        raise ValueError(f"classes must not have missing values, got {classes!r}.")
-    try:
-        sorted(labels)
-    except TypeError as error:
-        kinds = sorted({type(label).__name__ for label in labels})
-        raise ValueError(
-            "classes must be of one type that can be sorted, got values of the types "
-            f"{', '.join(kinds)}: {classes!r}."
-        ) from error
-    return np.unique(classes)

@@ -23,10 +23,11 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 from ._base import BaseScratchMLP
 from ._classifier import ScratchMLPClassifier
+from ._fitting.lbfgs import LBFGS
+from ._fitting.plan import schedule_of
+from ._fitting.settings import REGRESSOR_LOSSES, Settings, is_full_batch, resolve
 from ._grids import translate_grid
-from ._lbfgs import LBFGS
 from ._regressor import ScratchMLPRegressor
-from ._settings import REGRESSOR_LOSSES, Settings, is_full_batch, resolve
 from .nn.activations import ACTIVATIONS, Activation
 from .nn.fit import HISTORY, Progress
 from .nn.network import Network
@@ -196,13 +197,17 @@ def to_sklearn(estimator: BaseScratchMLP) -> MLPClassifier | MLPRegressor:
     theirs = MLPClassifier if is_classifier(estimator) else MLPRegressor
     if in_the_way:
         listed = ", ".join(f"{name}={value!r}" for name, value in in_the_way.items())
-        hint = "" if estimator._is_fitted() else " Once fitted, it may differ in how it is trained."
+        hint = (
+            ""
+            if estimator.__sklearn_is_fitted__()
+            else " Once fitted, it may differ in how it is trained."
+        )
         raise ValueError(
             f"{theirs.__name__} of scikit-learn {sklearn.__version__} has nothing like {listed}. "
             f"Choose what it has to convert this {type(estimator).__name__}.{hint}"
         )
     mlp = theirs(**params)
-    if estimator._is_fitted():
+    if estimator.__sklearn_is_fitted__():
         _teach_theirs(mlp, estimator, settings)
     return mlp
 
@@ -368,7 +373,7 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
     what its predictions depend on stands in the way then; for the rest, scikit-learn's default
     takes the place of what it lacks.
     """
-    fitted = estimator._is_fitted()
+    fitted = estimator.__sklearn_is_fitted__()
     built: Any = estimator.network_.architecture if fitted else settings
     activation = _shared_activation(built.activations, estimator.activation)
     loss = _shared_loss(estimator)
@@ -457,13 +462,13 @@ def _shared_activation(activations: list[Activation], given: Any) -> str | None:
 def _shared_loss(estimator: Any) -> str | None:
     """Return scikit-learn's name of the loss, or of one with the same link if it is fitted."""
     if is_classifier(estimator):
-        if estimator._is_fitted():
+        if estimator.__sklearn_is_fitted__():
             return "log_loss" if estimator.out_activation_ in ("softmax", "logistic") else None
         return "log_loss" if estimator.loss == "log_loss" else None
     names = ["squared_error"]
     if "loss" in MLPRegressor().get_params():
         names += ["poisson"]
-    if estimator._is_fitted():
+    if estimator.__sklearn_is_fitted__():
         name = LOSS_OF_LINK.get(estimator.out_activation_)
         return name if name in names else None
     for name in names:
@@ -494,7 +499,7 @@ def _their_optimizer(optimizer: Optimizer) -> dict[str, Any] | None:
 
 
 def _their_schedule(settings: Settings) -> dict[str, Any] | None:
-    schedule = settings.schedule
+    schedule, _ = schedule_of(settings)
     if schedule == Constant():
         return {"learning_rate": "constant"}
     # scikit-learn's other solvers have no schedule.
@@ -543,7 +548,7 @@ def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
     """Fit our estimator to predict, and to go on training, as scikit-learn's does."""
     stochastic = not is_full_batch(estimator.optimizer)
     _build_state(estimator, mlp, **({} if stochastic else {"optimizer": "sgd"}))
-    network, learner = estimator.network_, estimator._learner
+    network, learner = estimator.network_, estimator._fitted.learner
     _write(network, network.parameters, [*mlp.coefs_, *mlp.intercepts_])
 
     losses = getattr(mlp, "loss_curve_", [nan] * (mlp.n_iter_ - 1) + [getattr(mlp, "loss_", nan)])
@@ -555,10 +560,11 @@ def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
         {**unknown, "epoch": epoch, "loss": float(loss), "validation_score": score}
         for epoch, (loss, score) in enumerate(zip(losses, known, strict=False), start=1)
     ]
-    estimator._stops_early, estimator._refitted = scores is not None, False
     clock = Clock(epoch=len(losses), samples=mlp.t_)
     before = len(rows) - mlp.n_iter_
-    estimator._progress = Progress(clock, rows, before, watches_score=scores is not None)
+    fitted = estimator._fitted
+    fitted.progress = Progress(clock, rows, before, watches_score=scores is not None)
+    fitted.plan = fitted.plan.but("early_stopping", scores is not None, "as in scikit-learn")
 
     state = learner.state = learner.optimizer.init(network.parameters.vector)
     theirs: Any = getattr(mlp, "_optimizer", None)
@@ -580,10 +586,10 @@ def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
 def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     """Fit scikit-learn's estimator to predict, and to go on training, as ours does."""
     _build_state(mlp, estimator, **({"solver": "sgd"} if mlp.solver == "lbfgs" else {}))
-    network, learner = estimator.network_, estimator._learner
+    network, learner = estimator.network_, estimator._fitted.learner
     mlp.coefs_ = [layer.coefficients.copy() for layer in network.dense]
     mlp.intercepts_ = [layer.b[0].copy() for layer in network.dense]
-    scaler = getattr(estimator, "_target_scaler", None)
+    scaler = getattr(estimator._target, "scaler", None)
     if scaler is not None:
         mlp.coefs_[-1] = mlp.coefs_[-1] * scaler.scale_
         mlp.intercepts_[-1] = mlp.intercepts_[-1] * scaler.scale_ + scaler.mean_
@@ -618,8 +624,10 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     if isinstance(settings.optimizer, Adam):
         theirs.t = state.t
     else:
-        schedule = settings.schedule if _their_schedule(settings) else Constant()
-        theirs.learning_rate = schedule.rate(settings.learning_rate, estimator._progress.clock)
+        schedule = schedule_of(settings)[0] if _their_schedule(settings) else Constant()
+        theirs.learning_rate = schedule.rate(
+            settings.learning_rate, estimator._fitted.progress.clock
+        )
 
 
 def _moment_ratios(optimizer: Optimizer, mlp: Any) -> tuple[float, ...]:

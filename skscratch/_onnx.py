@@ -19,8 +19,8 @@ from sklearn.base import is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from ._classifier import ScratchMLPClassifier
+from ._fitting.scaling import BOUND, RobustSmoothClip
 from ._regressor import ScratchMLPRegressor
-from ._scaling import BOUND, RobustSmoothClip
 from .inspection import HiddenLayerTransformer
 from .nn.activations import (
     ELU,
@@ -127,7 +127,7 @@ def _classifier_shapes(operator: Any) -> None:
     kind = Int64TensorType if classes.dtype == np.int64 else StringTensorType
     # The node that makes dictionaries of probabilities takes no other.
     number = FloatTensorType if _meets_zipmap(operator) else _float_type(operator)
-    labels.set_type(kind([n_rows, len(classes)] if estimator._multilabel else [n_rows]))
+    labels.set_type(kind([n_rows, len(classes)] if estimator._target.multilabel else [n_rows]))
     probabilities.set_type(number([n_rows, len(classes)]))
 
 
@@ -420,7 +420,7 @@ ACTIVATIONS: dict[type[Activation], Callable[[_Graph, str, Any], str]] = {
 
 def _add_targets(graph: _Graph, estimator: Any, X: str, outputs: list[Any]) -> None:
     W, b = _last_layer(estimator)
-    scaler = estimator._target_scaler
+    scaler = estimator._target.scaler
     if scaler is not None:
         W, b = W * scaler.scale_, b * scaler.scale_ + scaler.mean_
     _link(graph, _link_of(estimator), graph("Gemm", X, W, b), outputs[0])
@@ -429,13 +429,13 @@ def _add_targets(graph: _Graph, estimator: Any, X: str, outputs: list[Any]) -> N
 def _add_labels(graph: _Graph, estimator: Any, X: str, outputs: list[Any]) -> None:
     labels, probabilities = outputs
     W, b = (array / estimator.temperature_ for array in _last_layer(estimator))
-    if estimator._is_binary():
+    if estimator._target.is_binary:
         W, b = np.hstack([-W, W]), np.hstack([-b, b])
     Z = graph("Gemm", X, W, b)
     # What calls decision_function, as CalibratedClassifierCV does, has its converter ask for this.
     raw = graph.scope.get_options(estimator, {"raw_scores": False})["raw_scores"]
     _link(graph, "identity" if raw else _link_of(estimator), Z, probabilities)
-    if estimator._multilabel:
+    if estimator._target.multilabel:
         graph.cast(graph("Greater", Z, 0.0), np.dtype(np.int64), output=labels.full_name)
         return
     best = graph("ArgMax", Z, axis=1, keepdims=0)

@@ -1,22 +1,15 @@
 """The regressor: targets to standardized columns on the way in, and back on the way out."""
 
-import copy
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import issparse
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseScratchMLP, is_stochastic
-from ._running import Running
-from ._settings import REGRESSOR_LOSSES
-from .nn.losses import Loss
-from .nn.options import REAL_LINE, lookup
-from .nn.rows import cast
+from ._fitting.settings import REGRESSOR_LOSSES
+from ._fitting.targets import Quantities, clean_quantities
+from .nn.options import REAL_LINE
 
 
 class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
@@ -255,9 +248,6 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     True
     """
 
-    _target_scaler: Any
-    _target_running: Running | None = None  # files of older versions have none
-
     def __init__(
         self,
         hidden_layer_sizes=(128, 128, 128),
@@ -373,135 +363,22 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ValueError
             If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
-        y = self._predict(X, self._decode, may_overflow=True)
+        y = self._predict(X, self._target.decode, may_overflow=True)
         return y[:, 0] if y.shape[1] == 1 else y
 
-    def _decode(self, Z: np.ndarray) -> np.ndarray:
-        """Turn logits into targets in y's units."""
-        y = self._learner.loss.inverse_link(Z)
-        if self._target_scaler is None:
-            return y
-        # inverse_transform would validate y first, which takes longer than a row in the network.
-        return y * self._target_scaler.scale_ + self._target_scaler.mean_
+    @property
+    def _target(self) -> Quantities:
+        target: Any = self._fitted.target
+        return target
+
+    _clean_target = staticmethod(clean_quantities)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
-        # Not from _make_loss: scikit-learn asks for the tags in each validation of input, and it is
-        # for fit to say what is wrong with the loss.
+        # scikit-learn asks for the tags in each validation of input, and it is for fit to say what
+        # is wrong with the loss.
         loss = REGRESSOR_LOSSES.get(self.loss) if isinstance(self.loss, str) else self.loss
         domain = getattr(loss, "target_domain", REAL_LINE)
         tags.target_tags.positive_only = -1.0 not in domain
         return tags
-
-    def _clean_target(self, y: Any) -> np.ndarray:
-        y = np.asarray(y.toarray() if issparse(y) else y)
-        if y.dtype.kind in "mM":
-            raise TypeError(f"y must hold numbers, got the dtype {y.dtype}.")
-        with np.errstate(over="ignore"):  # what becomes infinite is refused
-            y = y.astype(np.float64, copy=False)
-        assert_all_finite(y, input_name="y")  # None has become NaN
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        return y.reshape(len(y), -1)
-
-    def _learn_target(self, y: np.ndarray, sample_weight: np.ndarray | None, classes: Any) -> None:
-        if not isinstance(self.standardize_target, bool | np.bool_):
-            raise ValueError(
-                f"standardize_target must be True or False, got {self.standardize_target!r}."
-            )
-        self._n_targets = y.shape[1]
-        self._target_scaler, self._target_running = None, None
-        if self.standardize_target and self._can_standardize():
-            self._target_scaler = scaler = _fit_scaler(y, sample_weight)
-            self._target_running = Running(y, sample_weight, scaler.mean_)
-
-    def _go_on_learning_target(self, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
-        old, running = self._target_scaler, self._target_running
-        if running is None or y.shape[1] != self._n_targets:
-            return
-        self._target_running, found = running.add(
-            y, sample_weight, old.mean_, old.scale_ == 1, _mean_and_scale
-        )
-        if found is not None:
-            self._target_scaler = new = copy.deepcopy(old)
-            new.mean_[found.columns], new.scale_[found.columns] = found.center, found.scale
-            new.var_[found.columns] = found.scale**2
-
-    def _can_standardize(self) -> bool:
-        loss = self._make_loss()
-        return loss.out_activation == "identity" and loss.target_domain == REAL_LINE
-
-    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
-        if y.shape[1] != self._n_targets:
-            raise ValueError(
-                f"y has {y.shape[1]} outputs, but the estimator has learned from {self._n_targets}."
-            )
-        if self._target_scaler is not None:
-            with np.errstate(over="ignore"):
-                # scikit-learn's transform would give a frame if the user's set_config says so.
-                standardized = (y - self._target_scaler.mean_) / self._target_scaler.scale_
-            if not np.isfinite(standardized).all():
-                raise ValueError(
-                    f"y, whose largest absolute value is {np.abs(y).max():.2g}, is beyond the "
-                    "range of float64 when standardized by the mean and the standard deviation "
-                    "that were learned. Scale y, or set standardize_target=False."
-                )
-            y = standardized
-        Y = cast(y, dtype)
-        domain = self._make_loss().target_domain
-        for end in (Y.min(), Y.max()):
-            if end not in domain:
-                raise ValueError(
-                    f"loss={self.loss!r} needs targets in {domain}, got {end:g} (in {dtype}). "
-                    "Shift or transform y, or take another loss."
-                )
-        return Y
-
-    def _n_logits(self) -> int:
-        return self._n_targets
-
-    def _make_loss(self) -> Loss:
-        return lookup("loss", self.loss, REGRESSOR_LOSSES, Loss)
-
-    def _score_logits(self, Z: np.ndarray, Y: np.ndarray, sample_weight: Any) -> float:
-        # R2 is the same in standardized units as in y's own.
-        predicted = self._make_loss().inverse_link(Z)
-        return r2_score(Y, predicted, sample_weight=sample_weight)
-
-
-def _mean_and_scale(
-    y: np.ndarray, sample_weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return each column's mean and standard deviation, 0 for a constant."""
-    scaler = _fit_scaler(y, sample_weight)
-    return scaler.mean_, np.where(y.min(axis=0) == y.max(axis=0), 0.0, scaler.scale_)
-
-
-def _fit_scaler(y: np.ndarray, sample_weight: np.ndarray | None) -> StandardScaler:
-    """Learn each column's mean and standard deviation, whatever its unit, and that of the weights.
-
-    Squares of large or small numbers are beyond float64, and of the weights' sum scikit-learn
-    thinks as the number of rows. In units of a power of 2 all digits stay as they are.
-    """
-    if sample_weight is not None:
-        if not sample_weight.all():
-            y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
-        sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
-    exponent = np.frexp(np.abs(y).max(axis=0))[1] + 1
-    with np.errstate(invalid="ignore"):  # rounding may put a constant's variance below 0
-        scaler = StandardScaler().fit(np.ldexp(y, -exponent), sample_weight=sample_weight)
-    is_constant = y.min(axis=0) == y.max(axis=0)
-    # Of numbers below 1/2, only what is constant up to rounding has a scale of 1.
-    varies = ~is_constant & (scaler.scale_ != 1)
-    with np.errstate(over="ignore", under="ignore"):
-        scaler.mean_ = np.where(is_constant, y[0], np.ldexp(scaler.mean_, exponent))
-        scaler.var_ = np.ldexp(scaler.var_, 2 * exponent)
-        scaler.scale_ = np.where(varies, np.ldexp(scaler.scale_, exponent), 1.0)
-    if not (np.isfinite(scaler.mean_).all() and scaler.scale_.all()):
-        raise ValueError(
-            "The mean or the standard deviation of y, whose largest absolute value is "
-            f"{np.abs(y).max():.2g}, is beyond the range of float64. Scale y, or set "
-            "standardize_target=False."
-        )
-    return scaler

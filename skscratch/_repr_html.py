@@ -58,8 +58,8 @@ def describe_network(estimator: Any) -> str | None:
 
 def _describe_epochs(estimator: Any) -> list[str]:
     """Say which epochs made the network, as far as that is known."""
-    n_epochs, best = len(estimator.history_["epoch"]), estimator._restored_epoch()
-    if estimator._refitted:
+    n_epochs, best = len(estimator.history_["epoch"]), estimator._fitted.restored_epoch
+    if estimator._fitted.refitted:
         # The history is that of the training before, and of what followed.
         continued = n_epochs > estimator.n_iter_
         return [] if continued else [f"refit for {_count(best, 'epoch')}"]

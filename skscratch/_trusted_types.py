@@ -3,10 +3,10 @@
 from typing import Any
 
 from ._classifier import ScratchMLPClassifier
+from ._fitting.running import Running
+from ._fitting.scaling import RobustSmoothClip
+from ._fitting.settings import OPTION_TABLES
 from ._regressor import ScratchMLPRegressor
-from ._running import Running
-from ._scaling import RobustSmoothClip
-from ._settings import OPTION_TABLES
 from .nn.fit import Progress
 from .nn.losses import LOSSES
 from .nn.network import Architecture, Network

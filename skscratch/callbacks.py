@@ -305,7 +305,7 @@ class Checkpoint(_OfOneNetwork):
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
     ) -> None:
         """Write the file."""
-        progress = fitted_estimator._progress
+        progress = fitted_estimator._fitted.progress
         if not _is_epoch(context):
             if progress.ended != "stopped":
                 return  # otherwise a callback ended this run, and it shall not be resumed
@@ -314,9 +314,9 @@ class Checkpoint(_OfOneNetwork):
         state = {
             "format": CHECKPOINT_FORMAT,
             "fingerprint": self._fingerprints[_run_of(context)],
-            "learner": fitted_estimator._learner,
+            "learner": fitted_estimator._fitted.learner,
             "progress": progress,
-            "streams": fitted_estimator._streams,
+            "streams": fitted_estimator._fitted.streams,
             "streams_at_start": fitted_estimator._streams_at_start,
         }
         write_atomically(self.path, pickle.dumps(state))

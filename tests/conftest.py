@@ -128,7 +128,7 @@ def output(estimator, X):
 @pytest.fixture
 def splits(monkeypatch):
     """Record the (training, validation) rows of each fit that holds some out."""
-    from skscratch import _run
+    from skscratch._fitting import run
 
     recorded = []
 
@@ -136,6 +136,6 @@ def splits(monkeypatch):
         recorded.append(original(*args))
         return recorded[-1]
 
-    original = _run.split_rows
-    monkeypatch.setattr(_run, "split_rows", recording)
+    original = run.split_rows
+    monkeypatch.setattr(run, "split_rows", recording)
     return recorded

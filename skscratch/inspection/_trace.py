@@ -9,7 +9,8 @@ from scipy.sparse import issparse
 from sklearn.base import is_classifier
 
 from .._base import BaseScratchMLP
-from .._scaling import BOUND
+from .._fitting.inputs import check_data
+from .._fitting.scaling import BOUND
 from ..nn.embeddings import PeriodicEmbedding, PiecewiseLinearEmbedding, ScaledDense
 from ..nn.layers import Activate, Dense
 from ..nn.normalization import BatchNorm, LayerNorm
@@ -204,7 +205,7 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
         symbols.append(next(iter(step.results)))
     steps += _prediction_steps(estimator, symbols[-1], passes.outputs[-1])
     if y is not None:
-        _, y, _ = estimator._validate(X, y, None, reset=False)
+        _, y, _ = check_data(estimator, X, y, None, estimator._clean_target, reset=False)
         steps += _loss_steps(estimator, y, passes, symbols[-1])
         for i in reversed(range(len(passes.names))):
             steps.append(_backward_step(passes, i, symbols[i], symbols[i + 1]))
@@ -313,8 +314,8 @@ def _prediction_steps(estimator: Any, symbol: str, Z: np.ndarray) -> list[TraceS
     steps = []
     link = estimator.out_activation_
     if not is_classifier(estimator):
-        predicted = estimator._decode(Z)
-        scaler = estimator._target_scaler
+        predicted = estimator._target.decode(Z)
+        scaler = estimator._target.scaler
         if scaler is not None:
             given = {"scale": scaler.scale_, "mean": scaler.mean_}
             equation = f"prediction = scale * {symbol} + mean"
@@ -333,9 +334,9 @@ def _prediction_steps(estimator: Any, symbol: str, Z: np.ndarray) -> list[TraceS
     P = estimator._probabilities(Z)
     equation = f"P = {link}({logits})"
     decided = "prediction = the class of the largest P in each row"
-    if estimator._multilabel:
+    if estimator._target.multilabel:
         decided = "prediction = 1[P > 1/2]"
-    elif estimator._is_binary():
+    elif estimator._target.is_binary:
         equation = f"P = [1 - p, p], p = {link}({logits})"
     steps.append(TraceStep("prediction", link, equation, {"P": P}))
     labels = estimator._labels(Z)
@@ -345,15 +346,17 @@ def _prediction_steps(estimator: Any, symbol: str, Z: np.ndarray) -> list[TraceS
 
 def _loss_steps(estimator: Any, y: Any, passes: Passes, symbol: str) -> list[TraceStep]:
     """Return the steps from the targets to the gradient by the logits, which have the symbol."""
-    encoded = np.asarray(estimator._encode(y, np.dtype(np.float64)))
+    encoded = np.asarray(estimator._target.encode(y, np.float64))
     given = {}
     if is_classifier(estimator):
         equation = "Y = y"
-        if not estimator._multilabel:
-            place = "for the second class" if estimator._is_binary() else "in the class's column"
+        if not estimator._target.multilabel:
+            place = (
+                "for the second class" if estimator._target.is_binary else "in the class's column"
+            )
             equation = f"Y = 1 {place}, else 0"
-    elif estimator._target_scaler is not None:
-        given = {"mean": estimator._target_scaler.mean_, "scale": estimator._target_scaler.scale_}
+    elif estimator._target.scaler is not None:
+        given = {"mean": estimator._target.scaler.mean_, "scale": estimator._target.scaler.scale_}
         equation = "Y = (y - mean) / scale"
     else:
         equation = "Y = y"
@@ -364,7 +367,7 @@ def _loss_steps(estimator: Any, y: Any, passes: Passes, symbol: str) -> list[Tra
         K = encoded.shape[1] if estimator.out_activation_ == "softmax" else 2
         equation = f"Ys = (1 - {s:g}) Y + {s:g} / {K}"
         steps.append(TraceStep("loss", "label smoothing", equation, {Y: passes.targets}))
-    loss = estimator._learner.loss
+    loss = estimator._fitted.learner.loss
     link = loss.out_activation
     p = {"p": loss.inverse_link(passes.outputs[-1])}
     equation = f"p = {symbol if link == 'identity' else f'{link}({symbol})'}"

@@ -240,4 +240,4 @@ def _restored_epoch(estimator: Any) -> int | None:
     if isinstance(estimator, MLPClassifier | MLPRegressor):
         scores = getattr(estimator, "validation_scores_", None)
         return None if scores is None else int(np.argmax(scores)) + 1
-    return estimator._restored_epoch()
+    return estimator._fitted.restored_epoch

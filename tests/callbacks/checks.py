@@ -70,14 +70,14 @@ def assert_same_run(estimator, other):
             np.testing.assert_array_equal(estimator.history_[name], column, err_msg=name)
     for name in ("n_iter_", "t_", "loss_", "best_loss_", "best_validation_score_"):
         assert getattr(estimator, name) == getattr(other, name), name
-    assert estimator._progress.clock == other._progress.clock
+    assert estimator._fitted.progress.clock == other._fitted.progress.clock
     # Moments and random streams, too.
     streams = [
-        {name: stream.bit_generator.state for name, stream in each._streams.items()}
+        {name: stream.bit_generator.state for name, stream in each._fitted.streams.items()}
         for each in (estimator, other)
     ]
     assert streams[0] == streams[1]
-    moments = [joblib.hash(each._learner.state) for each in (estimator, other)]
+    moments = [joblib.hash(each._fitted.learner.state) for each in (estimator, other)]
     assert moments[0] == moments[1]
 
 

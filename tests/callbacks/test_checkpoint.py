@@ -163,7 +163,7 @@ def test_a_call_of_partial_fit_that_was_written_makes_no_second_epoch(make, data
     again, path = copy.deepcopy(estimator), tmp_path / "last.ckpt"
     estimator.set_callbacks(Checkpoint(path)).partial_fit(X, y, **held_out)
     again.set_callbacks(Checkpoint(path, resume=True)).partial_fit(X, y, **held_out)
-    assert estimator._progress.ended == "stalled"
+    assert estimator._fitted.progress.ended == "stalled"
     assert_same_run(again, estimator)
 
 

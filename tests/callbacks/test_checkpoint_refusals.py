@@ -118,7 +118,7 @@ def test_a_checkpoint_of_another_version_is_named(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="another version of skscratch: its format is 7, and"):
         clf.fit(*iris())
     assert path.read_bytes() == before
-    assert not clf._is_fitted()
+    assert not clf.__sklearn_is_fitted__()
     path.write_bytes(pickle.dumps({"fingerprint": "one of the time before there were formats"}))
     with pytest.raises(ValueError, match="one of another version of skscratch"):
         clf.fit(*iris())

@@ -6,7 +6,7 @@ import pytest
 import scipy.sparse
 
 from skscratch import SGD
-from skscratch._run import Run
+from skscratch._fitting.run import Run
 from skscratch.callbacks import Callback, TimeBudget
 
 from ..conftest import BOTH, assert_same_weights, classes_for, state, weights_of
@@ -163,7 +163,7 @@ def test_nothing_is_made_when_nobody_asks(make, data, monkeypatch):
         made.append(self)
         return original(self)
 
-    monkeypatch.setattr(Run, "_snapshot", counting)
+    monkeypatch.setattr(Run, "snapshot", counting)
     make(max_iter=3).set_callbacks(Recorder(), TimeBudget(1e9)).fit(X, y)
     assert made == []
     make(max_iter=3).set_callbacks(Snapshots(), Snapshots()).fit(X, y)

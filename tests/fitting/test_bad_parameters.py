@@ -32,7 +32,7 @@ from skscratch import (
     StepDecay,
     WarmupCosine,
 )
-from skscratch._settings import NAMES_OF_SKLEARN
+from skscratch._fitting.settings import NAMES_OF_SKLEARN
 from skscratch.callbacks import StopOnPlateau
 from skscratch.nn import LogisticLogLoss, SoftmaxLogLoss
 

@@ -16,8 +16,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 
 from skscratch import Focal, Normal, ScratchMLPClassifier, ScratchMLPRegressor
-from skscratch._calibration import HIGHEST, PRIOR_ROWS, find_temperature
-from skscratch._split import split_rows
+from skscratch._fitting.calibration import HIGHEST, PRIOR_ROWS, find_temperature
+from skscratch._fitting.split import split_rows
 from skscratch.callbacks import Callback, Checkpoint, TimeBudget
 from skscratch.nn import OneHot, fit
 from skscratch.nn.losses import LogisticLogLoss, SoftmaxLogLoss
@@ -252,7 +252,7 @@ def test_without_rows_held_out_two_halves_judge_each_other(target, weighted, mon
         halves.append(split_rows(n_samples, n_validation, rng, labels))
         return halves[-1]
 
-    monkeypatch.setattr("skscratch._run.split_rows", split)
+    monkeypatch.setattr("skscratch._fitting.run.split_rows", split)
     # A network without hidden layers starts at zero here and sees all rows in each step, so that
     # chance has no part in it.
     settings = {"hidden_layer_sizes": (), "init": Normal(std=0.0), "batch_size": None}
@@ -327,9 +327,9 @@ def test_auto_cross_fits_few_rows_only():
 def test_auto_needs_enough_of_them(monkeypatch):
     X, y = iris()
     clf = classifier(calibrate="auto", early_stopping=True)
-    monkeypatch.setattr("skscratch._classifier.AUTO_CALIBRATE_FROM", 31)
+    monkeypatch.setattr("skscratch._fitting.plan.CALIBRATE_FROM", 31)
     assert clf.fit(X, y).temperature_ == 1  # it holds 30 out
-    monkeypatch.setattr("skscratch._classifier.AUTO_CALIBRATE_FROM", 30)
+    monkeypatch.setattr("skscratch._fitting.plan.CALIBRATE_FROM", 30)
     assert clf.fit(X, y).temperature_ != 1
     assert clf.set_params(early_stopping=False).fit(X, y).temperature_ == 1
     assert clf.fit(X, y, X_val=X[:30], y_val=y[:30]).temperature_ != 1

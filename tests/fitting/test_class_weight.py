@@ -3,7 +3,7 @@ import pytest
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
 from skscratch import SGD, ScratchMLPClassifier
-from skscratch._class_weight import weigh_classes, weigh_labels
+from skscratch._fitting.class_weight import weigh_classes, weigh_labels
 
 from ..conftest import cancer, classifier, iris, multilabel
 

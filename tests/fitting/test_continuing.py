@@ -75,7 +75,9 @@ def test_moments_are_kept(make, data, method):
     X, y = data()
     estimator = make(optimizer=SGD(momentum=0.9), warm_start=True, max_iter=3).fit(X, y)
     fresh = copy.deepcopy(estimator)
-    fresh._learner.state = fresh._learner.optimizer.init(fresh.network_.parameters.vector)
+    fresh._fitted.learner.state = fresh._fitted.learner.optimizer.init(
+        fresh.network_.parameters.vector
+    )
     getattr(estimator.set_params(max_iter=1), method)(X, y)
     getattr(fresh.set_params(max_iter=1), method)(X, y)
     assert not np.array_equal(weights_of(estimator), weights_of(fresh))
@@ -113,7 +115,7 @@ def test_adaptive_goes_on_at_the_lowered_rate(make, data):
     estimator.fit(X, y)
     first = estimator.history_["learning_rate"][5]
     assert first == pytest.approx(1e-4)
-    low = 0.01 / 10**estimator._progress.clock.plateaus
+    low = 0.01 / 10**estimator._fitted.progress.clock.plateaus
     partial_fit(estimator, X, y, times=6)
     # There, too, patience with the loss lowers the rate, and it is that of partial_fit alone.
     np.testing.assert_allclose(
@@ -255,7 +257,7 @@ def test_further_calls_warn_and_change_nothing(make, data):
     np.testing.assert_array_equal(weights_of(estimator), weights)
     assert estimator.history_ == history
     assert estimator.n_iter_ == 1
-    for name, stream in estimator._streams.items():
+    for name, stream in estimator._fitted.streams.items():
         assert stream.bit_generator.state == contents["_streams"][name].bit_generator.state
 
 

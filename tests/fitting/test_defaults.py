@@ -75,8 +75,8 @@ def test_epochs_on_more_rows_make_a_thousand_steps(make, n_samples, params, n_ep
     X, y = rows(n_samples, make)
     estimator = make(**{**AUTO, **params}).fit(X, y)
     assert estimator.n_iter_ == n_epochs
-    n_steps = estimator._learner.state.t
-    assert estimator._progress.clock.horizon == n_epochs
+    n_steps = estimator._fitted.learner.state.t
+    assert estimator._fitted.progress.clock.horizon == n_epochs
     assert 1000 <= n_steps < 1000 + n_steps / n_epochs or n_epochs == 64
 
 
@@ -92,7 +92,7 @@ def test_a_thousand_steps_with_batches_that_are_joined(make):
     # Of 1282 rows 1025 are trained on: four batches, since the single row that is left joins one.
     X, y = rows(1282, make)
     estimator = make(**AUTO, normalization="batch").fit(X, y)
-    assert estimator._learner.state.t >= 1000
+    assert estimator._fitted.learner.state.t >= 1000
 
 
 @both
@@ -114,7 +114,7 @@ def test_iterations_of_lbfgs(make, data, monkeypatch):
     automatic, given = make(**params).fit(X, y), make(**{**params, "max_iter": 200}).fit(X, y)
     assert 1 < automatic.n_iter_ == given.n_iter_ <= 200
     assert_array_equal(automatic.coefs_[0], given.coefs_[0])
-    monkeypatch.setattr("skscratch._settings.AUTO_EPOCHS_WITHOUT_HORIZON", 7)
+    monkeypatch.setattr("skscratch._fitting.plan.EPOCHS_WITHOUT_HORIZON", 7)
     assert make(**params).fit(X, y).n_iter_ == 7
 
 

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.utils import get_tags
 
 from skscratch import Periodic, PiecewiseLinear
-from skscratch._scaling import MOST_ROWS, RobustSmoothClip, find_bins
+from skscratch._fitting.scaling import MOST_ROWS, RobustSmoothClip, find_bins
 from skscratch.callbacks import Checkpoint
 from skscratch.nn import EMBEDDINGS
 

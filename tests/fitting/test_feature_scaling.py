@@ -19,7 +19,7 @@ from skscratch import (
     from_sklearn,
     learning_rate_range_test,
 )
-from skscratch._scaling import RobustSmoothClip
+from skscratch._fitting.scaling import RobustSmoothClip
 from skscratch.callbacks import Checkpoint
 
 from ..conftest import BOTH, classifier, diabetes, iris, regressor, state

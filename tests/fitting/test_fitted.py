@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
 from skscratch import SGD, ExponentialDecay, LeakyReLU, Normal, StepDecay
-from skscratch._settings import AUTO_FROM
+from skscratch._fitting.plan import FLOAT32_FROM
 
 from ..conftest import (
     BOTH,
@@ -162,11 +162,11 @@ def test_representations(make, data):
 @pytest.mark.parametrize(
     ("params", "n_samples", "expected"),
     [
-        ({"dtype": "auto"}, AUTO_FROM - 1, "float64"),
-        ({"dtype": "auto"}, AUTO_FROM, "float32"),
-        ({"dtype": "auto", "optimizer": "lbfgs"}, AUTO_FROM, "float64"),
+        ({"dtype": "auto"}, FLOAT32_FROM - 1, "float64"),
+        ({"dtype": "auto"}, FLOAT32_FROM, "float32"),
+        ({"dtype": "auto", "optimizer": "lbfgs"}, FLOAT32_FROM, "float64"),
         ({"dtype": "float32"}, 10, "float32"),
-        ({"dtype": "float64"}, AUTO_FROM, "float64"),
+        ({"dtype": "float64"}, FLOAT32_FROM, "float64"),
     ],
 )
 def test_dtype_rule(make, params, n_samples, expected):
@@ -184,8 +184,8 @@ def test_the_first_call_fixes_the_automatic_dtype(make, data):
     X, y = data()
     estimator = make(dtype="auto", warm_start=True, max_iter=1).fit(X, y)
     many = (
-        np.tile(X, (AUTO_FROM // len(y) + 1, 1)),
-        np.resize(y, (AUTO_FROM // len(y) + 1) * len(y)),
+        np.tile(X, (FLOAT32_FROM // len(y) + 1, 1)),
+        np.resize(y, (FLOAT32_FROM // len(y) + 1) * len(y)),
     )
     estimator.fit(*many).partial_fit(*many)
     assert estimator.coefs_[0].dtype == np.float64

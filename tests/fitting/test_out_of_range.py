@@ -7,7 +7,7 @@ import scipy.sparse
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_wine
 from sklearn.preprocessing import StandardScaler
 
-from skscratch._validation import out_of_range_columns
+from skscratch._fitting.ranges import out_of_range_columns
 
 from ..conftest import BOTH, classifier
 from .checks import parts

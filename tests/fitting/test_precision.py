@@ -7,10 +7,10 @@ import pytest
 from scipy import sparse
 
 from skscratch import ScratchMLPClassifier, ScratchMLPRegressor
-from skscratch._precision import LARGEST, LARGEST_OFFSET, SMALLEST, fits_float32
-from skscratch._settings import AUTO_FROM
+from skscratch._fitting.plan import FLOAT32_FROM
+from skscratch._fitting.precision import LARGEST, LARGEST_OFFSET, SMALLEST, fits_float32
 
-N = AUTO_FROM
+N = FLOAT32_FROM
 RAMP = np.linspace(0, 1, 50)
 
 
@@ -148,7 +148,7 @@ def test_only_the_automatic_dtype_looks_at_the_data(table, monkeypatch):
     def refuse(X):
         raise AssertionError("X was looked at")
 
-    monkeypatch.setattr("skscratch._settings.fits_float32", refuse)
+    monkeypatch.setattr("skscratch._fitting.plan.fits_float32", refuse)
     X, y = table
     for params in ({"dtype": "float32"}, {"dtype": "float64"}, {"optimizer": "lbfgs"}):
         unscaled((2,), max_iter=1, **params).fit(X, y)

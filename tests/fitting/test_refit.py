@@ -100,7 +100,7 @@ def test_automatic_choice(make, monkeypatch):
     assert not refits(early_stopping=True)
     assert not refits(warm_start=True)
     assert not refits(optimizer="sgd", lr_schedule="adaptive", early_stopping="auto")
-    monkeypatch.setattr("skscratch._settings.AUTO_REFIT_TO", 999)
+    monkeypatch.setattr("skscratch._fitting.plan.REFIT_TO", 999)
     assert not refits()
 
 

@@ -11,8 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_breast_cancer
 
 from skscratch import ScratchMLPClassifier, ScratchMLPRegressor
-from skscratch._running import ENOUGH_ROWS
-from skscratch._scaling import RobustSmoothClip
+from skscratch._fitting.running import ENOUGH_ROWS
+from skscratch._fitting.scaling import RobustSmoothClip
 from skscratch.callbacks import Checkpoint
 
 from ..conftest import BOTH, classifier, regressor, state
@@ -267,7 +267,7 @@ def test_the_best_call_comes_back_with_its_scale(make, data):
         given = {"classes": np.unique(y)} if make is classifier else {}
         estimator.partial_fit(sp.csr_array(X[part]), y[part], X_val=X, y_val=y, **given)
         seen.append(output(estimator, sp.csr_array(X)))
-    assert estimator._progress.ended == "stalled"
+    assert estimator._fitted.progress.ended == "stalled"
     assert not np.array_equal(seen[3], seen[2])
     assert_array_equal(seen[4], seen[1])
     assert_allclose(output(estimator, X), seen[1], rtol=1e-12)
@@ -300,9 +300,9 @@ def test_a_target_that_was_constant_is_standardized_when_it_varies():
     X = rng.normal(size=(300, 2))
     y = np.column_stack([1e4 + 1e3 * X[:, 0], np.where(np.arange(300) < 120, 5.0, X[:, 1])])
     reg = feed(regressor(), X, y)
-    assert_allclose(reg._target_scaler.mean_, [1e4, 0], rtol=0.1, atol=0.3)
-    assert_allclose(reg._target_scaler.scale_, [1e3, 1], rtol=0.3)
-    assert_array_equal(reg._target_scaler.var_, reg._target_scaler.scale_**2)
+    assert_allclose(reg._target.scaler.mean_, [1e4, 0], rtol=0.1, atol=0.3)
+    assert_allclose(reg._target.scaler.scale_, [1e3, 1], rtol=0.3)
+    assert_array_equal(reg._target.scaler.var_, reg._target.scaler.scale_**2)
 
 
 def test_bins_are_of_the_first_call_and_few_rows_are_told_of():

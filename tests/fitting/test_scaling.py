@@ -9,7 +9,7 @@ from scipy import sparse
 from scipy.stats import norm
 
 from skscratch import ScratchMLPRegressor
-from skscratch._scaling import BOUND, MOST_ROWS, RobustSmoothClip
+from skscratch._fitting.scaling import BOUND, MOST_ROWS, RobustSmoothClip
 
 from .checks import assert_same_scaler
 

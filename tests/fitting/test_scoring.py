@@ -13,7 +13,7 @@ import sklearn
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score, get_scorer, log_loss, make_scorer, mean_absolute_error
 
-from skscratch._validation import Validator
+from skscratch._fitting.measure import Validator
 
 from ..conftest import (
     BOTH,
@@ -378,7 +378,7 @@ def test_a_scorer_that_returns_no_number_is_named(returned):
     estimator = classifier(early_stopping=True, scoring=my_scorer)
     with pytest.raises(TypeError, match=r"scoring=.*my_scorer.* has to return a number, got"):
         estimator.fit(X, y)
-    assert not estimator._is_fitted()
+    assert not estimator.__sklearn_is_fitted__()
 
 
 @pytest.mark.parametrize("returned", [True, np.float32(0.5), np.array(0.5), Fraction(1, 2)])
@@ -408,7 +408,7 @@ def test_validation_holds_on_to_nothing_after_fit(scoring, monkeypatch):
             super().__init__(*args)
             made.append(weakref.ref(self))
 
-    monkeypatch.setattr("skscratch._run.Validator", Seen)
+    monkeypatch.setattr("skscratch._fitting.run.Validator", Seen)
     gc.collect()
     gc.disable()
     try:

@@ -21,31 +21,17 @@ from skscratch import (
     RMSprop,
     StepDecay,
 )
-from skscratch._settings import (
-    AUTO_BATCH_SIZE,
-    AUTO_EPOCHS,
-    AUTO_EPOCHS_ON_FEW_ROWS,
-    AUTO_EPOCHS_WITHOUT_HORIZON,
-    AUTO_FROM,
-    AUTO_STEPS,
-    AUTO_VALIDATION_FRACTION,
-    AUTO_VALIDATION_ROWS,
-    resolve,
-)
+from skscratch._fitting.settings import resolve
 from skscratch.nn import (
-    ACTIVATIONS,
     GELU,
-    INITIALIZERS,
     SCHEDULES,
     Adaptive,
     Constant,
     ExponentialDecay,
     GlorotNormal,
-    GlorotUniform,
     HeNormal,
     HeUniform,
     InverseScaling,
-    LecunNormal,
     Logistic,
     Periodic,
     PiecewiseLinear,
@@ -187,148 +173,6 @@ def test_numpy_scalars_become_python_numbers():
     assert type(settings.max_iter) is int
 
 
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_automatic_init_goes_by_the_activation_and_ends_with_zeros(name):
-    settings = resolved(hidden_layer_sizes=(3, 3), activation=["tanh", name], init="auto")
-    relatives_of_relu = ("relu", "leaky_relu", "elu", "gelu", "silu", "swish", "mish")
-    expected = (
-        HeNormal()
-        if name in relatives_of_relu
-        else LecunNormal()
-        if name == "selu"
-        else GlorotUniform()
-    )
-    assert settings.initializers == [GlorotUniform(), expected, None]
-
-
-@pytest.mark.parametrize(
-    ("optimizer", "expected"), [("adam", None), ("nadam", None), ("sgd", GlorotUniform())]
-)
-def test_automatic_init_of_the_output_layer_goes_by_the_optimizer(optimizer, expected):
-    settings = resolved(hidden_layer_sizes=(), init="auto", optimizer=optimizer)
-    assert settings.initializers == [expected]
-
-
-@pytest.mark.parametrize("name", INITIALIZERS)
-def test_every_initializer_is_used_for_every_layer(name):
-    settings = resolved(hidden_layer_sizes=(3, 3), init=name)
-    assert settings.initializers == [INITIALIZERS[name]()] * 3
-
-
 @pytest.mark.parametrize("name", SCHEDULES)
 def test_every_schedule_resolves(name):
-    assert resolved(lr_schedule=name).schedule == SCHEDULES[name]()
-
-
-@pytest.mark.parametrize(
-    ("params", "n_samples", "expected"),
-    [
-        ({"dtype": "auto", "optimizer": "adam"}, AUTO_FROM - 1, "float64"),
-        ({"dtype": "auto", "optimizer": "adam"}, AUTO_FROM, "float32"),
-        ({"dtype": "auto", "optimizer": "lbfgs"}, 10 * AUTO_FROM, "float64"),
-        ({"dtype": "float32", "optimizer": "adam"}, 2, "float32"),
-        ({"dtype": "float32", "optimizer": "lbfgs"}, 2, "float32"),
-        ({"dtype": "float64", "optimizer": "adam"}, 10**9, "float64"),
-    ],
-)
-def test_dtype_rule(params, n_samples, expected):
-    assert resolved(**params).float_type(n_samples, [np.eye(2)]) == expected
-
-
-def test_dtype_rule_looks_at_the_data_last():
-    good, bad = np.eye(2), np.eye(2) + 1e4
-
-    def unseen():
-        raise AssertionError("The data were looked at.")
-        yield
-
-    settings = resolved(dtype="auto", optimizer="adam")
-    assert settings.float_type(AUTO_FROM, [good, good]) == "float32"
-    assert settings.float_type(AUTO_FROM, [good, bad]) == "float64"
-    assert settings.float_type(AUTO_FROM - 1, unseen()) == "float64"
-    assert resolved(dtype="auto", optimizer="lbfgs").float_type(10**9, unseen()) == "float64"
-    assert resolved(dtype="float32").float_type(10**9, unseen()) == "float32"
-
-
-@pytest.mark.parametrize(
-    ("params", "n_samples", "expected"),
-    [
-        ({"early_stopping": False}, 10**9, False),
-        ({"early_stopping": np.False_}, 10**9, False),
-        ({"early_stopping": True}, 2, True),
-        ({"early_stopping": "auto"}, AUTO_FROM - 1, False),
-        ({"early_stopping": "auto"}, AUTO_FROM, True),
-        ({"early_stopping": "auto", "optimizer": "lbfgs"}, 10**9, False),
-        ({"early_stopping": True, "optimizer": "lbfgs"}, 10**9, False),
-    ],
-)
-def test_early_stopping_rule(params, n_samples, expected):
-    stops = resolved(**params).stops_early(n_samples, has_validation_data=False, incremental=False)
-    assert stops is expected
-
-
-def test_validation_data_switch_automatic_early_stopping_on():
-    settings = resolved(early_stopping="auto")
-    assert settings.stops_early(2, has_validation_data=True, incremental=True)
-    assert not settings.stops_early(10**9, has_validation_data=False, incremental=True)
-    assert not resolved(early_stopping=False).stops_early(10**9, True, False)
-
-
-@pytest.mark.parametrize(
-    ("params", "n_samples", "expected"),
-    [
-        ({"batch_size": "auto"}, AUTO_FROM - 1, AUTO_FROM - 1),
-        ({"batch_size": "auto"}, AUTO_FROM, AUTO_BATCH_SIZE),
-        ({"batch_size": "full"}, 10**6, 10**6),
-        ({"batch_size": None}, 10**6, 10**6),
-        ({"batch_size": np.int64(3)}, 10**6, 3),
-        ({"batch_size": 10**9}, 10, 10**9),
-        ({"batch_size": 16, "optimizer": "lbfgs"}, 10**6, 10**6),
-    ],
-)
-def test_rows_of_a_batch(params, n_samples, expected):
-    assert resolved(**params).rows_per_batch(n_samples) == expected
-
-
-@pytest.mark.parametrize(
-    ("params", "n_samples", "expected"),
-    [
-        ({"max_iter": 7}, 10**6, 7),
-        ({}, 100, AUTO_EPOCHS_ON_FEW_ROWS),
-        ({"batch_size": 10}, 100, AUTO_EPOCHS_ON_FEW_ROWS),
-        ({}, 10**5, AUTO_EPOCHS),
-        ({"batch_size": 512}, 1024, AUTO_STEPS // 2),
-        ({"batch_size": 512}, 1025, AUTO_STEPS // 3 + 1),
-        ({"batch_size": None}, 10**6, AUTO_STEPS),
-        ({"optimizer": "lbfgs"}, 10**6, AUTO_EPOCHS_WITHOUT_HORIZON),
-        ({"lr_schedule": "constant"}, 10**6, AUTO_EPOCHS_WITHOUT_HORIZON),
-        ({"lr_schedule": "constant"}, 10, AUTO_EPOCHS_WITHOUT_HORIZON),
-    ],
-)
-def test_number_of_epochs(params, n_samples, expected):
-    settings = resolved(
-        **{"max_iter": "auto", "batch_size": "auto", "lr_schedule": "auto", **params}
-    )
-    assert settings.n_epochs(n_samples, n_samples) == expected
-
-
-def test_the_number_of_epochs_counts_the_rows_that_are_left_to_train_on():
-    settings = resolved(max_iter="auto", batch_size=500, lr_schedule="auto")
-    assert settings.n_epochs(2000, 2000) == AUTO_STEPS / 4
-    assert settings.n_epochs(2000, 1500) == math.ceil(AUTO_STEPS / 3)
-
-
-@pytest.mark.parametrize(
-    ("fraction", "n_samples", "expected"),
-    [
-        (0.1, 100, 10),
-        (0.1, 101, 11),
-        (0.25, 10, 3),
-        (0.001, 100, 2),
-        ("auto", 1000, math.ceil(AUTO_VALIDATION_FRACTION * 1000)),
-        ("auto", 10**9, AUTO_VALIDATION_ROWS),
-        (0.5, 10**6, 500_000),
-    ],
-)
-def test_rows_to_hold_out(fraction, n_samples, expected):
-    assert resolved(validation_fraction=fraction).n_validation(n_samples) == expected
+    assert resolved(lr_schedule=name).lr_schedule == SCHEDULES[name]()

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from skscratch._split import split_rows
+from skscratch._fitting.split import split_rows
 
 
 def stream(seed):

@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skscratch._settings import AUTO_FROM, AUTO_FROM_IN_REGRESSION
+from skscratch._fitting.plan import FEW_ROWS
 
 from ..conftest import (
     BOTH,
@@ -104,7 +104,7 @@ def test_the_validation_part_is_stratified(splits):
 
 
 @pytest.mark.parametrize(
-    ("make", "limit"), [(classifier, AUTO_FROM), (regressor, AUTO_FROM_IN_REGRESSION)]
+    ("make", "limit"), [(classifier, FEW_ROWS[True]), (regressor, FEW_ROWS[False])]
 )
 def test_automatic_early_stopping_goes_by_the_number_of_rows(make, limit):
     rng = np.random.default_rng(0)

@@ -8,8 +8,8 @@ import sys
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from skscratch import _threads
-from skscratch._threads import SMALL_PRODUCT, few_threads
+from skscratch._fitting import threads
+from skscratch._fitting.threads import SMALL_PRODUCT, few_threads
 from skscratch.callbacks import TimeBudget
 from skscratch.nn import Architecture, Network, ReLU
 
@@ -69,7 +69,7 @@ def test_an_interrupt_at_any_line_leaves_nobody_holding(monkeypatch):
 
         def trace(frame, event, argument):
             nonlocal n_lines
-            if frame.f_code.co_filename != _threads.__file__:
+            if frame.f_code.co_filename != threads.__file__:
                 return None
             if event == "line":
                 n_lines += 1
@@ -91,7 +91,7 @@ def test_an_interrupt_at_any_line_leaves_nobody_holding(monkeypatch):
     assert n_lines > 20
     for at in range(1, n_lines + 1):
         # Of its own, since a tracer can interrupt even the exit from the lock, as no signal can.
-        monkeypatch.setattr(_threads, "_one_thread", _threads._OneThread())
+        monkeypatch.setattr(threads, "_one_thread", threads._OneThread())
         use(at)
         with few_threads(SMALL, 200):
             assert n_threads() == {1}, at
@@ -103,7 +103,7 @@ import os, signal, threading
 from sklearn.datasets import load_iris
 from threadpoolctl import threadpool_info
 from skscratch import ScratchMLPClassifier
-from skscratch._threads import _Holder, _one_thread
+from skscratch._fitting.threads import _Holder, _one_thread
 
 def n_threads():
     return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}

@@ -269,7 +269,7 @@ def test_the_loss_of_many_rows_is_measured_block_by_block(monkeypatch):
     losses = []
     for n in (100, 10):
         monkeypatch.setattr(
-            "skscratch._validation.row_blocks",
+            "skscratch._fitting.measure.row_blocks",
             lambda n_rows, n_columns, n=n: [slice(i, i + n) for i in range(0, n_rows, n)],
         )
         estimator = classifier(class_weight={0: 3.0}).fit(X, y, X_val=X_val, y_val=y_val)

@@ -16,7 +16,7 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 import skscratch
 from skscratch import ScratchMLPClassifier
-from skscratch._settings import OPTION_TABLES
+from skscratch._fitting.settings import OPTION_TABLES
 from skscratch._trusted_types import trusted_types
 from skscratch.nn.activations import Activation
 
@@ -81,7 +81,7 @@ def assert_alike(model, other, X):
         assert_array_equal(other.history_[name], model.history_[name])
     for name in ("n_iter_", "t_", "best_epoch_", "best_validation_score_", "out_activation_"):
         assert getattr(other, name) == getattr(model, name)
-    assert other.network_ is other._learner.network
+    assert other.network_ is other._fitted.learner.network
 
 
 # --- Round trips -------------------------------------------------------------------------------
@@ -133,8 +133,8 @@ def test_without_moments_training_begins_as_with_a_new_optimizer(make, data, way
     X, y = data()
     model = make(optimizer="adam").fit(X, y)
     other = way(model)
-    assert not np.any(other._learner.state.moments)
-    assert other._learner.state.t == 0
+    assert not np.any(other._fitted.learner.state.moments)
+    assert other._fitted.learner.state.t == 0
     # An optimizer that remembers nothing has nothing to lose.
     plain = make(optimizer="sgd").fit(X, y)
     other = way(plain)
@@ -148,7 +148,7 @@ def test_what_is_not_fitted_comes_back(make, data, way):
     model = make(numerical_embedding="periodic")
     other = way(model)
     assert repr(other) == repr(model)
-    assert not other._is_fitted()
+    assert not other.__sklearn_is_fitted__()
     assert_alike(model.fit(X, y), other.fit(X, y), X)
 
 

@@ -161,7 +161,7 @@ def test_conversion_is_silent(capsys):
 
 @pytest.mark.parametrize("early_stopping", [True, "auto"])
 def test_early_stopping_goes_on(early_stopping, monkeypatch):
-    monkeypatch.setattr("skscratch._settings.AUTO_FROM", 100)
+    monkeypatch.setattr("skscratch._fitting.plan.FEW_ROWS", {True: 100, False: 100})
     X, y = iris()
     estimator = classifier(early_stopping=early_stopping, max_iter=30).fit(X, y)
     mlp = estimator.to_sklearn()

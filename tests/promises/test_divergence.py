@@ -100,7 +100,7 @@ def test_the_last_step_of_a_fit_may_make_the_outputs_overflow():
         DivergenceError, match="first in the outputs of the network after the last step"
     ):
         reg.fit([[1.25730221e29]], [-0.13210486])
-    assert not reg._is_fitted()
+    assert not reg.__sklearn_is_fitted__()
 
 
 def test_large_parameters_alone_are_no_divergence():

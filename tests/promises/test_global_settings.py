@@ -230,7 +230,7 @@ def test_without_the_check_for_finite_numbers_there_is_an_error_all_the_same(
         if not (np.isinf(value) and feature_scaling):  # which squeezes values of any size
             with pytest.raises(DivergenceError, match="non-finite"):
                 estimator.fit(bad, y)
-            assert not estimator._is_fitted()
+            assert not estimator.__sklearn_is_fitted__()
             if np.isnan(value):  # tanh bounds what is infinite
                 with pytest.raises(ValueError, match="overflow"):
                     estimator.fit(X, y).predict(bad)

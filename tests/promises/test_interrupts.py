@@ -13,7 +13,7 @@ import pytest
 from sklearn.base import clone
 
 import skscratch
-from skscratch import _threads
+from skscratch._fitting import threads
 from skscratch.callbacks import Callback
 
 from ..conftest import BOTH, regressor, state
@@ -34,7 +34,7 @@ INTERRUPTED = [
 class Interrupt:
     """Raise KeyboardInterrupt at a line that is run in the package, or count the lines.
 
-    Not in ``_threads.py``, which `test_threads.py` interrupts: a tracer can do so even on the way
+    Not in ``threads.py``, which `test_threads.py` interrupts: a tracer can do so even on the way
     out of a lock, as no signal can, and other tests' threads would wait for that lock for ever.
     """
 
@@ -43,7 +43,7 @@ class Interrupt:
 
     def __call__(self, frame, event, argument):
         path = frame.f_code.co_filename
-        if not path.startswith(PACKAGE) or path == _threads.__file__:
+        if not path.startswith(PACKAGE) or path == threads.__file__:
             return None
         if event == "line":
             self.n_lines += 1

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from scipy.sparse import issparse
 
-from ._precision import column_range
-from ._running import Running, canonical
+from .precision import column_range
+from .running import Running, canonical
 
 MOST_ROWS = 10_000
 """Quartiles of more rows are those of so many, drawn at random. Their ranks, 1/4, 1/2 and 3/4 of

@@ -15,7 +15,7 @@ from weakref import WeakSet
 
 from threadpoolctl import ThreadpoolController
 
-from .nn.network import Network
+from ..nn.network import Network
 
 SMALL_PRODUCT = 2**23
 """Multiplications in a product that is shared out; measured on two cores, see `few_threads`."""

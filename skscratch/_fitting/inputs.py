@@ -1,16 +1,71 @@
 """Validation of input: X and y as numbers, and sample weights."""
 
 import sys
+from collections.abc import Callable
 from datetime import date, timedelta
 from numbers import Integral, Number
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.sparse import issparse
+from sklearn.base import is_regressor
 from sklearn.utils import assert_all_finite, check_array, check_consistent_length
 from sklearn.utils.validation import validate_data
 
 _NAMED_AT_MOST = 5
+
+
+class Data(NamedTuple):
+    """The rows of a call: inputs, targets and weights as numbers."""
+
+    X: Any
+    y: np.ndarray
+    sample_weight: np.ndarray | None
+
+
+def check_data(
+    estimator: Any, X: Any, y: Any, sample_weight: Any, clean: Callable[[Any], Any], reset: bool
+) -> Data:
+    """Check the arguments of a call, and bring them into their plain form.
+
+    Parameters
+    ----------
+    estimator : BaseScratchMLP
+        The estimator, whose feature names and number are set, or compared with.
+    X, y, sample_weight : array-like
+        The arguments.
+    clean : callable
+        Brings a y without gaps into the estimator's plain form, or raises.
+    reset : bool
+        Whether the features are set.
+
+    Returns
+    -------
+    data : Data
+        The rows, X an array or a CSR matrix.
+    """
+    check_layout(X, estimator.numerical_embedding)
+    given, numeric = y, is_regressor(estimator)
+    if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
+        check_target(y, numeric)  # in an array of text, NaN would be a word
+    try:
+        X, y = validate_numbers(estimator, X, y, reset=reset, multi_output=True, y_numeric=numeric)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X)
+        y = clean(y)
+    except (ValueError, TypeError):
+        check_target(given, numeric)  # where, and what to do
+        raise
+    return Data(X.tocsr() if issparse(X) else X, y, sample_weight)
+
+
+def check_layout(X: Any, embedding: Any) -> None:
+    """Refuse sparse X with an embedding."""
+    if embedding is not None and issparse(X):
+        raise TypeError(
+            f"numerical_embedding={embedding!r} does not go with sparse X, which would become "
+            "dense and several times as wide. Pass X.toarray(), or set numerical_embedding=None."
+        )
 
 
 def validate_numbers(estimator: Any, X: Any, *y: Any, **options: Any) -> Any:

@@ -1,14 +1,12 @@
 """Settings: an estimator's parameters, checked and turned into objects.
 
-`resolve` judges the parameters that both estimators share, at the start of each fit and before any
-state changes. What concerns the targets (``loss``, ``class_weight``, ...) each estimator judges
-itself.
+`resolve` judges them at the start of each fit, before any state changes. What depends on the
+targets, too (``loss``, ``class_weight``), `Target` judges. What "auto" becomes is up to `Plan`.
 """
 
 import difflib
 import math
-import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -16,15 +14,13 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import get_scorer_names
 
-from ._lbfgs import LBFGS
-from ._precision import fits_float32
-from .nn.activations import ACTIVATIONS, Activation
-from .nn.embeddings import EMBEDDINGS, Embedding
-from .nn.initializers import INITIALIZERS, Initializer
-from .nn.losses import LOSSES, Loss
-from .nn.normalization import NORMALIZATIONS
-from .nn.optimizers import OPTIMIZERS, Adam, Nadam, Optimizer
-from .nn.options import (
+from ..nn.activations import ACTIVATIONS, Activation
+from ..nn.embeddings import EMBEDDINGS, Embedding
+from ..nn.initializers import INITIALIZERS, Initializer
+from ..nn.losses import LOSSES, Loss
+from ..nn.normalization import NORMALIZATIONS
+from ..nn.optimizers import OPTIMIZERS, Optimizer
+from ..nn.options import (
     FRACTION,
     NON_NEGATIVE,
     POSITIVE,
@@ -33,7 +29,8 @@ from .nn.options import (
     check_real,
     lookup,
 )
-from .nn.schedules import SCHEDULES, Adaptive, Constant, Cosine, Schedule
+from ..nn.schedules import SCHEDULES, Adaptive, Constant, Schedule
+from .lbfgs import LBFGS
 
 ALL_OPTIMIZERS = {**OPTIMIZERS, "lbfgs": LBFGS}
 CLASSIFIER_LOSSES = {name: LOSSES[name] for name in ("log_loss", "focal")}
@@ -73,44 +70,34 @@ def is_full_batch(optimizer: Any) -> bool:
     return bool(getattr(made, "full_batch", False))
 
 
-OUTPUT_INIT = "glorot_uniform"
-AUTO_VALIDATION_FRACTION = 0.2
-AUTO_VALIDATION_ROWS = 10_000
-AUTO_FROM = 1_000
-"""From so many rows on, "auto" means mini-batches, held-out rows and float32."""
-AUTO_REFIT_TO = 50_000
-"""Rows of which the validation part is a fifth; the docstrings of ``refit`` have the evidence."""
-AUTO_FROM_IN_REGRESSION = 300
-"""Where mini-batches and held-out rows begin in regression: there each row tells more."""
-AUTO_EPOCHS_ON_FEW_ROWS = 100
-AUTO_BATCH_SIZE = 256
-AUTO_EPOCHS = 64
-AUTO_STEPS = 1_000
-"""What ``max_iter="auto"`` makes at least."""
-AUTO_EPOCHS_WITHOUT_HORIZON = 200
-AUTO_CALIBRATE_FROM = 20
-"""Validation rows; the docstring of ``calibrate`` has the evidence."""
-AUTO_CROSS_FIT_FROM = 100
-"""Rows from which, if none are held out, two further networks calibrate; see ``calibrate``."""
 MOST_UNITS = 2**31 - 1
 """The most units of a layer: one float64 weight for each takes 16 GB already."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Checked parameters; each attribute is the constructor parameter's resolved form."""
+    """Checked parameters: names have become objects, and one value for all layers a list.
 
+    Attributes have the parameters' names. What one estimator lacks has the value that does nothing.
+    ``is_classifier`` says which one it is.
+    """
+
+    is_classifier: bool
     hidden_layer_sizes: tuple[int, ...]
     activations: list[Activation]
-    initializers: list[Initializer | None]
+    init: Initializer | str
     optimizer: Optimizer
     l2: float
     dropout: list[float]
     normalization: str | None
     batch_size: int | str | None
     learning_rate: float
-    schedule: Schedule
+    lr_schedule: Schedule | str
     clip_norm: float | None
+    loss: Any
+    label_smoothing: float
+    class_weight: Any
+    standardize_target: bool
     max_iter: int | str
     shuffle: bool
     tol: float
@@ -125,94 +112,6 @@ class Settings:
     verbose: bool
     warm_start: bool
     dtype: str
-    split_from: int
-
-    def rows_per_batch(self, n_samples: int) -> int:
-        """Return the rows of a batch, given the number of rows before any are held out."""
-        if self.optimizer.full_batch or self.batch_size is None:
-            return n_samples
-        if self.batch_size == "auto":
-            return n_samples if n_samples < self.split_from else AUTO_BATCH_SIZE
-        return int(self.batch_size)
-
-    def n_epochs(self, n_samples: int, n_training: int) -> int:
-        """Return the most epochs to make, given the rows in all and those to train on."""
-        if self.max_iter != "auto":
-            return int(self.max_iter)
-        if self.optimizer.full_batch or not self.schedule.finite_horizon:
-            return AUTO_EPOCHS_WITHOUT_HORIZON
-        if n_samples < self.split_from:
-            return AUTO_EPOCHS_ON_FEW_ROWS
-        batch_size = self.rows_per_batch(n_samples)
-        n_steps = math.ceil(n_training / batch_size)
-        if self.normalization == "batch" and n_training % batch_size == 1 and n_steps > 1:
-            n_steps -= 1  # a single row joins the batch before it
-        return max(AUTO_EPOCHS, math.ceil(AUTO_STEPS / n_steps))
-
-    @property
-    def learned_scales(self) -> bool:
-        """Whether the first layer learns a scale for each feature."""
-        return self.feature_scaling == "learned"
-
-    @property
-    def runs_to_the_end(self) -> bool:
-        """Whether a run ends after its epochs, and not when the validation score stalls."""
-        return self.early_stopping == "auto" and self.schedule.finite_horizon
-
-    @property
-    def ends_as_planned(self) -> bool:
-        """Whether a run ends when the user said, and not when the training loss stalls."""
-        return self.schedule.finite_horizon or self.n_iter_no_change == math.inf
-
-    def stops_early(self, n_samples: int, has_validation_data: bool, incremental: bool) -> bool:
-        """Say whether the validation score decides when to stop."""
-        if self.optimizer.full_batch or not self.early_stopping:
-            return False
-        if has_validation_data:
-            return True
-        if self.early_stopping == "auto":
-            return n_samples >= self.split_from and not incremental
-        if incremental:
-            warnings.warn(
-                "early_stopping=True has no effect in partial_fit without X_val and y_val: a call "
-                "makes one epoch and holds no rows out.",
-                UserWarning,
-                stacklevel=8,
-            )
-        return not incremental
-
-    def refits(self, n_samples: int, splits: bool, incremental: bool) -> bool:
-        """Say whether another network is trained on all rows, after some were held out."""
-        if self.refit == "auto":
-            few = AUTO_FROM <= n_samples <= AUTO_REFIT_TO
-            waits = self.warm_start or isinstance(self.schedule, Adaptive)
-            return few and splits and self.early_stopping == "auto" and not waits
-        if not self.refit or incremental:
-            return False
-        if not splits:
-            raise ValueError(
-                "refit=True trains again on all rows, and none are held out. Set "
-                "early_stopping=True without X_val and y_val, or set refit=False."
-            )
-        return True
-
-    def n_validation(self, n_samples: int) -> int:
-        """Return how many of so many rows to hold out: rounded up, and at least 2.
-
-        R2 is not defined for a single row.
-        """
-        if self.validation_fraction is None:
-            n_rows = min(math.ceil(AUTO_VALIDATION_FRACTION * n_samples), AUTO_VALIDATION_ROWS)
-        else:
-            n_rows = math.ceil(self.validation_fraction * n_samples)
-        return max(n_rows, 2)
-
-    def float_type(self, n_samples: int, arrays: Iterable[Any]) -> np.dtype:
-        """Return the dtype to train so many rows in, looking at the arrays only if it has to."""
-        if self.dtype != "auto":
-            return np.dtype(self.dtype)
-        pays = n_samples >= AUTO_FROM and not self.optimizer.full_batch
-        return np.dtype("float32" if pays and all(map(fits_float32, arrays)) else "float64")
 
 
 def resolve(params: dict[str, Any]) -> Settings:
@@ -249,37 +148,43 @@ def resolve(params: dict[str, Any]) -> Settings:
     )
     optimizer = _option("optimizer", params["optimizer"])
     settings = Settings(
+        is_classifier="class_weight" in params,
         hidden_layer_sizes=sizes,
         activations=activations,
-        initializers=_initializers(params["init"], activations, optimizer),
+        init=_unless_auto("init", params["init"]),
         optimizer=optimizer,
         l2=check_real("l2", params["l2"], NON_NEGATIVE),
         dropout=dropout,
         normalization=_choice("normalization", params["normalization"], (None, *NORMALIZATIONS)),
         batch_size=_batch_size(params["batch_size"]),
         learning_rate=_learning_rate(params["learning_rate"]),
-        schedule=_schedule(params, optimizer),
+        lr_schedule=_unless_auto("lr_schedule", params["lr_schedule"]),
         clip_norm=None
         if params["clip_norm"] is None
         else check_real("clip_norm", params["clip_norm"], POSITIVE),
+        loss=params["loss"],
+        label_smoothing=check_real("label_smoothing", params.get("label_smoothing", 0), FRACTION),
+        class_weight=params.get("class_weight"),
+        standardize_target=_choice(
+            "standardize_target", params.get("standardize_target", False), (True, False)
+        ),
         max_iter=_max_iter(params["max_iter"]),
         shuffle=_choice("shuffle", params["shuffle"], (True, False)),
         tol=check_real("tol", params["tol"], NON_NEGATIVE),
         n_iter_no_change=_patience(params["n_iter_no_change"]),
         early_stopping=_choice("early_stopping", params["early_stopping"], (True, False, "auto")),
-        feature_scaling=_feature_scaling(params["feature_scaling"], optimizer),
+        feature_scaling=_choice(
+            "feature_scaling", params["feature_scaling"], (None, "auto", "robust", "learned")
+        ),
         numerical_embedding=None
         if params["numerical_embedding"] is None
         else _option("numerical_embedding", params["numerical_embedding"]),
-        # The classifier's alone.
         calibrate=_choice("calibrate", params.get("calibrate", False), (True, False, "auto")),
         scoring=_scoring(params["scoring"]),
         refit=_choice("refit", params["refit"], (True, False, "auto")),
         validation_fraction=_validation_fraction(params["validation_fraction"]),
         verbose=_verbose(params["verbose"]),
         warm_start=_choice("warm_start", params["warm_start"], (True, False)),
-        # Only the regressor has this parameter.
-        split_from=AUTO_FROM_IN_REGRESSION if "standardize_target" in params else AUTO_FROM,
         dtype=_choice("dtype", params["dtype"], ("auto", "float32", "float64")),
     )
     if settings.optimizer.full_batch:
@@ -294,13 +199,17 @@ def resolve(params: dict[str, Any]) -> Settings:
             "refit=True starts anew on all rows, and warm_start=True goes on from where the last "
             "call ended. Set one of them to False."
         )
-    if settings.refit is True and isinstance(settings.schedule, Adaptive):
+    if settings.refit is True and isinstance(settings.lr_schedule, Adaptive):
         raise ValueError(
             f"refit=True does not go with lr_schedule={params['lr_schedule']!r}, which waits for a "
             "validation score that a training on all rows does not have. Take another schedule, or "
             "refit='auto'."
         )
     return settings
+
+
+def _unless_auto(name: str, value: Any) -> Any:
+    return value if isinstance(value, str) and value == "auto" else _option(name, value)
 
 
 def _layer_sizes(value: Any) -> tuple[int, ...]:
@@ -350,26 +259,6 @@ def _option(name: str, value: Any) -> Any:
     return lookup(name, value, table, base)
 
 
-def _initializers(
-    init: Any, activations: list[Activation], optimizer: Optimizer
-) -> list[Initializer | None]:
-    """Return an initializer for each affine map, None where weights start at 0."""
-    if isinstance(init, str) and init == "auto":
-        # From an output of 0, where no gradient reaches the layers below, Adam's first step is as
-        # long as any; those of others would be short.
-        last = None if isinstance(optimizer, Adam | Nadam) else _option("init", OUTPUT_INIT)
-        return [*(_option("init", f.init) for f in activations), last]
-    return [_option("init", init)] * (len(activations) + 1)
-
-
-def _feature_scaling(value: Any, optimizer: Optimizer) -> str | None:
-    value = _choice("feature_scaling", value, (None, "auto", "robust", "learned"))
-    if value != "auto":
-        return value
-    # Scales learn at 60 times the rate of weights, which suits steps that have the rate's size.
-    return "learned" if isinstance(optimizer, Adam | Nadam) else "robust"
-
-
 def _learning_rate(value: Any) -> float:
     if isinstance(value, str) and value in SCHEDULES:  # scikit-learn's learning_rate takes such
         raise TypeError(
@@ -378,15 +267,6 @@ def _learning_rate(value: Any) -> float:
             "learning_rate_init."
         )
     return check_real("learning_rate", value, POSITIVE)
-
-
-def _schedule(params: dict[str, Any], optimizer: Optimizer) -> Schedule:
-    value = params["lr_schedule"]
-    if not (isinstance(value, str) and value == "auto"):
-        return _option("lr_schedule", value)
-    # One that ends with the run has no meaning where something else decides when that is.
-    stops_early = params["early_stopping"] is True and params["n_iter_no_change"] != math.inf
-    return Constant() if stops_early or optimizer.full_batch else Cosine()
 
 
 def _max_iter(value: Any) -> int | str:
@@ -456,7 +336,7 @@ def _check_lbfgs(settings: Settings) -> None:
         "dropout": any(settings.dropout),
         "normalization": settings.normalization == "batch",
         "clip_norm": settings.clip_norm is not None,
-        "lr_schedule": not isinstance(settings.schedule, Constant),
+        "lr_schedule": settings.lr_schedule not in ("auto", Constant()),
         "refit": settings.refit is True,
     }
     for name, is_set in refused.items():

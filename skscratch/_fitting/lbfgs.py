@@ -9,10 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 from scipy.optimize import minimize
 
-from .nn.divergence import UNWARNED
-from .nn.optimizers import Optimizer
-from .nn.options import integer
-from .nn.step import loss_and_gradient
+from ..nn.divergence import UNWARNED
+from ..nn.optimizers import Optimizer
+from ..nn.options import integer
+from ..nn.step import loss_and_gradient
 
 LEAST_CHANGE = 1e7 * float(np.finfo(np.float64).eps)
 """SciPy's default ``ftol``, and scikit-learn's: at a kink of ReLU the gradient never gets small."""

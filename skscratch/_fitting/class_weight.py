@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .nn.options import NON_NEGATIVE, check_real
+from ..nn.options import NON_NEGATIVE, check_real
 
 
 def weigh_classes(

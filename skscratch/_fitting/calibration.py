@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from scipy.optimize import brentq
 
-from .nn.blocks import row_blocks
-from .nn.losses import Loss
+from ..nn.blocks import row_blocks
+from ..nn.losses import Loss
 
 PRIOR_ROWS = 10.0
 """Strength a of the pull towards 1, in rows.
