@@ -15,13 +15,13 @@ from sklearn.base import BaseEstimator, is_regressor
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from ._callback_support import CallbackSupportMixin, with_callbacks
 from ._input import check_sample_weight, check_target, validate_numbers
 from ._repr_html import NotebookReprMixin
 from ._run import Run
 from ._scaling import RobustSmoothClip
 from ._settings import NAMES_OF_SKLEARN, OPTION_TABLES, Settings, is_full_batch
 from ._validation import Validator
+from .callbacks._protocol import CallbackSupportMixin, with_callbacks
 from .nn.fit import Progress
 from .nn.losses import Loss
 from .nn.network import Network

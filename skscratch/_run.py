@@ -21,7 +21,7 @@ from ._settings import resolve
 from ._split import split_rows
 from ._threads import few_threads
 from ._validation import Validator, out_of_range_columns
-from ._watcher import Watcher
+from .callbacks._watcher import Watcher
 from .nn.batches import Batches
 from .nn.divergence import DivergenceError
 from .nn.fit import Progress, fit

@@ -26,9 +26,16 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skscratch import LBFGS, SGD
-from skscratch import callbacks as module
 from skscratch._run import Run
-from skscratch.callbacks import Callback, Checkpoint, HistoryCSV, StopOnPlateau, TimeBudget
+from skscratch.callbacks import (
+    Callback,
+    Checkpoint,
+    HistoryCSV,
+    StopOnPlateau,
+    TimeBudget,
+    _checkpoint,
+    _plain,
+)
 from skscratch.nn.stopping import Patience
 
 from .conftest import BOTH, classifier, diabetes, iris, regressor, state
@@ -858,13 +865,13 @@ def test_without_a_file_a_run_starts_anew(make, data, tmp_path):
 def test_every_few_epochs(make, data, tmp_path, monkeypatch):
     X, y = data()
     path, written = tmp_path / "checkpoint", []
-    original = module.write_atomically
+    original = _checkpoint.write_atomically
 
     def recording(path, content):
         written.append(pickle.loads(content)["progress"].epochs)
         original(path, content)
 
-    monkeypatch.setattr(module, "write_atomically", recording)
+    monkeypatch.setattr(_checkpoint, "write_atomically", recording)
     make(max_iter=10).set_callbacks(Checkpoint(path, every=3)).fit(X, y)
     assert written == [3, 6, 9]
     written.clear()
@@ -1105,7 +1112,7 @@ def test_a_process_that_is_killed_at_any_time_resumes_to_the_same_end(uninterrup
 def fake_clock(monkeypatch, seconds):
     """Let each look at the clock find it so many seconds later."""
     ticks = count(1000, seconds)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    monkeypatch.setattr(_plain, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
 
 
 @both
@@ -1330,7 +1337,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 def test_a_checkpoint_of_another_version_is_named(tmp_path, monkeypatch):
     path = tmp_path / "run.ckpt"
     with monkeypatch.context() as patch:
-        patch.setattr("skscratch.callbacks.CHECKPOINT_FORMAT", 7)
+        patch.setattr("skscratch.callbacks._checkpoint.CHECKPOINT_FORMAT", 7)
         classifier().set_callbacks(Checkpoint(path)).fit(*iris())
     before = path.read_bytes()
     clf = classifier().set_callbacks(Checkpoint(path, resume=True))
@@ -1419,7 +1426,7 @@ def test_functions_are_told_apart():
         lambda *args: [x for x in args if x in {1, 2}],
         lambda *args: [x for x in args if x in {1, 3}],
     ]
-    found = [repr(module._recognize(function)) for function in functions]
+    found = [repr(_checkpoint._recognize(function)) for function in functions]
     assert len(set(found)) == len(found)
 
 
