@@ -13,12 +13,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from ._classifier import ScratchMLPClassifier as ScratchMLPClassifier
     from ._compare import compare as compare
-    from ._interchange import from_sklearn as from_sklearn
+    from ._interop.from_sklearn import from_sklearn as from_sklearn
+    from ._interop.onnx import register_onnx as register_onnx
+    from ._interop.skops import trusted_types as trusted_types
     from ._lbfgs import LBFGS as LBFGS
-    from ._onnx import register_onnx as register_onnx
     from ._range_test import learning_rate_range_test as learning_rate_range_test
     from ._regressor import ScratchMLPRegressor as ScratchMLPRegressor
-    from ._trusted_types import trusted_types as trusted_types
     from .nn.activations import ELU as ELU
     from .nn.activations import LeakyReLU as LeakyReLU
     from .nn.embeddings import Periodic as Periodic
@@ -50,9 +50,9 @@ _HOMES = {
     "ScratchMLPRegressor": "._regressor",
     "LBFGS": "._lbfgs",
     "compare": "._compare",
-    "register_onnx": "._onnx",
-    "trusted_types": "._trusted_types",
-    "from_sklearn": "._interchange",
+    "register_onnx": "._interop.onnx",
+    "trusted_types": "._interop.skops",
+    "from_sklearn": "._interop.from_sklearn",
     "learning_rate_range_test": "._range_test",
     **dict.fromkeys(("ELU", "LeakyReLU"), ".nn.activations"),
     **dict.fromkeys(("Periodic", "PiecewiseLinear"), ".nn.embeddings"),

@@ -16,7 +16,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from ._input import check_sample_weight, check_target, validate_numbers
-from ._repr_html import NotebookReprMixin
+from ._interop.notebook import NotebookReprMixin
 from ._run import Run
 from ._scaling import RobustSmoothClip
 from ._settings import NAMES_OF_SKLEARN, OPTION_TABLES, Settings, is_full_batch
@@ -223,7 +223,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         >>> bool(np.allclose(mlp.predict(X), reg.predict(X), rtol=1e-12))
         True
         """
-        from ._interchange import to_sklearn
+        from ._interop.to_sklearn import to_sklearn
 
         return to_sklearn(self)
 

@@ -37,7 +37,7 @@ from skscratch import (
     ScratchMLPRegressor,
     from_sklearn,
 )
-from skscratch._interchange import _parts
+from skscratch._interop.containers import contained
 from skscratch.nn import Constant, SquaredError, Tanh
 
 from .conftest import cancer, classifier, diabetes, iris, multilabel, regressor, state
@@ -609,7 +609,7 @@ CONTAINERS = {
 
 
 def mlps_in(model):
-    return [part for part in _parts(model) if isinstance(part, MLPClassifier | MLPRegressor)]
+    return [part for part in contained(model) if isinstance(part, MLPClassifier | MLPRegressor)]
 
 
 @pytest.mark.parametrize(("model", "data"), CONTAINERS.values(), ids=CONTAINERS)

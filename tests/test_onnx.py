@@ -29,7 +29,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from skscratch import ELU, LeakyReLU, Periodic, PiecewiseLinear, ScratchMLPClassifier
 from skscratch import ScratchMLPRegressor as Regressor
-from skscratch._onnx import register_onnx
+from skscratch._interop.onnx import register_onnx
 from skscratch._settings import REGRESSOR_LOSSES
 from skscratch.inspection import HiddenLayerTransformer
 from skscratch.nn.activations import ACTIVATIONS, Activation

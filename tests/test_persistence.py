@@ -16,8 +16,8 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 import skscratch
 from skscratch import ScratchMLPClassifier
+from skscratch._interop.skops import trusted_types
 from skscratch._settings import OPTION_TABLES
-from skscratch._trusted_types import trusted_types
 from skscratch.nn.activations import Activation
 
 from .conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state

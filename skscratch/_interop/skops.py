@@ -2,19 +2,19 @@
 
 from typing import Any
 
-from ._classifier import ScratchMLPClassifier
-from ._regressor import ScratchMLPRegressor
-from ._running import Running
-from ._scaling import RobustSmoothClip
-from ._settings import OPTION_TABLES
-from .nn.fit import Progress
-from .nn.losses import LOSSES
-from .nn.network import Architecture, Network
-from .nn.optimizers import NadamState, State
-from .nn.parameters import Parameters, Shape
-from .nn.schedules import Clock
-from .nn.step import Learner
-from .nn.stopping import Best, Patience
+from .._classifier import ScratchMLPClassifier
+from .._regressor import ScratchMLPRegressor
+from .._running import Running
+from .._scaling import RobustSmoothClip
+from .._settings import OPTION_TABLES
+from ..nn.fit import Progress
+from ..nn.losses import LOSSES
+from ..nn.network import Architecture, Network
+from ..nn.optimizers import NadamState, State
+from ..nn.parameters import Parameters, Shape
+from ..nn.schedules import Clock
+from ..nn.step import Learner
+from ..nn.stopping import Best, Patience
 
 
 def trusted_types() -> list[str]:
