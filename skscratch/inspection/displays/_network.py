@@ -6,9 +6,9 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import is_classifier
 
-from ..nn.layers import Dense
-from ..nn.options import check_integer
-from ._passes import check_estimator_is_ours
+from ...nn.layers import Dense
+from ...nn.options import check_integer
+from .._passes import check_estimator_is_ours
 from ._plotting import BLUE, MOST_LABELS, ORANGE, make_axes
 
 
