@@ -96,7 +96,7 @@ html_sidebars = {"index": [], "changelog": []}
 PREFIXES = (
     "skscratch",
     "skscratch.ScratchMLPClassifier",
-    "skscratch._compare",
+    "skscratch._comparison.show",
     "skscratch._range_test",
     "skscratch.nn",
     "skscratch.callbacks",

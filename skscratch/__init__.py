@@ -12,7 +12,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ._classifier import ScratchMLPClassifier as ScratchMLPClassifier
-    from ._compare import compare as compare
+    from ._comparison.compare import compare as compare
     from ._interop.from_sklearn import from_sklearn as from_sklearn
     from ._interop.onnx import register_onnx as register_onnx
     from ._interop.skops import trusted_types as trusted_types
@@ -49,7 +49,7 @@ _HOMES = {
     "ScratchMLPClassifier": "._classifier",
     "ScratchMLPRegressor": "._regressor",
     "LBFGS": "._lbfgs",
-    "compare": "._compare",
+    "compare": "._comparison.compare",
     "register_onnx": "._interop.onnx",
     "trusted_types": "._interop.skops",
     "from_sklearn": "._interop.from_sklearn",
