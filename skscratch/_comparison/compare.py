@@ -22,6 +22,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.parallel import Parallel, delayed
 
 from .._classifier import ScratchMLPClassifier
+from .._interop.notebook import count
 from .._regressor import ScratchMLPRegressor
 from ..inspection._report import require
 from .judge import summarize
@@ -186,8 +187,8 @@ def compare(
         caught.update(warned)
         if verbose:
             _show_progress(done, len(splits), time.perf_counter() - started)
-    for (name, category, message), count in caught.items():
-        text = f"{message} (estimator {name!r}, {count} times)"
+    for (name, category, message), times in caught.items():
+        text = f"{message} (estimator {name!r}, {times} times)"
         warnings.warn(text, category, stacklevel=2)
     ratio = sum(len(test) for _, test in splits) / sum(len(train) for train, _ in splits)
     title = f"{task.capitalize()}, {_shape(X)}, {folds}"
@@ -258,7 +259,7 @@ def _make_splits(
         repeated = f" in each of {n_repeats} repeats" if n_repeats > 1 else ""
         return list(made.split(np.zeros(X.shape[0]), y)), f"{cv} folds{repeated}"
     splits = list(check_cv(cv, y, classifier=task == "classification").split(X, y))
-    return splits, f"{len(splits)} fold{'' if len(splits) == 1 else 's'}"
+    return splits, count(len(splits), "fold")
 
 
 def _make_scorers(scoring: Any, estimators: Mapping[str, Any], task: str, target: str) -> Scorers:

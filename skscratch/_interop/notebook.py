@@ -49,7 +49,7 @@ def describe_network(estimator: Any) -> str | None:
         return None
     sizes = " → ".join(map(str, network.sizes))
     counts = [
-        _count(network.parameters.vector.size, "parameter"),
+        count(network.parameters.vector.size, "parameter"),
         str(network.dtype),
         *_describe_epochs(estimator),
     ]
@@ -62,11 +62,12 @@ def _describe_epochs(estimator: Any) -> list[str]:
     if estimator._refitted:
         # The history is that of the training before, and of what followed.
         continued = n_epochs > estimator.n_iter_
-        return [] if continued else [f"refit for {_count(best, 'epoch')}"]
+        return [] if continued else [f"refit for {count(best, 'epoch')}"]
     if best is None or best == n_epochs:
-        return [_count(n_epochs, "epoch")]
+        return [count(n_epochs, "epoch")]
     return [f"epoch {best} of {n_epochs}"]
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Write a number of things."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

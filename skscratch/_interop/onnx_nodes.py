@@ -135,12 +135,12 @@ def _embed(graph: Graph, layer: EmbeddingLayer, X: str) -> str:
 
 
 def _activate(graph: Graph, activation: Activation, Z: str) -> str:
-    if type(activation) not in ACTIVATIONS:
-        known = ", ".join(sorted(item.__name__ for item in ACTIVATIONS))
+    if type(activation) not in ACTIVATION_NODES:
+        known = ", ".join(sorted(item.__name__ for item in ACTIVATION_NODES))
         raise ValueError(
             f"The activation {activation!r} has no ONNX form here. Those that have one are {known}."
         )
-    return ACTIVATIONS[type(activation)](graph, Z, activation)
+    return ACTIVATION_NODES[type(activation)](graph, Z, activation)
 
 
 # ONNX Runtime has no double-precision kernels of Selu (nor of Elu, which is the same with another
@@ -186,7 +186,7 @@ def _gelu(graph: Graph, Z: str, activation: Any) -> str:
     return graph("Mul", graph("Mul", graph("Add", T, 1.0), Z), 0.5)
 
 
-ACTIVATIONS: dict[type[Activation], Callable[[Graph, str, Any], str]] = {
+ACTIVATION_NODES: dict[type[Activation], Callable[[Graph, str, Any], str]] = {
     Identity: lambda graph, Z, activation: Z,
     Logistic: lambda graph, Z, activation: graph("Sigmoid", Z),
     Tanh: lambda graph, Z, activation: graph("Tanh", Z),

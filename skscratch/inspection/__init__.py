@@ -6,7 +6,8 @@ from ._diagnosis import Diagnosis, Finding
 from ._gradient_check import GradientCheck, gradient_check
 from ._monitor import LayerMonitor
 from ._summary import Summary, summary
-from ._trace import Trace, TraceStep, trace
+from ._trace import trace
+from ._trace_report import Trace, TraceStep
 from .displays import (
     ActivationDisplay,
     GradientFlowDisplay,

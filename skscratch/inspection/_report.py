@@ -13,7 +13,7 @@ _STYLE = """<style>
 .skscratch-report th, .skscratch-report td {padding: 0.2em 0.7em; text-align: left;
   vertical-align: top; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent);
   background: transparent}
-.skscratch-report .dataframe td {text-align: right; white-space: nowrap}
+.skscratch-report .dataframe :is(td, thead th) {text-align: right; white-space: nowrap}
 .skscratch-report .number {text-align: right; font-variant-numeric: tabular-nums}
 .skscratch-report td.number {white-space: nowrap}
 .skscratch-report pre {margin: 0.3em 0; overflow-x: auto; background: transparent; color: inherit;
