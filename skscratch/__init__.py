@@ -43,37 +43,26 @@ if TYPE_CHECKING:
     from .nn.schedules import StepDecay as StepDecay
     from .nn.schedules import WarmupCosine as WarmupCosine
 
-# Where each public name lives. Modules are imported on first use: `import skscratch` loads neither
-# scikit-learn nor SciPy.
-_HOMES = {
-    "ScratchMLPClassifier": "._classifier",
-    "ScratchMLPRegressor": "._regressor",
-    "LBFGS": "._lbfgs",
-    "compare": "._comparison.compare",
-    "register_onnx": "._interop.onnx",
-    "trusted_types": "._interop.skops",
-    "from_sklearn": "._interop.from_sklearn",
-    "learning_rate_range_test": "._range_test",
-    **dict.fromkeys(("ELU", "LeakyReLU"), ".nn.activations"),
-    **dict.fromkeys(("Periodic", "PiecewiseLinear"), ".nn.embeddings"),
-    **dict.fromkeys(("Normal", "Orthogonal"), ".nn.initializers"),
-    **dict.fromkeys(("Focal", "Huber", "Pinball"), ".nn.losses"),
-    **dict.fromkeys(("SGD", "AdaGrad", "Adam", "AdamW", "Nadam", "RMSprop"), ".nn.optimizers"),
-    **dict.fromkeys(
-        (
-            "Adaptive",
-            "Cosine",
-            "CosineLog",
-            "ExponentialDecay",
-            "InverseScaling",
-            "OneCycle",
-            "StepDecay",
-            "WarmupCosine",
-        ),
-        ".nn.schedules",
-    ),
+# The public names by the modules where they live, which are imported on first use:
+# `import skscratch` loads neither scikit-learn nor SciPy.
+_NAMES = {
+    "._classifier": "ScratchMLPClassifier",
+    "._regressor": "ScratchMLPRegressor",
+    "._lbfgs": "LBFGS",
+    "._comparison.compare": "compare",
+    "._interop.onnx": "register_onnx",
+    "._interop.skops": "trusted_types",
+    "._interop.from_sklearn": "from_sklearn",
+    "._range_test": "learning_rate_range_test",
+    ".nn.activations": "ELU LeakyReLU",
+    ".nn.embeddings": "Periodic PiecewiseLinear",
+    ".nn.initializers": "Normal Orthogonal",
+    ".nn.losses": "Focal Huber Pinball",
+    ".nn.optimizers": "SGD AdaGrad Adam AdamW Nadam RMSprop",
+    ".nn.schedules": "Adaptive Cosine CosineLog ExponentialDecay InverseScaling OneCycle StepDecay "
+    "WarmupCosine",
 }
-
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 _SUBPACKAGES = ("callbacks", "inspection", "nn")
 
 __all__ = [*_HOMES, "__version__"]

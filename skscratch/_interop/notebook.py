@@ -5,11 +5,9 @@ from typing import Any
 
 
 class NotebookReprMixin:
-    """Adds to scikit-learn's HTML diagrams what they cannot know of an estimator of ours.
+    """Adds the fitted network to scikit-learn's HTML diagrams, also those of pipelines.
 
-    scikit-learn draws the diagram, of a bare estimator as well as of one inside a pipeline, and
-    asks each estimator for what follows. There is no link to the documentation, which is on no
-    site yet.
+    There is no link to the documentation, which is on no site yet.
     """
 
     def _sk_visual_block_(self) -> Any:
@@ -48,12 +46,8 @@ def describe_network(estimator: Any) -> str | None:
     if network is None:
         return None
     sizes = " → ".join(map(str, network.sizes))
-    counts = [
-        count(network.parameters.vector.size, "parameter"),
-        str(network.dtype),
-        *_describe_epochs(estimator),
-    ]
-    return ", ".join([sizes, *counts])
+    n_parameters = count(network.parameters.vector.size, "parameter")
+    return ", ".join([sizes, n_parameters, str(network.dtype), *_describe_epochs(estimator)])
 
 
 def _describe_epochs(estimator: Any) -> list[str]:
