@@ -51,9 +51,9 @@ def compare(
 ) -> Comparison:
     """Compare estimators on the same folds, ours with scikit-learn's unless told otherwise.
 
-    Each estimator is fitted and measured on each fold. The first one is the reference: its rivals'
-    scores are subtracted from its own, fold by fold, and a test that knows that folds share their
-    training rows says which mean differences are more than chance.
+    The first one is the reference: its rivals' scores are subtracted from its own, fold by fold,
+    and a test that knows that folds share their training rows says which mean differences are more
+    than chance.
 
     Parameters
     ----------
@@ -62,11 +62,10 @@ def compare(
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
         The targets.
     estimators : dict of str to estimator, default=None
-        At least two classifiers or regressors by name, the reference first; they are cloned, and
-        not changed. None compares the estimators of this package with scikit-learn's, all at their
-        defaults: `ScratchMLPClassifier` with `MLPClassifier`, or `ScratchMLPRegressor` with
-        `MLPRegressor`, once with the target as it is and once with a standardized one. Those of
-        scikit-learn get a `StandardScaler` in front; ours scale the features themselves.
+        At least two classifiers or regressors by name, the reference first; they are cloned. None
+        takes, all at their defaults, `ScratchMLPClassifier` and `MLPClassifier`, or
+        `ScratchMLPRegressor` and `MLPRegressor`, once with the target as it is and once with a
+        standardized one. Those of scikit-learn get a `StandardScaler` in front.
     task : {"auto", "classification", "regression"}, default="auto"
         What to do with ``estimators=None``. ``"auto"`` is a regression for numbers that are not
         whole, and for numbers of more than 50 different values.
@@ -78,25 +77,21 @@ def compare(
         How often to repeat the cross-validation with other folds, >= 1; for an int in ``cv``.
     scoring : str, callable, iterable of str, or dict, default=None
         The metrics: names of scikit-learn's scorers, a scorer, or a dict from names to either.
-        Names that begin with ``neg_`` are shown without it and with the sign turned, smaller being
-        better. None is accuracy and log loss (if all estimators have ``predict_proba``), for
-        multilabel targets accuracy and micro-averaged F1, and R2 and RMSE for regression.
+        Names that begin with ``neg_`` are shown without it and with the sign turned. None is
+        accuracy and log loss (if all have ``predict_proba``), for multilabel targets accuracy and
+        micro-averaged F1, and R2 and RMSE for regression.
     confidence : float, default=0.95
         Level of the intervals and the verdicts, in (0, 1).
     error_score : "raise" or float, default="raise"
         What to do when an estimator fails: raise an error that names it, or take this number, such
         as NaN, for its scores on the fold and go on.
     random_state : int, RandomState instance or None, default=None
-        Source of the folds. From it each fold also draws a number for all parameters of the
-        estimators that are called ``random_state`` (also in nested objects) and are None, so that
-        the spread of the scores covers the one of initial weights. Pass an int for reproducible
-        scores.
+        Source of the folds, and for each fold of a number for all parameters ``random_state`` of
+        the estimators, also nested ones, that are None. Pass an int for reproducible scores.
     n_jobs : int, default=None
-        Number of folds to work on at the same time; None means 1, -1 as many as there are
-        processors. Times are the longer the more fits compete.
+        Number of folds at the same time, -1 for all processors. Fits that compete take longer.
     verbose : bool, default=True
-        Whether to show how far it got, in a line that is written over in a terminal, and in a line
-        for each fold elsewhere.
+        Whether to show how far it got.
 
     Returns
     -------
@@ -117,17 +112,16 @@ def compare(
     usual t-test finds too many. Nadeau and Bengio [1]_ make their variance ``s**2`` larger,
     ``t = mean / sqrt((1/k + n_test/n_train) * s**2)``, with k - 1 degrees of freedom, which
     Bouckaert and Frank [2]_ recommend for repeated cross-validation too. Ten folds tell more than
-    five repeated twice, since they leave more rows to train on and fewer to test on. Where all
-    folds have the same difference other than 0, there is no interval, and p is that of the sign
-    test, ``2**(1 - k)``.
+    five repeated twice. Where all folds have the same difference other than 0, there is no
+    interval, and p is that of the sign test, ``2**(1 - k)``.
 
     With several rivals, p is corrected by Holm's procedure [3]_, for each metric on its own. An
     interval has the level at which this procedure tests its difference, so that it excludes 0 where
     the verdict names a winner. No clear difference means that none was shown, not that there is
-    none: with more folds or more rows a small one may come to light.
+    none.
 
-    Estimators take turns at being first in a fold. Warnings are collected: for each fit it is
-    recorded whether it converged, other warnings are given once at the end.
+    Estimators take turns at being first in a fold. For each fit it is recorded whether it
+    converged; other warnings are given once at the end.
 
     References
     ----------

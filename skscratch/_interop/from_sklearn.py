@@ -42,8 +42,8 @@ def from_sklearn(estimator: Any) -> Any:
     Parameters
     ----------
     estimator : MLPClassifier, MLPRegressor, or an estimator with such in it
-        What to convert: an MLP, or a pipeline, an ensemble, a search. It stays as it is, and shares
-        nothing with the result.
+        What to convert: an MLP, a pipeline, an ensemble, a search. It shares nothing with the
+        result.
 
     Returns
     -------
@@ -72,9 +72,8 @@ def from_sklearn(estimator: Any) -> Any:
     - ``init`` is ``"glorot_uniform"``, as in scikit-learn, where weights for ``"logistic"`` have
       a third of that variance and biases are random; here biases start at 0, with the Poisson
       loss the output's at the logarithm of the mean.
-    - ``dtype`` is that of the weights. If there are none yet, it is ``"auto"``: float32 where rows
-      are many enough for that to save time and their values lose nothing by it, float64 elsewhere.
-      scikit-learn trains in the dtype of X; set ``dtype`` to have the same.
+    - ``dtype`` is that of the weights, or ``"auto"`` if there are none yet. scikit-learn trains in
+      the dtype of X.
     - For regression with several outputs, scikit-learn's gradient is the sum of the outputs' and
       ours their mean, as the loss is in both. To take the same steps, multiply ``learning_rate``
       by the number of outputs (not with Adam, which is blind to it) and divide ``l2`` by it.

@@ -19,13 +19,19 @@ from sklearn.utils.validation import check_is_fitted
 from .._classifier import ScratchMLPClassifier
 from .._regressor import ScratchMLPRegressor
 from ..inspection import HiddenLayerTransformer
-from ..nn.layers import Layer
 from .onnx_nodes import Graph, add_layer, add_scaling
 
 LINKS = {"softmax": "Softmax", "logistic": "Sigmoid", "exp": "Exp", "identity": "Identity"}
 FIRST_OPSET = 13
 FIRST_OPSETS = {"layer": 17}
 """Those of the normalizations that need a later one."""
+OPTIONS = {
+    "zipmap": [True, False, "columns"],
+    "output_class_labels": [False, True],
+    "nocl": [True, False],
+    "raw_scores": [True, False],
+}
+"""What skl2onnx lets one choose for a classifier."""
 
 
 def register_onnx() -> None:
@@ -71,45 +77,45 @@ def register_onnx() -> None:
         from skl2onnx import update_registered_converter
     except ImportError as error:
         raise ImportError('ONNX export needs skl2onnx: pip install "skscratch[onnx]".') from error
-    update_registered_converter(
-        ScratchMLPClassifier,
-        "SkscratchScratchMLPClassifier",
-        _classifier_shapes,
-        _convert,
-        options={
-            "zipmap": [True, False, "columns"],
-            "output_class_labels": [False, True],
-            "nocl": [True, False],
-            "raw_scores": [True, False],
-        },
-    )
-    update_registered_converter(
-        ScratchMLPRegressor, "SkscratchScratchMLPRegressor", _regressor_shapes, _convert
-    )
-    update_registered_converter(
-        HiddenLayerTransformer,
-        "SkscratchHiddenLayerTransformer",
-        _transformer_shapes,
-        _convert_transformer,
-    )
+    for model, options in (
+        (ScratchMLPRegressor, None),
+        (HiddenLayerTransformer, None),
+        (ScratchMLPClassifier, OPTIONS),
+    ):
+        name = f"Skscratch{model.__name__}"
+        update_registered_converter(model, name, _declare_outputs, _convert, options=options)
 
 
 # What skl2onnx calls -----------------------------------------------------------------------------
 
 
-def _classifier_shapes(operator: Any) -> None:
-    """Declare the outputs: labels, probabilities."""
+def _declare_outputs(operator: Any) -> None:
+    """Declare the outputs: labels and probabilities, targets, or activations of a hidden layer."""
     from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
 
-    estimator = operator.raw_operator
-    n_rows = _check_input(operator, estimator)
+    model, estimator = operator.raw_operator, _estimator_of(operator)
+    n_rows, number = _check_input(operator, estimator), _float_type(operator)
+    if not is_classifier(model):
+        width = estimator.n_outputs_ if model is estimator else model._n_features_out
+        operator.outputs[0].set_type(number([n_rows, width]))
+        return
     labels, probabilities = operator.outputs
     classes = _classes(operator.scope_inst, estimator)
     kind = Int64TensorType if classes.dtype == np.int64 else StringTensorType
     # The node that makes dictionaries of probabilities takes no other.
-    number = FloatTensorType if _meets_zipmap(operator) else _float_type(operator)
+    number = FloatTensorType if _meets_zipmap(operator) else number
     labels.set_type(kind([n_rows, len(classes)] if estimator._multilabel else [n_rows]))
     probabilities.set_type(number([n_rows, len(classes)]))
+
+
+def _estimator_of(operator: Any) -> Any:
+    """Return what is to be converted, or what it takes a hidden layer of; checked to be fitted."""
+    model = operator.raw_operator
+    if isinstance(model, HiddenLayerTransformer):
+        check_is_fitted(model, "estimator_")
+        model = model.estimator_
+    check_is_fitted(model, "network_")
+    return model
 
 
 def _meets_zipmap(operator: Any) -> bool:
@@ -121,35 +127,15 @@ def _meets_zipmap(operator: Any) -> bool:
     )
 
 
-def _regressor_shapes(operator: Any) -> None:
-    """Declare the output: the targets."""
-    estimator = operator.raw_operator
-    shape = [_check_input(operator, estimator), estimator.n_outputs_]
-    operator.outputs[0].set_type(_float_type(operator)(shape))
-
-
-def _transformer_shapes(operator: Any) -> None:
-    """Declare the output: the activations of the hidden layer."""
-    transformer = operator.raw_operator
-    check_is_fitted(transformer, "estimator_")
-    shape = [_check_input(operator, transformer.estimator_), transformer._n_features_out]
-    operator.outputs[0].set_type(_float_type(operator)(shape))
-
-
 def _check_input(operator: Any, estimator: Any) -> Any:
     """Check what an estimator gets in the graph, and return its number of rows, if known."""
-    from skl2onnx.common.data_types import (
-        BooleanTensorType,
-        DoubleTensorType,
-        FloatTensorType,
-        Int64TensorType,
-    )
+    from skl2onnx.common import data_types
     from skl2onnx.common.utils import check_input_and_output_numbers, check_input_and_output_types
 
-    check_is_fitted(estimator, "network_")
     n_outputs = 2 if is_classifier(operator.raw_operator) else 1
     check_input_and_output_numbers(operator, input_count_range=1, output_count_range=n_outputs)
-    types = [BooleanTensorType, DoubleTensorType, FloatTensorType, Int64TensorType]
+    kinds = ("Boolean", "Double", "Float", "Int64")
+    types = [getattr(data_types, f"{kind}TensorType") for kind in kinds]
     check_input_and_output_types(operator, good_input_types=types)
     shape, n_features = operator.inputs[0].type.shape, estimator.n_features_in_
     # Around what selects columns, as BaggingClassifier does, skl2onnx declares no shape.
@@ -170,24 +156,29 @@ def _float_type(operator: Any) -> Any:
 
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
-    """Add an estimator's nodes to the graph."""
-    estimator = operator.raw_operator
-    layers = estimator.network_.layers[:-1]
-    graph, X = _add_layers(scope, operator, container, estimator, layers)
+    """Add the nodes of an estimator, or of its layers up to a hidden one, to the graph."""
+    model, estimator = operator.raw_operator, _estimator_of(operator)
+    network = estimator.network_
+    opset = container.target_opset_any_domain("")
+    needed = FIRST_OPSETS.get(network.architecture.normalization, FIRST_OPSET)
+    if opset < needed:
+        raise ValueError(
+            f"target_opset={opset} is too low for this {type(model).__name__}, which needs "
+            f"{needed} or higher."
+        )
     out_dtype = _out_dtype(operator)
+    graph = Graph(scope, container, min(network.dtype, out_dtype))  # the less precise
+    X, scaler = operator.inputs[0].full_name, estimator.feature_scaler_
+    X = graph.cast(X, graph.dtype) if scaler is None else add_scaling(graph, scaler, X)
+    for layer in network.layers[: -1 if model is estimator else model._index + 1]:
+        X = add_layer(graph, layer, X)
+    if model is not estimator:
+        graph.cast(X, out_dtype, output=operator.outputs[0].full_name)
+        return
     if graph.dtype != out_dtype:
         graph.dtype, X = out_dtype, graph.cast(X, out_dtype)
     add_outputs = _add_labels if is_classifier(estimator) else _add_targets
     add_outputs(graph, estimator, X, operator.outputs)
-
-
-def _convert_transformer(scope: Any, operator: Any, container: Any) -> None:
-    """Add a transformer's nodes to the graph."""
-    transformer = operator.raw_operator
-    estimator = transformer.estimator_
-    layers = estimator.network_.layers[: transformer._index + 1]
-    graph, A = _add_layers(scope, operator, container, estimator, layers)
-    graph.cast(A, _out_dtype(operator), output=operator.outputs[0].full_name)
 
 
 def _out_dtype(operator: Any) -> np.dtype:
@@ -195,27 +186,6 @@ def _out_dtype(operator: Any) -> np.dtype:
 
     is_double = isinstance(operator.inputs[0].type, DoubleTensorType)
     return np.dtype(np.float64 if is_double else np.float32)
-
-
-def _add_layers(
-    scope: Any, operator: Any, container: Any, estimator: Any, layers: list[Layer]
-) -> tuple[Graph, str]:
-    """Begin a graph with what scales the features, and with the first layers of a network."""
-    network = estimator.network_
-    opset = container.target_opset_any_domain("")
-    needed = FIRST_OPSETS.get(network.architecture.normalization, FIRST_OPSET)
-    if opset < needed:
-        raise ValueError(
-            f"target_opset={opset} is too low for this {type(operator.raw_operator).__name__}, "
-            f"which needs {needed} or higher."
-        )
-    out_dtype = _out_dtype(operator)
-    graph = Graph(scope, container, min(network.dtype, out_dtype))  # the less precise
-    X, scaler = operator.inputs[0].full_name, estimator.feature_scaler_
-    X = graph.cast(X, graph.dtype) if scaler is None else add_scaling(graph, scaler, X)
-    for layer in layers:
-        X = add_layer(graph, layer, X)
-    return graph, X
 
 
 # Outputs ------------------------------------------------------------------------------------------
