@@ -13,15 +13,15 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import assert_all_finite
 from sklearn.utils.validation import validate_data
 
-from ._callback_support import CallbackSupportMixin, with_callbacks
 from ._fitting.inputs import Data, check_data, check_layout, validate_numbers
-from ._fitting.plan import Plan
+from ._fitting.plan import Plan, make_plan
 from ._fitting.run import Run, Trained
 from ._fitting.scaling import RobustSmoothClip
 from ._fitting.settings import NAMES_OF_SKLEARN, OPTION_TABLES, is_full_batch, resolve
 from ._fitting.warn import warn
-from ._repr_html import NotebookReprMixin
-from ._watcher import Watcher
+from ._interop.notebook import NotebookReprMixin
+from .callbacks._protocol import CallbackSupportMixin, with_callbacks
+from .callbacks._watcher import Watcher
 from .nn.network import Network
 
 PICKLE_FORMAT = 3
@@ -163,7 +163,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         >>> bool(np.allclose(mlp.predict(X), reg.predict(X), rtol=1e-12))
         True
         """
-        from ._interchange import to_sklearn
+        from ._interop.to_sklearn import to_sklearn
 
         return to_sklearn(self)
 
@@ -340,19 +340,30 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         classes: Any = None,
     ) -> Run:
         """Check parameters and data, and decide what a call does with them."""
-        settings = resolve(self.get_params(deep=False))
+        settings = resolve(self.__dict__)
         goes_on = self.__sklearn_is_fitted__() and (incremental or settings.warm_start)
         if (X_val is None) is not (y_val is None):
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} was given without {missing}.")
         data = check_data(self, X, y, sample_weight, self._clean_target, reset=not goes_on)
+        validation = self._check_validation_data(X_val, y_val)
+        before = self._fitted if goes_on else None
+        plan = make_plan(
+            settings,
+            data.X.shape[0],
+            has_validation_data=validation is not None,
+            incremental=incremental,
+            continuing=goes_on,
+            refitted=before is not None and before.refitted,
+        )
         return Run(
             settings,
+            plan,
             data,
-            self._fitted if goes_on else None,
+            before,
             Watcher(self, X, y, sample_weight, settings.verbose),
             copy.copy(self),
-            self._check_validation_data(X_val, y_val),
+            validation,
             self.random_state,
             incremental,
             classes,

@@ -23,7 +23,7 @@ from .calibration import find_temperature
 from .features import Features
 from .inputs import Data
 from .measure import Validator
-from .plan import Plan, epochs, make_plan, settle_calibration, settle_dtype
+from .plan import Plan, epochs, settle_calibration, settle_dtype
 from .ranges import warn_out_of_range
 from .settings import Settings
 from .split import split_rows
@@ -98,13 +98,15 @@ class Encoded(NamedTuple):
 class Run:
     """One call of `fit` or `partial_fit`.
 
-    To make one is to decide what the call will do. `begin` then learns from the data and makes the
-    network and everything that trains it, and `train` trains it.
+    `begin` learns from the data and makes the network and everything that trains it, and `train`
+    trains it.
 
     Parameters
     ----------
     settings : Settings
         The parameters.
+    plan : Plan
+        What the call does.
     given : Data
         X, y and their weights.
     before : Trained or None
@@ -124,8 +126,6 @@ class Run:
 
     Attributes
     ----------
-    plan : Plan
-        What the call does.
     trained : Trained
         What comes of it.
     batches : Batches
@@ -135,6 +135,7 @@ class Run:
     """
 
     settings: Settings
+    plan: Plan
     given: Data
     before: Trained | None
     watcher: Any
@@ -144,7 +145,6 @@ class Run:
     incremental: bool = False
     classes: np.ndarray | None = None
 
-    plan: Plan = field(init=False)
     trained: Trained = field(init=False)
     encoded: Encoded = field(init=False)
     batches: Batches = field(init=False)
@@ -153,14 +153,6 @@ class Run:
     def __post_init__(self) -> None:
         before = self.before
         self.started = time.perf_counter()
-        self.plan = make_plan(
-            self.settings,
-            self.given.X.shape[0],
-            has_validation_data=self.validation is not None,
-            incremental=self.incremental,
-            continuing=before is not None,
-            refitted=before is not None and before.refitted,
-        )
         # A call of partial_fit after another one is an epoch of the same run.
         self.in_series = before is not None and self.incremental and before.progress.endless
 

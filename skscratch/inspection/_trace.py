@@ -1,7 +1,5 @@
 """A trace: the way of a few rows through the network, and of the gradient back, step by step."""
 
-from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -11,11 +9,12 @@ from sklearn.base import is_classifier
 from .._base import BaseScratchMLP
 from .._fitting.inputs import check_data
 from .._fitting.scaling import BOUND
+from .._interop.notebook import count
 from ..nn.embeddings import PeriodicEmbedding, PiecewiseLinearEmbedding, ScaledDense
 from ..nn.layers import Activate, Dense
 from ..nn.normalization import BatchNorm, LayerNorm
 from ._passes import Passes, check_estimator_is_ours, named_parameters, run_passes
-from ._report import page
+from ._trace_report import Trace, TraceStep
 
 # The loss of a row with logits Z and targets Y, and its derivative by Z, a row of it being divided
 # by the number n of rows; m is the number of outputs.
@@ -35,91 +34,6 @@ _LOSSES = {
     "Poisson": ("l = mean_k {Y}_k log({Y}_k / p_k) - {Y}_k + p_k", "(p - {Y}) / (m n)"),
     "Gamma": ("l = mean_k log(p_k / {Y}_k) + {Y}_k / p_k - 1", "(1 - {Y} / p) / (m n)"),
 }
-
-
-@dataclass(frozen=True)
-class TraceStep:
-    """A step of a trace.
-
-    Attributes
-    ----------
-    part : {"forward", "prediction", "loss", "backward"}
-        What the step belongs to.
-    name : str
-        What happens, or in which layer, such as ``"dense 1"``.
-    equation : str
-        How the results are computed.
-    results : dict of str to ndarray
-        What is computed, by the symbols of the equation.
-    given : dict of str to ndarray
-        The parameters and the other numbers that the step makes use of.
-    """
-
-    part: str
-    name: str
-    equation: str
-    results: dict[str, np.ndarray]
-    given: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, repr=False)
-class Trace:
-    """What `trace` found: it prints as text, and ``trace["dW1"]`` is the array of that symbol.
-
-    Attributes
-    ----------
-    title : str
-        What was traced.
-    steps : list of TraceStep
-        All steps in order.
-    """
-
-    title: str
-    steps: list[TraceStep]
-
-    def __getitem__(self, symbol: str) -> np.ndarray:
-        arrays = self._arrays()
-        if symbol not in arrays:
-            raise KeyError(f"There is no {symbol!r}; there are {', '.join(arrays)}.")
-        return arrays[symbol]
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        return {
-            k: v for step in self.steps for k, v in (*step.given.items(), *step.results.items())
-        }
-
-    def __repr__(self) -> str:
-        lines, part = [self.title], ""
-        for number, step in enumerate(self.steps, start=1):
-            if step.part != part:
-                part = step.part
-                lines += ["", part.upper()]
-            lines += ["", f"{number}. {step.name}: {step.equation}"]
-            for symbol, array in step.given.items():
-                lines += [_indent(f"with {symbol}", array)]
-            for symbol, array in step.results.items():
-                lines += [_indent(symbol, array)]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        pieces, part = [], ""
-        for number, step in enumerate(self.steps, start=1):
-            if step.part != part:
-                part = step.part
-                pieces.append(f"<p><strong>{part.capitalize()}</strong></p>")
-            shapes = ", ".join(f"{k} {_shape(v)}" for k, v in step.results.items())
-            arrays = "".join(
-                f'<p>{label}<code>{escape(symbol)}</code> <span class="faint">{_shape(array)}'
-                f"</span></p><pre>{escape(_write(array))}</pre>"
-                for label, group in (("with ", step.given), ("", step.results))
-                for symbol, array in group.items()
-            )
-            pieces.append(
-                f"<details><summary>{number}. {escape(step.name)}: "
-                f"<code>{escape(step.equation)}</code> "
-                f'<span class="faint">{escape(shapes)}</span></summary>{arrays}</details>'
-            )
-        return page(self.title, *pieces)
 
 
 def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
@@ -210,7 +124,7 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
         for i in reversed(range(len(passes.names))):
             steps.append(_backward_step(passes, i, symbols[i], symbols[i + 1]))
     sizes = " → ".join(map(str, passes.network.sizes))
-    rows = f"{len(raw)} row{'' if len(raw) == 1 else 's'}"
+    rows = count(len(raw), "row")
     return Trace(f"Trace of {rows} through {type(estimator).__name__}: {sizes}", steps)
 
 
@@ -331,7 +245,7 @@ def _prediction_steps(estimator: Any, symbol: str, Z: np.ndarray) -> list[TraceS
         steps.append(
             TraceStep("prediction", "temperature", f"Zt = {symbol} / T", {"Zt": Z / T}, {"T": T})
         )
-    P = estimator._probabilities(Z)
+    P = estimator._target.probabilities(estimator._temper(Z))
     equation = f"P = {link}({logits})"
     decided = "prediction = the class of the largest P in each row"
     if estimator._target.multilabel:
@@ -339,7 +253,7 @@ def _prediction_steps(estimator: Any, symbol: str, Z: np.ndarray) -> list[TraceS
     elif estimator._target.is_binary:
         equation = f"P = [1 - p, p], p = {link}({logits})"
     steps.append(TraceStep("prediction", link, equation, {"P": P}))
-    labels = estimator._labels(Z)
+    labels = estimator._target.labels(Z)
     steps.append(TraceStep("prediction", "decision", decided, {"prediction": labels}))
     return steps
 
@@ -405,16 +319,3 @@ def _formula(layer: Activate) -> str:
     """Return the formula that an activation's docstring begins with."""
     first = (type(layer.activation).__doc__ or "").strip().split("\n")[0]
     return f", {first.rstrip('.')}" if first.startswith("f(z)") else ""
-
-
-def _shape(array: np.ndarray) -> str:
-    return "scalar" if array.ndim == 0 else str(array.shape)
-
-
-def _write(array: np.ndarray) -> str:
-    return np.array2string(array, precision=4, threshold=28, max_line_width=96)
-
-
-def _indent(symbol: str, array: np.ndarray) -> str:
-    values = _write(array).replace("\n", "\n     ")
-    return f"   {symbol} {_shape(array)}\n     {values}"

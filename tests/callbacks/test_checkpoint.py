@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from skscratch import SGD
-from skscratch import callbacks as module
-from skscratch.callbacks import Callback, Checkpoint
+from skscratch.callbacks import Callback, Checkpoint, _checkpoint
 
 from ..conftest import BOTH, assert_same_weights, classes_for, classifier, iris
 from .checks import PLATEAU, Recorder, assert_same_run, interrupted, plateau, raising, resume
@@ -180,13 +179,13 @@ def test_without_a_file_a_run_starts_anew(make, data, tmp_path):
 def test_every_few_epochs(make, data, tmp_path, monkeypatch):
     X, y = data()
     path, written = tmp_path / "checkpoint", []
-    original = module.write_atomically
+    original = _checkpoint.write_atomically
 
     def recording(path, content):
         written.append(pickle.loads(content)["progress"].epochs)
         original(path, content)
 
-    monkeypatch.setattr(module, "write_atomically", recording)
+    monkeypatch.setattr(_checkpoint, "write_atomically", recording)
     make(max_iter=10).set_callbacks(Checkpoint(path, every=3)).fit(X, y)
     assert written == [3, 6, 9]
     written.clear()

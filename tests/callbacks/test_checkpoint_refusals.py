@@ -13,8 +13,7 @@ import pytest
 import scipy.sparse
 
 from skscratch import LBFGS, SGD
-from skscratch import callbacks as module
-from skscratch.callbacks import Checkpoint
+from skscratch.callbacks import Checkpoint, _checkpoint
 
 from ..conftest import BOTH, classifier, iris, regressor
 from .checks import assert_same_run, interrupted, resume, state_without_callbacks
@@ -111,7 +110,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path):
 def test_a_checkpoint_of_another_version_is_named(tmp_path, monkeypatch):
     path = tmp_path / "run.ckpt"
     with monkeypatch.context() as patch:
-        patch.setattr("skscratch.callbacks.CHECKPOINT_FORMAT", 7)
+        patch.setattr("skscratch.callbacks._checkpoint.CHECKPOINT_FORMAT", 7)
         classifier().set_callbacks(Checkpoint(path)).fit(*iris())
     before = path.read_bytes()
     clf = classifier().set_callbacks(Checkpoint(path, resume=True))
@@ -200,7 +199,7 @@ def test_functions_are_told_apart():
         lambda *args: [x for x in args if x in {1, 2}],
         lambda *args: [x for x in args if x in {1, 3}],
     ]
-    found = [repr(module._recognize(function)) for function in functions]
+    found = [repr(_checkpoint._recognize(function)) for function in functions]
     assert len(set(found)) == len(found)
 
 

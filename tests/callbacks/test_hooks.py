@@ -157,7 +157,7 @@ def test_hooks_get_the_callers_own_data(make, data, given, weighted):
 def test_nothing_is_made_when_nobody_asks(make, data, monkeypatch):
     X, y = data()
     made = []
-    original = Run._snapshot
+    original = Run.snapshot
 
     def counting(self):
         made.append(self)

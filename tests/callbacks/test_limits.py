@@ -6,8 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from skscratch import callbacks as module
-from skscratch.callbacks import Checkpoint, StopOnPlateau, TimeBudget
+from skscratch.callbacks import Checkpoint, StopOnPlateau, TimeBudget, _plain
 from skscratch.nn.stopping import Patience
 
 from ..conftest import BOTH, assert_same_weights, classifier, iris
@@ -19,7 +18,7 @@ both = pytest.mark.parametrize(("make", "data"), BOTH)
 def fake_clock(monkeypatch, seconds):
     """Let each look at the clock find it so many seconds later."""
     ticks = count(1000, seconds)
-    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    monkeypatch.setattr(_plain, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
 
 
 @both

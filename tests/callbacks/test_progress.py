@@ -6,8 +6,8 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 
-from skscratch import SGD, _progress
-from skscratch.callbacks import Callback
+from skscratch import SGD
+from skscratch.callbacks import Callback, _progress
 
 from ..conftest import BOTH, classifier, iris, regressor
 

@@ -258,7 +258,7 @@ def test_further_calls_warn_and_change_nothing(make, data):
     assert estimator.history_ == history
     assert estimator.n_iter_ == 1
     for name, stream in estimator._fitted.streams.items():
-        assert stream.bit_generator.state == contents["_streams"][name].bit_generator.state
+        assert stream.bit_generator.state == contents["_trained"].streams[name].bit_generator.state
 
 
 @both

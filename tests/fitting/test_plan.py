@@ -1,8 +1,11 @@
 import math
+from dataclasses import FrozenInstanceError
+from html import escape
 
 import numpy as np
 import pytest
 
+from skscratch import Adam, Cosine, ScratchMLPClassifier, ScratchMLPRegressor
 from skscratch._fitting.plan import (
     AUTO_BATCH_SIZE,
     AUTO_EPOCHS,
@@ -17,9 +20,10 @@ from skscratch._fitting.plan import (
     settle_dtype,
 )
 from skscratch._fitting.settings import resolve
-from skscratch.nn import ACTIVATIONS, INITIALIZERS, GlorotUniform, HeNormal, LecunNormal
+from skscratch.callbacks import StopOnPlateau
+from skscratch.nn import ACTIVATIONS, INITIALIZERS, Constant, GlorotUniform, HeNormal, LecunNormal
 
-from ..conftest import classifier
+from ..conftest import cancer, classifier, diabetes
 
 
 def resolved(**params):
@@ -177,3 +181,85 @@ def test_rows_to_hold_out(fraction, n_samples, expected):
     assert (
         plan_of(n_samples, early_stopping=True, validation_fraction=fraction).n_held_out == expected
     )
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, Cosine()),
+        ({"optimizer": "lbfgs"}, Constant()),
+        ({"early_stopping": "auto"}, Cosine()),
+        ({"early_stopping": True, "n_iter_no_change": math.inf}, Cosine()),
+        ({"early_stopping": True, "n_iter_no_change": 9}, Constant()),
+    ],
+)
+def test_schedule_rule(params, expected):
+    assert plan_of(100, lr_schedule="auto", **params).lr_schedule == expected
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "expected"),
+    [
+        *dict.fromkeys(("adam", "adamw", "nadam"), "learned").items(),
+        (Adam(beta1=0.5), "learned"),
+        *dict.fromkeys(("sgd", "rmsprop", "lbfgs"), "robust").items(),
+    ],
+)
+def test_scaling_rule(optimizer, expected):
+    assert plan_of(100, feature_scaling="auto", optimizer=optimizer).feature_scaling == expected
+
+
+@pytest.mark.parametrize(
+    ("make", "data"), [(ScratchMLPClassifier, cancer), (ScratchMLPRegressor, diabetes)]
+)
+def test_the_plan_is_there_once_fitted_and_prints_as_a_table(make, data):
+    estimator = make((4,), max_iter=3, random_state=0)
+    assert not hasattr(estimator, "plan_")
+    plan = estimator.fit(*data()).plan_
+    lines = str(plan).splitlines()
+    assert lines[0].split() == ["choice", "became", "because"]
+    for name, value, why in plan.table():
+        assert any(line.startswith(name) and value in line and why in line for line in lines)
+        assert escape(why) in plan._repr_html_()
+        assert hasattr(plan, name)
+    assert {"data", "training"} <= set(plan.seconds)
+    assert all(value >= 0 for value in plan.seconds.values())
+    assert lines[-1].startswith("time: data ")
+
+
+def test_every_automatic_parameter_is_in_the_plan():
+    params = ScratchMLPClassifier().get_params()
+    automatic = {
+        name for name, value in params.items() if isinstance(value, str) and value == "auto"
+    }
+    X, y = cancer()
+    found = ScratchMLPClassifier((4,), max_iter=1).fit(np.tile(X, (6, 1)), np.tile(y, 6)).plan_.why
+    # The share that is held out is told in rows.
+    assert automatic - {"validation_fraction"} <= set(found)
+    assert "n_held_out" in found
+
+
+def test_the_plan_says_what_happened_to_it():
+    X, y = cancer()
+    once = classifier(early_stopping=True, refit=True, max_iter=50)
+    once.set_callbacks(StopOnPlateau("loss", n_epochs=1, tol=1e9)).fit(X, y)
+    assert not once.plan_.refit
+    assert once.plan_.why["refit"] == "training was stopped before"
+    more = classifier(warm_start=True, calibrate=True).fit(X, y).fit(X, y)
+    assert more.plan_.why["calibrate"] == "the first call has fixed the temperature"
+    one = classifier(calibrate="auto", early_stopping=True).fit(X, np.ones(len(X)))
+    assert (one.plan_.calibrate, one.plan_.why["calibrate"]) == ("", "there is one class")
+
+
+def test_a_plan_never_changes():
+    plan = plan_of(100)
+    with pytest.raises(FrozenInstanceError):
+        plan.max_iter = 3
+    other = plan.but("max_iter", 3, "for a test").timed(data=1.0)
+    assert (other.max_iter, other.why["max_iter"], other.seconds) == (
+        3,
+        "for a test",
+        {"data": 1.0},
+    )
+    assert plan.max_iter != 3
+    assert not plan.seconds

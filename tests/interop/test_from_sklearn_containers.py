@@ -26,7 +26,7 @@ from skscratch import (
     ScratchMLPClassifier,
     from_sklearn,
 )
-from skscratch._interchange import _parts
+from skscratch._interop.containers import contained
 from skscratch.nn import Constant
 
 from ..conftest import diabetes, iris, multilabel
@@ -72,7 +72,7 @@ CONTAINERS = {
 
 
 def mlps_in(model):
-    return [part for part in _parts(model) if isinstance(part, MLPClassifier | MLPRegressor)]
+    return [part for part in contained(model) if isinstance(part, MLPClassifier | MLPRegressor)]
 
 
 @pytest.mark.parametrize(("model", "data"), CONTAINERS.values(), ids=CONTAINERS)

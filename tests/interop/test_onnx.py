@@ -1,5 +1,5 @@
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -30,7 +30,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from skscratch import ELU, LeakyReLU, Periodic, PiecewiseLinear, ScratchMLPClassifier
 from skscratch import ScratchMLPRegressor as Regressor
 from skscratch._fitting.settings import REGRESSOR_LOSSES
-from skscratch._onnx import register_onnx
+from skscratch._interop.onnx import register_onnx
 from skscratch.inspection import HiddenLayerTransformer
 from skscratch.nn.activations import ACTIVATIONS, Activation
 from skscratch.nn.losses import SoftmaxLogLoss
@@ -284,7 +284,8 @@ def test_boolean_labels_become_integers():
 def test_other_labels_are_refused():
     X, y = iris()
     model = classifier().fit(X, y)
-    model.classes_ = np.array([0.5, 1.5, 2.5])
+    classes = np.array([0.5, 1.5, 2.5])
+    model._trained.target = replace(model._trained.target, classes=classes)
     with pytest.raises(ValueError, match=r"integers or strings for ONNX, got \[0.5, 1.5, 2.5\]"):
         convert(model, X, options={"zipmap": False})
 

@@ -17,7 +17,7 @@ from skscratch import (
     from_sklearn,
     learning_rate_range_test,
 )
-from skscratch._compare import _default_estimators
+from skscratch._comparison.compare import _default_estimators
 from skscratch.inspection import (
     HiddenLayerTransformer,
     LayerMonitor,

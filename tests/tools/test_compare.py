@@ -4,7 +4,6 @@ import itertools
 import re
 import sys
 import warnings
-from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
@@ -31,8 +30,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from skscratch import ScratchMLPClassifier, ScratchMLPRegressor, _compare, compare
-from skscratch._compare import UNDECIDED, corrected_t_test, holm
+from skscratch import ScratchMLPClassifier, ScratchMLPRegressor, compare
+from skscratch._comparison import compare as module
+from skscratch._comparison.judge import corrected_t_test, holm
+from skscratch._comparison.show import UNDECIDED
 
 from ..conftest import cancer, classifier, diabetes, iris, multilabel, regressor
 
@@ -251,7 +252,7 @@ def test_one_fold_decides_nothing():
 @pytest.fixture
 def small(monkeypatch):
     """Make the default estimators small."""
-    original = _compare._default_estimators
+    original = module._default_estimators
 
     def shrunk(task, X):
         estimators = original(task, X)
@@ -262,7 +263,7 @@ def small(monkeypatch):
             estimator.set_params(**dict.fromkeys(names, 5))
         return estimators
 
-    monkeypatch.setattr(_compare, "_default_estimators", shrunk)
+    monkeypatch.setattr(module, "_default_estimators", shrunk)
 
 
 @pytest.mark.parametrize("form", [np.asarray, csr_matrix])
@@ -291,7 +292,7 @@ def test_regressors_by_default(n_outputs, small):
 
 def test_scikit_learns_own_get_scaled_features(small):
     X, _ = iris()
-    for estimators in map(_compare._default_estimators, ("classification", "regression"), (X, X)):
+    for estimators in map(module._default_estimators, ("classification", "regression"), (X, X)):
         ours, *theirs = estimators.values()
         assert isinstance(ours, ScratchMLPClassifier | ScratchMLPRegressor)
         for estimator in theirs:
@@ -488,15 +489,12 @@ def test_rows_must_match():
         quick(X, y[1:], TREES)
 
 
-@pytest.mark.parametrize("package", ["pandas", "matplotlib"])
+@pytest.mark.parametrize("package", ["pandas", "matplotlib.pyplot"])
 def test_missing_packages_are_named(package, monkeypatch):
-    def import_module(name):
-        raise ModuleNotFoundError(f"No module named {name!r}")
-
     comparison = quick(*cancer(), TREES)
-    monkeypatch.setattr(_compare, "importlib", SimpleNamespace(import_module=import_module))
-    call = comparison.plot if package == "matplotlib" else lambda: quick(*cancer(), TREES)
-    with pytest.raises(ImportError, match=rf'needs {package}.*"skscratch\[plots\]"'):
+    monkeypatch.setitem(sys.modules, package, None)
+    call = comparison.plot if "." in package else lambda: quick(*cancer(), TREES)
+    with pytest.raises(ImportError, match=rf'needs {package.split(".")[0]}.*"skscratch\[plots\]"'):
         call()
 
 

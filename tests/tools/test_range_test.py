@@ -209,7 +209,7 @@ def test_it_starts_anew_whatever_the_estimator_has_learned_and_shows_nothing(
     expected = learning_rate_range_test(make(), X, y)
     settings = {"warm_start": True, "verbose": 1, "early_stopping": True}
     trained = make(**settings).fit(X, y)
-    monkeypatch.setattr("skscratch._watcher.Progress", None)
+    monkeypatch.setattr("skscratch.callbacks._watcher.Progress", None)
     assert_same_curve(learning_rate_range_test(trained, X, y), expected)
 
 

@@ -6,9 +6,10 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import is_classifier
 
-from ..nn.layers import Dense
-from ..nn.options import check_integer
-from ._passes import check_estimator_is_ours
+from ..._interop.notebook import count
+from ...nn.layers import Dense
+from ...nn.options import check_integer
+from .._passes import check_estimator_is_ours
 from ._plotting import BLUE, MOST_LABELS, ORANGE, make_axes
 
 
@@ -223,29 +224,25 @@ def _descriptions(estimator: Any) -> list[str]:
             counts.append(0)
         counts[-1] += sum(view.size for view in views)
     dropout = network.architecture.dropout or [0.0] * len(network.sizes)
-    inputs = ["inputs", _count(network.sizes[0], "feature")]
+    inputs = ["inputs", count(network.sizes[0], "feature")]
     if network.architecture.embedding is not None:
         kind, n_embedded = type(network.architecture.embedding).__name__, network.dense[0].n_in
-        inputs.append(f"{kind} embedding\n{_count(n_embedded, 'number')}")
+        inputs.append(f"{kind} embedding\n{count(n_embedded, 'number')}")
     descriptions = ["\n".join(inputs)]
     for number, activation in enumerate(network.architecture.activations, start=1):
-        lines = [f"hidden layer {number}", _count(network.sizes[number], "unit")]
+        lines = [f"hidden layer {number}", count(network.sizes[number], "unit")]
         if network.architecture.normalization is not None:
             lines.append(f"{network.architecture.normalization} norm")
         lines.append(type(activation).__name__)
         if dropout[number - 1] > 0:
             lines.append(f"dropout {dropout[number - 1]:g}")
         descriptions.append("\n".join(lines))
-    outputs = _count(network.sizes[-1], "unit")
+    outputs = count(network.sizes[-1], "unit")
     descriptions.append(f"outputs\n{outputs}\n{estimator.out_activation_}")
-    for number, count in enumerate(counts):
-        if count:
-            descriptions[number] += "\n" + _count(count, "parameter")
+    for number, n_parameters in enumerate(counts):
+        if n_parameters:
+            descriptions[number] += "\n" + count(n_parameters, "parameter")
     return descriptions
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _output_names(estimator: Any) -> list[str] | None:

@@ -5,11 +5,9 @@ from typing import Any
 
 
 class NotebookReprMixin:
-    """Adds to scikit-learn's HTML diagrams what they cannot know of an estimator of ours.
+    """Adds the fitted network to scikit-learn's HTML diagrams, also those of pipelines.
 
-    scikit-learn draws the diagram, of a bare estimator as well as of one inside a pipeline, and
-    asks each estimator for what follows. There is no link to the documentation, which is on no
-    site yet.
+    There is no link to the documentation, which is on no site yet.
     """
 
     def _sk_visual_block_(self) -> Any:
@@ -48,12 +46,8 @@ def describe_network(estimator: Any) -> str | None:
     if network is None:
         return None
     sizes = " → ".join(map(str, network.sizes))
-    counts = [
-        _count(network.parameters.vector.size, "parameter"),
-        str(network.dtype),
-        *_describe_epochs(estimator),
-    ]
-    return ", ".join([sizes, *counts])
+    n_parameters = count(network.parameters.vector.size, "parameter")
+    return ", ".join([sizes, n_parameters, str(network.dtype), *_describe_epochs(estimator)])
 
 
 def _describe_epochs(estimator: Any) -> list[str]:
@@ -62,11 +56,12 @@ def _describe_epochs(estimator: Any) -> list[str]:
     if estimator._fitted.refitted:
         # The history is that of the training before, and of what followed.
         continued = n_epochs > estimator.n_iter_
-        return [] if continued else [f"refit for {_count(best, 'epoch')}"]
+        return [] if continued else [f"refit for {count(best, 'epoch')}"]
     if best is None or best == n_epochs:
-        return [_count(n_epochs, "epoch")]
+        return [count(n_epochs, "epoch")]
     return [f"epoch {best} of {n_epochs}"]
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """Write a number of things."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

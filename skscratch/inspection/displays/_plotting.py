@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from .._report import require
+
 # Okabe and Ito's colors, which color-blind people tell apart too.
 BLUE, ORANGE, GREEN, PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 LIGHT_BLUE, LIGHT_ORANGE, BLACK = "#56B4E9", "#E69F00", "#000000"
@@ -17,16 +19,9 @@ FEW_VALUES = 100
 """Fewer than so many values are drawn as points and not as a histogram."""
 
 
-def import_pyplot(caller: Any) -> Any:
-    """Import matplotlib's pyplot, or say how to get it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{type(caller).__name__} draws with matplotlib, which is not installed: "
-            'pip install "skscratch[plots]"'
-        ) from error
-    return plt
+def make_figure(caller: str, size: tuple[float, float]) -> Any:
+    """Make a figure, or say how to get matplotlib."""
+    return require("matplotlib.pyplot", caller).figure(figsize=size, layout="constrained")
 
 
 def make_axes(
@@ -51,10 +46,9 @@ def make_axes(
     axes : ndarray of Axes of shape (n_rows * n_columns,)
         The axes.
     """
-    plt = import_pyplot(caller)
     n_panels = n_rows * n_columns
     if ax is None:
-        figure = plt.figure(figsize=size, layout="constrained")
+        figure = make_figure(type(caller).__name__, size)
         return figure.subplots(n_rows, n_columns, squeeze=False).ravel()
     if np.ndim(ax) > 0:
         axes = np.asarray(ax, dtype=object).ravel()

@@ -5,9 +5,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..nn.layers import Activate
-from ._layers import idle_shares
-from ._passes import run_passes
+from ...nn.layers import Activate
+from .._layers import idle_shares
+from .._passes import run_passes
 from ._plotting import BLUE, MOST_LABELS, ORANGE, add_key, draw_distributions, make_axes
 
 

@@ -2,19 +2,23 @@
 
 from typing import Any
 
-from ._classifier import ScratchMLPClassifier
-from ._fitting.running import Running
-from ._fitting.scaling import RobustSmoothClip
-from ._fitting.settings import OPTION_TABLES
-from ._regressor import ScratchMLPRegressor
-from .nn.fit import Progress
-from .nn.losses import LOSSES
-from .nn.network import Architecture, Network
-from .nn.optimizers import NadamState, State
-from .nn.parameters import Parameters, Shape
-from .nn.schedules import Clock
-from .nn.step import Learner
-from .nn.stopping import Best, Patience
+from .._classifier import ScratchMLPClassifier
+from .._fitting.features import Features
+from .._fitting.plan import Plan
+from .._fitting.run import Trained
+from .._fitting.running import Running
+from .._fitting.scaling import RobustSmoothClip
+from .._fitting.settings import OPTION_TABLES
+from .._fitting.targets import Labels, Quantities
+from .._regressor import ScratchMLPRegressor
+from ..nn.fit import Progress
+from ..nn.losses import LOSSES
+from ..nn.network import Architecture, Network
+from ..nn.optimizers import NadamState, State
+from ..nn.parameters import Parameters, Shape
+from ..nn.schedules import Clock
+from ..nn.step import Learner
+from ..nn.stopping import Best, Patience
 
 
 def trusted_types() -> list[str]:
@@ -43,16 +47,21 @@ def trusted_types() -> list[str]:
         Architecture,
         Best,
         Clock,
+        Features,
+        Labels,
         Learner,
         NadamState,
         Network,
         Parameters,
         Patience,
+        Plan,
         Progress,
+        Quantities,
         RobustSmoothClip,
         Running,
         Shape,
         State,
+        Trained,
     }
     tables: list[dict[str, Any]] = [LOSSES, *(table for table, _ in OPTION_TABLES.values())]
     types |= {type(make()) for table in tables for make in table.values() if make}

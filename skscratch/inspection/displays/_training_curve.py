@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.utils.validation import check_is_fitted
 
-from ._passes import check_estimator_is_ours
+from .._passes import check_estimator_is_ours
 from ._plotting import COLORS, make_axes
 
 History = Mapping[str, Sequence[float]]

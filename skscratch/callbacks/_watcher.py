@@ -12,15 +12,6 @@ class Watcher:
 
     Hooks get the caller's own X and y. What costs anything, as a snapshot of the fitted state does,
     is made when a hook asks for it. Without callbacks there is no context, and nothing is called.
-
-    Parameters
-    ----------
-    estimator : BaseScratchMLP
-        The estimator in training.
-    X, y, sample_weight : array-like
-        What the caller gave to fit.
-    verbose : bool
-        Whether to show progress.
     """
 
     def __init__(self, estimator: Any, X: Any, y: Any, sample_weight: Any, verbose: bool):

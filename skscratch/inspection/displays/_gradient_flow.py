@@ -5,9 +5,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from ._layers import EXPLODING, VANISHING
-from ._monitor import LayerMonitor
-from ._passes import check_estimator_is_ours
+from .._layers import EXPLODING, VANISHING
+from .._monitor import LayerMonitor
+from .._passes import check_estimator_is_ours
 from ._plotting import MOST_LABELS, ORANGE, add_layer_bar, layer_colors, make_axes
 
 _LABELS = {

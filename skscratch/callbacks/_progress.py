@@ -6,20 +6,13 @@ from typing import Any
 
 
 class Progress:
-    """Shows each epoch's row of the history.
+    """Shows each epoch's row of the history, of ``n_epochs`` at most.
 
     In a terminal it is a bar of rich or tqdm, whichever is installed; otherwise, and in files and
     pipes, a line of text for each epoch.
-
-    Parameters
-    ----------
-    n_epochs : int
-        The most epochs there may be.
-    title : str, default="Epoch"
-        What is counted.
     """
 
-    def __init__(self, n_epochs: int, title: str = "Epoch"):
+    def __init__(self, n_epochs: int, title: str):
         self._title = title
         self._bar = _make_bar(n_epochs, title) if sys.stdout.isatty() else None
 

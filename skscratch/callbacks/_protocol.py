@@ -45,28 +45,18 @@ except ImportError:
 
         def _call(self, hook: str, estimator: Any, **lazy: Any) -> bool:
             reconstruction = lazy.pop("reconstruction_attributes", None)
-            if reconstruction is not None:
-                lazy["fitted_estimator"] = lambda: _rebuild(estimator, reconstruction())
-            known: dict[str, Any] = {}
-            stop = False
+            known, stop = dict(lazy), False
             for callback in self._callbacks:
                 method = getattr(callback, hook)
-                for name, parameter in inspect.signature(method).parameters.items():
-                    if parameter.kind is parameter.KEYWORD_ONLY and name not in known:
-                        value = lazy.get(name)
-                        known[name] = value() if callable(value) else value
-                wanted = {
-                    name: known[name]
-                    for name, parameter in inspect.signature(method).parameters.items()
-                    if parameter.kind is parameter.KEYWORD_ONLY
-                }
-                stop |= bool(method(estimator, self, **wanted))
+                parameters = inspect.signature(method).parameters.values()
+                wanted = [item.name for item in parameters if item.kind is item.KEYWORD_ONLY]
+                if "fitted_estimator" in wanted and "fitted_estimator" not in known:
+                    known["fitted_estimator"] = reconstruction and copy.copy(estimator)
+                    if reconstruction:
+                        known["fitted_estimator"].__dict__.update(reconstruction())
+                arguments = {name: known.get(name) for name in wanted}
+                stop |= bool(method(estimator, self, **arguments))
             return stop
-
-    def _rebuild(estimator: Any, attributes: dict[str, Any]) -> Any:
-        rebuilt = copy.copy(estimator)
-        rebuilt.__dict__.update(attributes)
-        return rebuilt
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Gives an estimator ``set_callbacks``."""
@@ -87,23 +77,21 @@ except ImportError:
 
         def _init_callback_context(self, max_subtasks: Any = 0) -> CallbackContext:
             callbacks = getattr(self, "_skl_callbacks", [])
-            self._callback_fit_ctx = CallbackContext(callbacks, type(self).__name__, "fit")
-            self._skl_callbacks_to_teardown = []
+            context = CallbackContext(callbacks, type(self).__name__, "fit")
+            self._callback_fit_ctx, self._skl_callbacks_to_teardown = context, []
             for callback in callbacks:
                 self._skl_callbacks_to_teardown.append(callback)
-                callback.setup(estimator=self, context=self._callback_fit_ctx)
-            return self._callback_fit_ctx
+                callback.setup(estimator=self, context=context)
+            return context
 
         def __sklearn_clone__(self) -> Any:
             # Clones share callback instances, as they do from scikit-learn 1.9 on.
             params = self.get_params(deep=False)  # type: ignore[attr-defined]
             cloned = type(self)(**{k: clone(v, safe=False) for k, v in params.items()})
-            for name in ("_metadata_request", "_skl_callbacks"):
-                if name in self.__dict__:
-                    value = self.__dict__[name]
-                    cloned.__dict__[name] = (
-                        value if name == "_skl_callbacks" else copy.deepcopy(value)
-                    )
+            if hasattr(self, "_skl_callbacks"):
+                cloned._skl_callbacks = self._skl_callbacks
+            if hasattr(self, "_metadata_request"):
+                cloned.__dict__["_metadata_request"] = copy.deepcopy(self._metadata_request)
             return cloned
 
     def with_callbacks(method: Any) -> Any:

@@ -6,8 +6,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from ..nn.options import check_integer
-from ._passes import check_estimator_is_ours
+from ...nn.options import check_integer
+from .._passes import check_estimator_is_ours
 from ._plotting import BLUE, MOST_LABELS, ORANGE, add_key, draw_distributions, make_axes
 
 
