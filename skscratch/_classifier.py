@@ -169,7 +169,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         What turns logits into outputs: ``"softmax"`` or ``"logistic"``.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (``n_features_in_``,)
         Names of the features, where X has them.
 
     See Also

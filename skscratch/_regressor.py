@@ -153,7 +153,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         What turns logits into outputs: ``"identity"``; ``"exp"`` for ``"poisson"``, ``"gamma"``.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of str of shape (n_features_in_,)
+    feature_names_in_ : ndarray of str of shape (``n_features_in_``,)
         Names of the features, where X has them.
 
     See Also
