@@ -96,7 +96,7 @@ html_sidebars = {"index": [], "changelog": []}
 PREFIXES = (
     "skscratch",
     "skscratch.ScratchMLPClassifier",
-    "skscratch._compare",
+    "skscratch._comparison.show",
     "skscratch._range_test",
     "skscratch.nn",
     "skscratch.callbacks",
@@ -155,7 +155,7 @@ def add_anchors(app, doctree):
     """Give each object the anchors that viewcode's way back from the source may lead to.
 
     It takes all that a file defines to be public in one module, and so ``skscratch.Optimizer`` to
-    be where ``skscratch.Adam`` is, and ``skscratch._compare.compare`` where its result's class is.
+    be where ``skscratch.Adam`` is, and the range test where its result's class is.
     """
     for signature in doctree.findall(addnodes.desc_signature):
         name = signature.get("fullname", "")

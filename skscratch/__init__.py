@@ -12,13 +12,13 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from ._classifier import ScratchMLPClassifier as ScratchMLPClassifier
-    from ._compare import compare as compare
-    from ._interchange import from_sklearn as from_sklearn
-    from ._lbfgs import LBFGS as LBFGS
-    from ._onnx import register_onnx as register_onnx
+    from ._comparison.compare import compare as compare
+    from ._fitting.lbfgs import LBFGS as LBFGS
+    from ._interop.from_sklearn import from_sklearn as from_sklearn
+    from ._interop.onnx import register_onnx as register_onnx
+    from ._interop.skops import trusted_types as trusted_types
     from ._range_test import learning_rate_range_test as learning_rate_range_test
     from ._regressor import ScratchMLPRegressor as ScratchMLPRegressor
-    from ._trusted_types import trusted_types as trusted_types
     from .nn.activations import ELU as ELU
     from .nn.activations import LeakyReLU as LeakyReLU
     from .nn.embeddings import Periodic as Periodic
@@ -43,37 +43,26 @@ if TYPE_CHECKING:
     from .nn.schedules import StepDecay as StepDecay
     from .nn.schedules import WarmupCosine as WarmupCosine
 
-# Where each public name lives. Modules are imported on first use: `import skscratch` loads neither
-# scikit-learn nor SciPy.
-_HOMES = {
-    "ScratchMLPClassifier": "._classifier",
-    "ScratchMLPRegressor": "._regressor",
-    "LBFGS": "._lbfgs",
-    "compare": "._compare",
-    "register_onnx": "._onnx",
-    "trusted_types": "._trusted_types",
-    "from_sklearn": "._interchange",
-    "learning_rate_range_test": "._range_test",
-    **dict.fromkeys(("ELU", "LeakyReLU"), ".nn.activations"),
-    **dict.fromkeys(("Periodic", "PiecewiseLinear"), ".nn.embeddings"),
-    **dict.fromkeys(("Normal", "Orthogonal"), ".nn.initializers"),
-    **dict.fromkeys(("Focal", "Huber", "Pinball"), ".nn.losses"),
-    **dict.fromkeys(("SGD", "AdaGrad", "Adam", "AdamW", "Nadam", "RMSprop"), ".nn.optimizers"),
-    **dict.fromkeys(
-        (
-            "Adaptive",
-            "Cosine",
-            "CosineLog",
-            "ExponentialDecay",
-            "InverseScaling",
-            "OneCycle",
-            "StepDecay",
-            "WarmupCosine",
-        ),
-        ".nn.schedules",
-    ),
+# The public names by the modules where they live, which are imported on first use:
+# `import skscratch` loads neither scikit-learn nor SciPy.
+_NAMES = {
+    "._classifier": "ScratchMLPClassifier",
+    "._regressor": "ScratchMLPRegressor",
+    "._fitting.lbfgs": "LBFGS",
+    "._comparison.compare": "compare",
+    "._interop.onnx": "register_onnx",
+    "._interop.skops": "trusted_types",
+    "._interop.from_sklearn": "from_sklearn",
+    "._range_test": "learning_rate_range_test",
+    ".nn.activations": "ELU LeakyReLU",
+    ".nn.embeddings": "Periodic PiecewiseLinear",
+    ".nn.initializers": "Normal Orthogonal",
+    ".nn.losses": "Focal Huber Pinball",
+    ".nn.optimizers": "SGD AdaGrad Adam AdamW Nadam RMSprop",
+    ".nn.schedules": "Adaptive Cosine CosineLog ExponentialDecay InverseScaling OneCycle StepDecay "
+    "WarmupCosine",
 }
-
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 _SUBPACKAGES = ("callbacks", "inspection", "nn")
 
 __all__ = [*_HOMES, "__version__"]

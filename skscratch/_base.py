@@ -1,34 +1,30 @@
 """What both estimators share: parameters, validation of input, fit and partial_fit."""
 
 import copy
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from math import inf, isfinite, nan
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import issparse
-from sklearn.base import BaseEstimator, is_regressor
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import NotFittedError
 from sklearn.utils import assert_all_finite
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import validate_data
 
-from ._callback_support import CallbackSupportMixin, with_callbacks
-from ._input import check_sample_weight, check_target, validate_numbers
-from ._repr_html import NotebookReprMixin
-from ._run import Run
-from ._scaling import RobustSmoothClip
-from ._settings import NAMES_OF_SKLEARN, OPTION_TABLES, Settings, is_full_batch
-from ._validation import Validator
-from .nn.fit import Progress
-from .nn.losses import Loss
+from ._fitting.inputs import Data, check_data, check_layout, validate_numbers
+from ._fitting.plan import Plan, make_plan
+from ._fitting.run import Run, Trained
+from ._fitting.scaling import RobustSmoothClip
+from ._fitting.settings import NAMES_OF_SKLEARN, OPTION_TABLES, is_full_batch, resolve
+from ._fitting.warn import warn
+from ._interop.notebook import NotebookReprMixin
+from .callbacks._protocol import CallbackSupportMixin, with_callbacks
+from .callbacks._watcher import Watcher
 from .nn.network import Network
-from .nn.rows import DenseRows, OneHot, SparseRows
-from .nn.step import Learner
 
-PICKLE_FORMAT = 2
+PICKLE_FORMAT = 3
 """Number of what a pickled estimator holds; a change that older versions cannot read raises it."""
 
 
@@ -40,76 +36,20 @@ def is_stochastic(estimator: "BaseScratchMLP") -> bool:
 
 
 class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC):
-    """Base of the classifier and the regressor: validate, encode, train, decode.
+    """Base of the classifier and the regressor: validate, train, decode.
 
-    A subclass says how targets become the network's outputs, which loss goes with them, and what
-    the logits mean.
+    What a fit leaves is one record, `Trained`, and the fitted attributes are read from it.
     """
 
-    feature_scaler_: RobustSmoothClip | None
     numerical_embedding: Any
     optimizer: Any
+    random_state: Any
     warm_start: Any
 
-    _learner: Learner
-    _progress: Progress
-    _target_scaler: Any
-
-    # What a subclass defines ------------------------------------------------------------------
-
+    @staticmethod
     @abstractmethod
-    def _clean_target(self, y: Any) -> np.ndarray:
+    def _clean_target(y: Any) -> np.ndarray:
         """Check y and bring it into its plain form, without learning from it."""
-
-    @abstractmethod
-    def _learn_target(self, y: np.ndarray, sample_weight: np.ndarray | None, classes: Any) -> None:
-        """Learn from the first call's y what encodes and decodes: classes, or mean and scale."""
-
-    def _go_on_learning_target(self, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
-        """Learn from a later call's y what the first one's rows were too few to tell."""
-
-    @abstractmethod
-    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray | OneHot:
-        """Turn y into the network's targets, of shape (n_samples, n_outputs)."""
-
-    @abstractmethod
-    def _n_logits(self) -> int:
-        """Return the number of the network's outputs."""
-
-    @abstractmethod
-    def _make_loss(self) -> Loss:
-        """Return the loss to train with."""
-
-    @abstractmethod
-    def _score_logits(self, Z: np.ndarray, Y: Any, sample_weight: Any) -> float:
-        """Return the score, greater being better, of logits Z for encoded targets Y."""
-
-    def _soften(self, Y: Any) -> Any:
-        """Return what to train on in place of the encoded targets."""
-        return Y
-
-    def _weigh(
-        self, Y: Any, sample_weight: np.ndarray | None, incremental: bool
-    ) -> np.ndarray | None:
-        """Return the weights that count, a column for rows or one for each output."""
-        return None if sample_weight is None else sample_weight[:, np.newaxis]
-
-    def _strata(self, Y: Any) -> np.ndarray | None:
-        """Return the class numbers to stratify the validation split by, if any."""
-        return None
-
-    def _can_standardize(self) -> bool:
-        """Say whether ``standardize_target`` makes sense for the loss."""
-        return False
-
-    def _calibrates(
-        self, settings: Settings, n_samples: int, n_held_out: int, incremental: bool
-    ) -> bool:
-        """Say whether a first call ends with `_calibrate`."""
-        return False
-
-    def _calibrate(self, judged: list[tuple[Validator, Network]]) -> None:
-        """Learn how sure to be from networks and rows that they were not trained on."""
 
     # Public methods ---------------------------------------------------------------------------
 
@@ -223,7 +163,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         >>> bool(np.allclose(mlp.predict(X), reg.predict(X), rtol=1e-12))
         True
         """
-        from ._interchange import to_sklearn
+        from ._interop.to_sklearn import to_sklearn
 
         return to_sklearn(self)
 
@@ -233,6 +173,35 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         return tags
 
     # Fitted attributes ------------------------------------------------------------------------
+
+    @property
+    def _fitted(self) -> Trained:
+        """What the last fit left."""
+        try:
+            return self.__dict__["_trained"]
+        except KeyError:
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet. Call 'fit' with "
+                "appropriate arguments before using this estimator."
+            ) from None
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "_trained" in self.__dict__
+
+    @property
+    def network_(self) -> Network:
+        """The network."""
+        return self._fitted.network
+
+    @property
+    def plan_(self) -> Plan:
+        """What each automatic choice became and why, and where the time went."""
+        return self._fitted.plan
+
+    @property
+    def feature_scaler_(self) -> RobustSmoothClip | None:
+        """Center and scale of the features; None without ``feature_scaling``."""
+        return self._fitted.features.scaler
 
     @property
     def coefs_(self) -> list[np.ndarray]:
@@ -261,22 +230,22 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     @property
     def out_activation_(self) -> str:
         """Name of the function that turns logits into predictions."""
-        return self._learner.loss.out_activation
+        return self._fitted.target.loss.out_activation
 
     @property
     def history_(self) -> dict[str, list]:
         """A value for each epoch, over all calls, of what `skscratch.nn.fit.HISTORY` lists."""
-        return self._progress.history
+        return self._fitted.progress.history
 
     @property
     def n_iter_(self) -> int:
         """Number of epochs of the last run."""
-        return self._progress.epochs
+        return self._fitted.progress.epochs
 
     @property
     def t_(self) -> int:
         """Number of rows trained on, over all epochs."""
-        return self._progress.clock.samples
+        return self._fitted.progress.clock.samples
 
     @property
     def loss_curve_(self) -> list[float]:
@@ -291,37 +260,29 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     @property
     def best_loss_(self) -> float | None:
         """Smallest training loss; None with early stopping, as in scikit-learn."""
-        return None if self._stops_early else min(self.loss_curve_, default=nan)
+        return None if self.plan_.early_stopping else min(self.loss_curve_, default=nan)
 
     @property
     def validation_scores_(self) -> list[float] | None:
         """Score on the validation part after each epoch; None without early stopping."""
-        return self.history_["validation_score"] if self._stops_early else None
+        return self.history_["validation_score"] if self.plan_.early_stopping else None
 
     @property
     def best_epoch_(self) -> int | None:
         """Number of the epoch with the best validation score; None without early stopping."""
-        return (self._progress.best.epoch or None) if self._stops_early else None
+        return (self._fitted.progress.best.epoch or None) if self.plan_.early_stopping else None
 
     @property
     def best_validation_score_(self) -> float | None:
         """Best validation score of the last run; None without early stopping."""
-        if not self._stops_early:
+        if not self.plan_.early_stopping:
             return None
-        patience = self._progress.patience
+        patience = self._fitted.progress.patience
         if patience is None:  # carried over from scikit-learn
             return max(self.history_["validation_score"], default=nan)
         return float(patience.best) if patience.best > -inf else nan
 
-    def _restored_epoch(self) -> int | None:
-        """Return the epoch that early stopping went back to, if it did, or that a refit goes by."""
-        progress = self._progress
-        return None if progress.endless and progress.ended != "stalled" else self.best_epoch_
-
     # Training ---------------------------------------------------------------------------------
-
-    def _is_fitted(self) -> bool:
-        return hasattr(self, "network_")
 
     @contextmanager
     def _unchanged_on_error(self) -> Iterator[None]:
@@ -356,62 +317,74 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         incremental: bool = False,
         classes: Any = None,
     ) -> None:
-        run = Run(self, X, y, sample_weight, X_val, y_val, incremental=incremental, classes=classes)
+        run = self._make_run(X, y, sample_weight, X_val, y_val, incremental, classes)
         if run.has_stalled:
-            warnings.warn(
+            warn(
                 "partial_fit made no update: the validation score has not improved for more than "
-                f"n_iter_no_change={self.n_iter_no_change} calls. Call fit to start anew.",
-                UserWarning,
-                stacklevel=5,
+                f"n_iter_no_change={self.n_iter_no_change} calls. Call fit to start anew."
             )
             return
-        run.begin()
-        run.train()
-        run.finish()
+        n_epochs = run.n_epochs_before, run.plan.max_iter
+        run.begin(run.watcher.begin_fit(X_val, y_val, *n_epochs))
+        self._trained = run.train()
+        run.watcher.end_fit(run.snapshot)
 
-    def _validate(
-        self, X: Any, y: Any, sample_weight: Any, reset: bool
-    ) -> tuple[Any, np.ndarray, np.ndarray | None]:
-        _check_layout(X, self.numerical_embedding)
-        given, numeric = y, is_regressor(self)
-        if isinstance(y, list | tuple) and any(isinstance(label, str) for label in y):
-            check_target(y, numeric)  # in an array of text, NaN would be a word
+    def _make_run(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        X_val: Any = None,
+        y_val: Any = None,
+        incremental: bool = False,
+        classes: Any = None,
+    ) -> Run:
+        """Check parameters and data, and decide what a call does with them."""
+        settings = resolve(self.__dict__)
+        goes_on = self.__sklearn_is_fitted__() and (incremental or settings.warm_start)
+        if (X_val is None) is not (y_val is None):
+            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+            raise ValueError(f"{given} was given without {missing}.")
+        data = check_data(self, X, y, sample_weight, self._clean_target, reset=not goes_on)
+        validation = self._check_validation_data(X_val, y_val)
+        before = self._fitted if goes_on else None
+        plan = make_plan(
+            settings,
+            data.X.shape[0],
+            has_validation_data=validation is not None,
+            incremental=incremental,
+            continuing=goes_on,
+            refitted=before is not None and before.refitted,
+        )
+        return Run(
+            settings,
+            plan,
+            data,
+            before,
+            Watcher(self, X, y, sample_weight, settings.verbose),
+            copy.copy(self),
+            validation,
+            self.random_state,
+            incremental,
+            classes,
+        )
+
+    def _check_validation_data(self, X_val: Any, y_val: Any) -> Data | None:
+        if X_val is None:
+            return None
         try:
-            X, y = validate_numbers(self, X, y, reset=reset, multi_output=True, y_numeric=numeric)
-            if sample_weight is not None:
-                sample_weight = check_sample_weight(sample_weight, X)
-            y = self._clean_target(y)
-        except (ValueError, TypeError):
-            check_target(given, numeric)  # where, and what to do
-            raise
-        return X.tocsr() if issparse(X) else X, y, sample_weight
-
-    def _rows(self, X: Any, dtype: np.dtype) -> DenseRows | SparseRows:
-        """Return rows of network inputs, which are scaled and converted as they are taken."""
-        scaler, convert = self.feature_scaler_, self._preparation(dtype)
-        if not issparse(X):
-            return DenseRows(X, dtype, convert)
-        shift = None if scaler is None else scaler.shift_
-        return SparseRows(X.tocsr(), dtype, shift, convert)
-
-    def _preparation(self, dtype: np.dtype) -> Callable[..., Any] | None:
-        """Return what turns rows of X into the network's inputs, if they are not that already."""
-        scaler = self.feature_scaler_
-        return None if scaler is None else partial(scaler.transform, dtype=dtype)
+            return check_data(self, X_val, y_val, None, self._clean_target, reset=False)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"X_val and y_val do not go with X and y: {error}") from error
 
     # Persistence ------------------------------------------------------------------------------
 
     def __getstate__(self) -> dict[str, Any]:
         state = {**super().__getstate__(), "_format": PICKLE_FORMAT}
-        if self._is_fitted() and not (self.warm_start or self._progress.endless):
-            # Most files are for prediction: the moments take twice as much as the parameters, and
-            # rows of the training data are nobody's business there.
-            state["_learner"] = self._learner.without_state()
-            if self.feature_scaler_ is not None:
-                state["feature_scaler_"] = self.feature_scaler_.without_rows()
-            running = state.get("_target_running")
-            if running is not None:
-                state["_target_running"] = running.without_rows(self._target_scaler.mean_)
+        # Most files are for prediction. What only further training needs would make them larger,
+        # and rows of the training data are nobody's business there.
+        if "_trained" in state and not (self.warm_start or self._fitted.progress.endless):
+            state["_trained"] = self._fitted.without_training()
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -452,9 +425,8 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
 
         Where decoding too may overflow, its result is looked at in place of the logits.
         """
-        if not self._is_fitted():
-            check_is_fitted(self, "network_")  # raises; it takes as long as a row in the network
-        X, network = self._validate_input(X), self.network_
+        network, features = self._fitted.network, self._fitted.features
+        X = self._validate_input(X)
 
         def decode_finite(Z: np.ndarray) -> np.ndarray:
             decoded = Z if decode is None else decode(Z)
@@ -469,7 +441,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             return decoded
 
         with np.errstate(over="ignore", invalid="ignore"):
-            return network.predict(self._rows(X, network.dtype), decode=decode_finite)
+            return network.predict(features.rows(X, network.dtype), decode=decode_finite)
 
     def _validate_input(self, X: Any) -> Any:
         if type(X) is np.ndarray and X.ndim == 2 and X.dtype in ("f4", "f8"):
@@ -478,7 +450,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             validate_data(self, X, reset=False, skip_check_array=True)
             assert_all_finite(X, estimator_name=type(self).__name__, input_name="X")
             return X
-        _check_layout(X, self.network_.architecture.embedding)
+        check_layout(X, self.network_.architecture.embedding)
         return validate_numbers(self, X, reset=False, ensure_min_samples=0)
 
 
@@ -491,11 +463,3 @@ def _example(name: str, value: Any, parameter: str) -> str:
     if named is not None and named.__name__ in having:
         having = [named.__name__]
     return " or ".join(f"{o}({parameter}=...)" for o in having) or f"a {base.__name__}"
-
-
-def _check_layout(X: Any, embedding: Any) -> None:
-    if embedding is not None and issparse(X):
-        raise TypeError(
-            f"numerical_embedding={embedding!r} does not go with sparse X, which would become "
-            "dense and several times as wide. Pass X.toarray(), or set numerical_embedding=None."
-        )

@@ -1,259 +1,151 @@
 """The classifier: labels to columns on the way in, probabilities to labels on the way out."""
 
-import warnings
 from typing import Any, Self
 
 import numpy as np
-from scipy.sparse import issparse
-from scipy.special import log_expit, log_softmax
 from sklearn.base import ClassifierMixin
-from sklearn.utils import column_or_1d
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from ._base import BaseScratchMLP, is_stochastic
-from ._calibration import find_temperature
-from ._class_weight import weigh_classes, weigh_labels
-from ._input import check_container, check_objects, is_missing
-from ._settings import AUTO_CALIBRATE_FROM, AUTO_CROSS_FIT_FROM, CLASSIFIER_LOSSES, Settings
-from ._validation import Validator
-from .nn.losses import Loss, SoftmaxLogLoss
-from .nn.network import Network
-from .nn.options import FRACTION, check_real, lookup
-from .nn.rows import OneHot
+from ._fitting.targets import Labels, clean_labels, sort_classes
 
 
 class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     """Multilayer perceptron classifier, written from scratch in NumPy.
 
     Trains a network of fully connected layers on the log loss. Targets may have two classes, more
-    classes, or several independent labels a row (multilabel).
+    classes, or several independent labels a row (multilabel). What the defaults rest on, and how
+    they behave in detail, is on :doc:`a page of the guide </guide/evidence>`.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(128, 128, 128)
-        Number of units of each hidden layer, >= 1; an int makes one layer. ``()`` makes a linear
-        model, the perceptron.
+        Units of each hidden layer, >= 1; an int makes one layer, ``()`` a linear model.
     activation : str, Activation or a sequence of these, default="selu"
         Activation of the hidden layers, or one for each: ``"identity"``, ``"logistic"`` (also
-        ``"sigmoid"``), ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"selu"``,
-        ``"gelu"``, ``"silu"`` (also ``"swish"``), ``"mish"``, ``"softplus"``, or an object such
-        as ``LeakyReLU(slope=0.1)``.
+        ``"sigmoid"``), ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"selu"``, ``"gelu"``,
+        ``"silu"`` (also ``"swish"``), ``"mish"``, ``"softplus"``, or an object such as
+        ``LeakyReLU(slope=0.1)``.
     init : str or Initializer, default="auto"
-        How the weights are drawn: ``"he_normal"`` (also ``"he"``), ``"he_uniform"``,
+        How to draw the weights: ``"he_normal"`` (also ``"he"``), ``"he_uniform"``,
         ``"glorot_normal"`` (also ``"xavier"``), ``"glorot_uniform"``, ``"lecun_normal"``,
-        ``"normal"`` (standard deviation 0.01), ``"orthogonal"``, or an object such as
-        ``Normal(std=0.1)``. ``"auto"`` takes, layer by layer, He's for the ReLU family (ReLU, leaky
-        ReLU, ELU, GELU, SiLU, Mish), LeCun's for SELU, and Glorot's uniform one for the others and
-        for the output layer, whose weights start at 0 with Adam, AdamW and Nadam.
+        ``"normal"``, ``"orthogonal"``, or an object such as ``Normal(std=0.1)``. ``"auto"`` goes by
+        each layer's activation.
     optimizer : str or Optimizer, default="adam"
-        ``"sgd"``, ``"momentum"``, ``"nesterov"`` (both with momentum 0.9), ``"adagrad"``,
-        ``"rmsprop"``, ``"adam"``, ``"adamw"``, ``"nadam"``, ``"lbfgs"``, or an object such as
-        ``SGD(momentum=0.8, nesterov=True)``, whose parameters can be searched as
-        ``optimizer__momentum``. ``"lbfgs"`` trains on all rows at once; it refuses dropout, batch
-        normalization, a schedule and ``clip_norm``, and makes no use of ``learning_rate``,
-        ``batch_size``, ``shuffle``, ``early_stopping`` and ``n_iter_no_change``.
+        ``"sgd"``, ``"momentum"``, ``"nesterov"``, ``"adagrad"``, ``"rmsprop"``, ``"adam"``,
+        ``"adamw"``, ``"nadam"``, ``"lbfgs"`` (all rows at once), or an object such as
+        ``SGD(momentum=0.8)``, whose parameters can be searched as ``optimizer__momentum``.
     l2 : float, default=1e-4
-        Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights (not the biases), >= 0,
-        where n is the number of rows of a batch; scikit-learn's ``alpha``. With ``"adamw"`` it
-        is decoupled from the loss: each step takes ``learning_rate * l2 * W`` away from W.
+        Strength of the penalty ``l2/2 * sum(W**2) / n`` on the weights, not the biases, >= 0; n is
+        the number of rows of a batch. With ``"adamw"`` each step takes ``learning_rate * l2 * W``
+        away from W instead.
     dropout : float or sequence of float, default=0.0
-        Share of the units that each hidden layer switches off while training, in [0, 1); one
-        value for all layers or one for each.
+        Share of the units that a hidden layer switches off in training, in [0, 1); one value for
+        all layers or one for each.
     normalization : {"batch", "layer"} or None, default=None
-        What normalizes each hidden layer's affine map before the activation: ``"batch"`` each
-        unit over the rows of a batch (in prediction by running averages), ``"layer"`` each row
-        over the layer's units. Both have a learned scale and shift, which ``l2`` spares.
+        What to normalize before each activation: ``"batch"`` each unit over the rows of a batch,
+        ``"layer"`` each row over the units. Both learn a scale and a shift.
     batch_size : int, "auto", "full" or None, default="auto"
-        Rows of a mini-batch, >= 1. ``"auto"`` is 256 from 1,000 rows on, and below all rows;
-        ``"full"`` and None take all rows. A batch never has more rows than there are.
+        Rows of a mini-batch, >= 1. ``"auto"`` is 256 from 1,000 rows on, and all rows below;
+        ``"full"`` and None take all rows.
     learning_rate : float, default=4e-3
         Step size, > 0; the schedule's base rate.
     lr_schedule : str or Schedule, default="auto"
-        The learning rate over the epochs: ``"constant"``, ``"step"``, ``"exponential"``,
-        ``"cosine"``, ``"invscaling"``, ``"adaptive"``, and over the steps ``"one_cycle"``,
-        ``"warmup_cosine"`` and ``"coslog"``, or an object such as
-        ``StepDecay(drop=0.5, every=100)``. ``"cosine"`` and those over the steps end at
-        ``max_iter``, so that training is not ended by ``tol`` before (only by early stopping).
-        ``"auto"`` is ``"cosine"``, and ``"constant"`` where the run's length is decided otherwise:
-        by ``early_stopping=True``, with ``"lbfgs"``, in `partial_fit`.
+        ``"constant"``, ``"step"``, ``"exponential"``, ``"cosine"``, ``"invscaling"``,
+        ``"adaptive"``, ``"one_cycle"``, ``"warmup_cosine"``, ``"coslog"``, or an object such as
+        ``StepDecay(drop=0.5)``. ``"auto"`` is ``"cosine"``, but ``"constant"`` with
+        ``early_stopping=True``, with ``"lbfgs"`` and in `partial_fit`.
     clip_norm : float or None, default=None
-        Bound on the Euclidean norm of each step's gradient, penalty included, > 0: a longer one is
-        shortened to it. None leaves gradients as they are.
+        Largest Euclidean norm of a step's gradient, penalty included, > 0. None sets no limit.
     loss : str or Loss, default="log_loss"
-        ``"log_loss"`` is the cross-entropy: of the softmax for more than two classes, of the
-        logistic function for two classes and for each label of a multilabel target (summed over
-        the labels). ``"focal"`` weighs it by how wrong a prediction is; an object such as
-        ``Focal(gamma=1)`` makes its parameter searchable as ``loss__gamma``. Or an object of your
-        own, see `skscratch.nn.Loss`.
+        ``"log_loss"``, the cross-entropy (summed over the labels of a multilabel target);
+        ``"focal"``, which gives less weight to rows that are right already; an object such as
+        ``Focal(gamma=1)``, searched as ``loss__gamma``; or one of your own, see
+        `skscratch.nn.Loss`.
     label_smoothing : float, default=0.1
-        Share of certainty taken from the targets of training, in [0, 1): a target y of 0 or 1
-        becomes ``(1 - s) y + s / K``, K being the number of classes, and 2 for each label of a
-        multilabel target. Probabilities come out less extreme. Validation loss and score are those
-        of the labels as they are.
+        Share of certainty taken from the targets of training, in [0, 1): y becomes
+        ``(1 - s) y + s / K`` for K classes, K being 2 for each label of a multilabel target.
     class_weight : dict, "balanced", list of dict or None, default=None
-        Weights of the classes, which multiply ``sample_weight`` in training and in validation: a
-        dict from classes to weights >= 0, 1 where a class is missing, without effect for classes
-        that y lacks, as a fold may (if it has none of them, that is an error); ``"balanced"`` gives
-        each class the same total weight, ``n_samples / (n_classes * count)``, rows being counted by
-        ``sample_weight``. For multilabel targets ``"balanced"`` or a list with a dict
-        ``{0: weight, 1: weight}`` for each label, which weigh the label's terms in the loss; a
-        score counts a row by the mean of its labels' weights. `partial_fit`, which does not know
-        all rows, refuses ``"balanced"``.
+        Weights of the classes, >= 0, which multiply ``sample_weight``: a dict, in which a missing
+        class has 1, or ``"balanced"``, which is ``n_samples / (n_classes * count)``. Multilabel
+        targets take ``"balanced"`` or a list with a dict ``{0: weight, 1: weight}`` for each label.
+        `partial_fit` refuses ``"balanced"``.
     feature_scaling : {"auto", "robust", "learned"} or None, default="auto"
-        What is done to each column of X, in training and in prediction. ``"robust"`` centers it on
-        its median, divides it by its spread (a constant becomes 0) and squeezes its tails smoothly
-        into (-3, 3), as RealMLP does: ``x' / sqrt(1 + (x'/3)**2)``. The spread is the distance of
-        the quartiles, or where tails are long a quarter of that of the outer percentiles, see the
-        guide. Outliers, units and offsets then do little harm, and a
-        `StandardScaler` before makes no difference. Medians and quantiles are weighted by
-        ``sample_weight`` and taken of all rows of the first call, rows held out included (of more
-        than 10,000 of as many, drawn at random). With ``warm_start`` and in `partial_fit` they
-        stay, but go on improving until 100 rows have come; a column that was constant or nearly so
-        is scaled from when it first varies. Sparse X is scaled as dense X is, and stays sparse.
-
-        ``"learned"`` scales in the same way. Besides, the first layer learns a scale for each
-        feature, 1 at first, and so how much it counts: at 60 times the rate of other parameters.
-        That suits the steps of Adam, AdamW and Nadam, with which ``"auto"`` is ``"learned"``. With
-        other optimizers it is ``"robust"``.
+        ``"robust"`` centers each column of X on its median, divides it by its spread and squeezes
+        its tails into (-3, 3). ``"learned"`` adds a scale for each feature that the first layer
+        learns. ``"auto"`` is ``"learned"`` with Adam, AdamW and Nadam, otherwise ``"robust"``. None
+        leaves X as it is.
     numerical_embedding : str, Embedding or None, default=None
-        What turns each numerical feature into several before the first affine map, after
-        ``feature_scaling`` [2]_: ``"piecewise_linear"``, learned functions that bend at the edges
-        of bins of equal shares of the training rows, ``"periodic"``, learned combinations of waves
-        whose frequencies are learned, or an object such as ``Periodic(scale=0.1)``, whose
-        parameters can be searched as ``numerical_embedding__scale``. They help where the target
-        bends often along single features, and may fit noise: over 13 data sets the error changed by
-        +3 and -0.1 % on average, which chance may do, and a fit took 19 and 27 % longer. Features
-        of no more than two distinct values in the first call's data, as one-hot columns are, are
-        left as they are. Bins are counted by ``sample_weight``, taken of the rows whose quartiles
-        ``feature_scaling`` takes, and stay with ``warm_start`` and in `partial_fit`. X has to be
-        dense.
+        What turns each numerical feature into several, after ``feature_scaling``:
+        ``"piecewise_linear"``, ``"periodic"``, or an object such as ``Periodic(scale=0.1)``,
+        searched as ``numerical_embedding__scale``. X has to be dense.
     max_iter : int or "auto", default="auto"
-        Most epochs, that is passes over the data, >= 1; with ``"lbfgs"`` most iterations.
-        ``"auto"`` is 64, but as many as make 1,000 steps, which small data need; 100 below
-        1,000 rows; and 200 where the schedule has no end of its own. More epochs cost time and gain
-        some accuracy, see ``docs/benchmarks/quality.md``.
+        Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 64, or as many as make
+        1,000 steps; 100 below 1,000 rows; 200 where the schedule has no end of its own.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order.
     random_state : int, RandomState instance or None, default=None
-        Source of the random numbers for initial weights, order of rows, dropout and validation
-        split, each of which has a stream of its own. Pass an int for reproducible results. A
-        ``numpy.random.Generator`` is refused, as scikit-learn does.
+        Source of initial weights, order of rows, dropout and validation split. Pass an int for
+        reproducible results.
     tol : float, default=1e-4
-        Least improvement of the training loss, or with early stopping of the validation score,
-        that counts as one, >= 0. With ``"lbfgs"`` the largest gradient component at convergence,
-        unless the loss hardly changes any more before, see `LBFGS`.
+        Least improvement of the training loss that counts as one, or with ``early_stopping`` of the
+        validation score, >= 0. With a schedule that has an end the loss does not stop training.
+        With ``"lbfgs"`` the largest gradient component at convergence.
     n_iter_no_change : int or inf, default=10
         Training ends after more than this many epochs in a row without improvement, >= 1. With inf
-        it goes on for ``max_iter`` epochs, which are then all meant to be made: in contrast to
-        scikit-learn's there is no ConvergenceWarning after them.
+        all of ``max_iter`` are made, without a ConvergenceWarning.
     early_stopping : bool or "auto", default="auto"
-        Whether to hold a part of the rows out and to return, in the end, to the weights with the
-        best score on it (accuracy; the first of equals), or to ``refit`` then. True also ends
-        training when the score does not improve any more. ``"auto"`` holds rows out from 1,000 on,
-        where that was measured to be worth the loss of them; it lets a schedule that has an end
-        come to it, and takes the last of equal scores. It makes no difference to
-        ``optimizer="lbfgs"``, as in scikit-learn.
+        Whether to hold rows out and to keep the weights with the best score on them. True also ends
+        training when the score stops improving. ``"auto"`` holds rows out from 1,000 on, and lets
+        a schedule that has an end come to it. ``"lbfgs"`` ignores it.
     validation_fraction : float or "auto", default="auto"
-        Share of the rows to hold out, in (0, 1), but at least 2 rows. Each class gives its share,
-        unless the target is multilabel; a class of one row stays in training. Groups and time
-        order are not looked at. ``"auto"`` is a fifth, but at most 10,000 rows.
+        Share of the rows to hold out, in (0, 1), but at least 2 rows, drawn at random with each
+        class's share. ``"auto"`` is a fifth, at most 10,000 rows.
     scoring : str, callable or None, default=None
-        What is scored on the validation rows: ``"loss"`` (its negative), a name or scorer that
-        scikit-learn takes (it sees a fitted predictor, and, if it takes them, sample weights with
-        those of the classes), or None for accuracy. Greater is better. Where the validation rows
-        lack a class, scorers of probabilities are told that it exists; what is undefined all the
-        same, such as ``"roc_auc_ovr"``, is an error. If y has a single class, it is the accuracy.
+        Score on the validation rows, greater is better: ``"loss"`` (its negative), a name or a
+        scorer of scikit-learn's, or None for accuracy.
     refit : bool or "auto", default="auto"
-        Whether to train once more, from the same initial weights but on all rows, those held out
-        included, for as many epochs as the best one's number, ``best_epoch_``, the schedule ending
-        with them. ``history_``, ``n_iter_`` and all scores stay those of the first training, and so
-        does ``temperature_``; ``t_`` counts the rows of both. An interrupt or a divergence leaves
-        the network of the first, and where a callback ends that, nothing follows. True needs rows
-        held out by ``early_stopping``, and does not go with ``warm_start`` or an adaptive
-        ``lr_schedule``. ``"auto"`` refits where ``early_stopping="auto"`` holds out a fifth of the
-        rows, from 1,000 to 50,000, unless ``warm_start`` is set. On 12 data sets of 1,296 to 10,000
-        training rows, three seeds each, it made error and log loss on test rows 8 and 10 % smaller,
-        and the fit 60 to 80 % longer. It has no part in `partial_fit`.
+        Whether to train again on all rows, those held out included, for ``best_epoch_`` epochs.
+        True needs rows held out by ``early_stopping``, and no ``warm_start``. ``"auto"`` refits
+        from 1,000 to 50,000 rows if ``early_stopping="auto"`` holds some out.
     calibrate : bool or "auto", default="auto"
-        Whether to make probabilities as certain as they turn out to be right, by temperature
-        scaling [1]_. Once trained, and back at the best epoch's weights, the network's logits Z
-        are divided by the number T > 0 for which the log loss of ``Z / T`` is smallest on rows
-        that were not trained on, with their weights and whatever ``loss`` and ``label_smoothing``
-        are. What `predict` returns does not change. Those rows are the validation rows (held out
-        by ``early_stopping``, or ``X_val`` and ``y_val``). Where there are none, all rows are
-        (cross-fitting): two more networks are trained on a half of the rows each, and T is that of
-        their logits for the other half; the fit then takes twice as long. If a callback or an
-        interrupt ended the fit, this is left out.
-
-        So that a few rows, all classified correctly, do not make certain,
-        ``10 (1/T - 1 + log(T))`` is added to the sum of their losses, a pull towards T = 1 that
-        many rows outweigh (a row's weight counts it so many times). True needs a loss whose
-        probabilities are those of the softmax or the logistic function. ``"auto"`` calibrates
-        such a loss where there are at least 20 validation rows, and by cross-fitting where
-        ``early_stopping="auto"`` holds none out because the rows are few, but at least 100. With
-        20, 100 and 200 validation rows it was measured to make the log loss on test rows smaller
-        by 7, 5 and 7 %, on average over 17 data sets with three layers of 128 units, and with
-        ``label_smoothing=0.1`` by 4, 12 and 19 % (without the pull, 20 rows made it half as large
-        again). Cross-fitting made that of the defaults 12 % smaller over 21 samples of 120 to 600
-        rows; four parts in place of two, 13 %. The first call decides: T stays with ``warm_start``
-        and in `partial_fit`, and is 1 if `partial_fit` was the first.
+        Whether to divide the logits by the temperature that fits the validation rows best, or where
+        there are none by that of cross-fitting; `predict` stays the same. ``"auto"`` does so from
+        20 validation rows on, or from 100 rows on where they are too few to hold any out.
     warm_start : bool, default=False
-        Whether `fit` goes on from the weights and the optimizer's moments of the last call instead
-        of starting anew. A schedule with an end, such as ``"cosine"``, starts anew, and so does
-        what ``"lbfgs"`` knows of the curvature. Classes that y lacks now stay known, where
-        scikit-learn's raises: the next piece of data may have them, as in `partial_fit`. New ones
-        are an error.
+        Whether `fit` goes on from the weights and the optimizer's moments of the last call. A
+        schedule with an end starts anew. Classes that y lacks stay known, new ones are an error.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of training. ``"auto"`` is float32 where that pays and is accurate enough, and
-        float64 otherwise. It pays from 1,000 rows on, except with ``"lbfgs"``: an epoch was
-        measured to take 15 to 55 % less time with 100 units, the more the more features there are
-        (``python docs/benchmarks/fit.py``). A fit on fewer rows is short anyway, and float64 makes
-        integer weights equal repeated rows to 1e-7. It is accurate enough if each column of X has a
-        largest absolute value between 1e-19 and 1e5, and at most 100 times its range; zeros
-        throughout do no harm, and a constant needs no range. Within these limits scores in float32
-        and float64 were measured to differ no more than those of two random states, or than after a
-        change of X by 1e-10; with an offset of 400 times the range or a feature of 1e7 they differ
-        by several times that, even where X is float32 already. Standardized features are within
-        them, and with ``feature_scaling`` any features are. The first call decides: `partial_fit`
-        and ``warm_start`` go on in its precision, whatever data come. Predictions are float64 in
-        any case.
+        Precision of training. ``"auto"`` is float32 from 1,000 rows on where the numbers allow it,
+        otherwise and with ``"lbfgs"`` float64. Predictions are float64.
     verbose : bool or int, default=False
-        Whether to show each epoch: in a terminal by a progress bar if rich or tqdm is installed,
+        Whether to show each epoch: by a progress bar in a terminal if rich or tqdm is installed,
         otherwise by a line.
 
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The classes in ascending order; for multilabel targets the label numbers. A single one is
-        predicted always, with probability 1.
+        The classes in ascending order; for multilabel targets the label numbers.
     coefs_, intercepts_ : list of ndarray
-        Weight matrices of shape (n_in, n_out) and bias vectors of shape (n_out,), layer by layer;
-        views into the network's parameters.
+        Weight matrices of shape (n_in, n_out) and bias vectors of shape (n_out,), layer by layer.
     network_ : skscratch.nn.Network
         The trained network.
     feature_scaler_ : object or None
-        What scales the features, with ``center_`` (medians) and ``scale_`` (factors), both of shape
-        (``n_features_in_``,), and a method ``transform``; None without ``feature_scaling``.
+        What scales the features, with ``center_``, ``scale_`` and ``transform``; None without
+        ``feature_scaling``.
     history_ : dict of list
-        A value per epoch for each of ``epoch`` (from 1, over all calls), ``loss`` (in training
-        units, penalty included), ``validation_loss`` (without penalty), ``validation_score`` (in
-        y's units; both NaN where nothing is held out), ``learning_rate``, ``gradient_norm`` (mean
-        over the epoch's steps, penalty included, before clipping)
-        and ``seconds``; ``pd.DataFrame(est.history_)`` makes a table of it.
+        Values per epoch: ``epoch``, ``loss``, ``validation_loss``, ``validation_score``,
+        ``learning_rate``, ``gradient_norm`` and ``seconds``. `pandas.DataFrame` makes it a table.
     loss_, best_loss_ : float
-        Last and smallest training loss, penalty included; ``best_loss_`` is None with early
-        stopping.
+        Last and smallest training loss, penalty included. The latter is None with early stopping.
     loss_curve_ : list of float
         Training loss of each epoch.
     best_epoch_ : int or None
-        Number of the epoch in ``history_`` with the best validation score; None without early
-        stopping.
+        Epoch with the best validation score; None without early stopping.
     validation_scores_, best_validation_score_ : list of float, float
-        Score on the rows held out, for each epoch, and the best; None without early stopping.
+        Validation score of each epoch, and the best; None without early stopping.
     temperature_ : float
-        What logits are divided by, see ``calibrate``; 1.0 without calibration. ``history_`` is that
-        of undivided ones.
+        What the logits are divided by, see ``calibrate``; 1.0 without calibration.
     n_iter_ : int
         Epochs of the last call.
     t_ : int
@@ -261,7 +153,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     n_layers_, n_outputs_ : int
         Number of layers, input and output included, and of the network's outputs.
     out_activation_ : str
-        Function that turns logits into predictions: ``"softmax"`` or ``"logistic"``.
+        What turns logits into outputs: ``"softmax"`` or ``"logistic"``.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of str of shape (``n_features_in_``,)
@@ -272,27 +164,15 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     ScratchMLPRegressor : The same network for regression.
     sklearn.neural_network.MLPClassifier : scikit-learn's, whose names and meanings are kept.
 
-    References
-    ----------
-    .. [1] Guo, Pleiss, Sun and Weinberger (2017), "On calibration of modern neural networks",
-       International Conference on Machine Learning, arXiv:1706.04599.
-    .. [2] Gorishniy, Rubachev and Babenko (2022), "On embeddings for numerical features in tabular
-       deep learning", NeurIPS, arXiv:2203.05556.
-
     Examples
     --------
     >>> from sklearn.datasets import load_breast_cancer
     >>> from sklearn.model_selection import train_test_split
-    >>> from sklearn.pipeline import make_pipeline
-    >>> from sklearn.preprocessing import StandardScaler
-    >>> from skscratch import SGD, ScratchMLPClassifier
+    >>> from skscratch import ScratchMLPClassifier
     >>> X, y = load_breast_cancer(return_X_y=True)
     >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
-    >>> clf = ScratchMLPClassifier((16,), optimizer=SGD(momentum=0.9), learning_rate=0.1,
-    ...                            dropout=0.2, max_iter=50, tol=0, n_iter_no_change=50,
-    ...                            lr_schedule="cosine", random_state=0)
-    >>> model = make_pipeline(StandardScaler(), clf).fit(X_train, y_train)
-    >>> bool(model.score(X_test, y_test) > 0.95)
+    >>> clf = ScratchMLPClassifier((16,), random_state=0).fit(X_train, y_train)
+    >>> bool(clf.score(X_test, y_test) > 0.9)
     True
     """
 
@@ -371,11 +251,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     ) -> Self:
         """Train for one epoch on X and y, going on from where the last call ended.
 
-        With ``feature_scaling``, center and scale of the features are estimated from the first
-        calls, anew whenever their rows have doubled, and settled once there are 100. A column that
-        is constant or nearly so till then is scaled from when it first varies, and its scale
-        improves as more of its rows differ. Bins of a ``numerical_embedding`` are those of the
-        first call alone.
+        What the first calls fix is on :doc:`a page of the guide </guide/evidence>`.
 
         Parameters
         ----------
@@ -389,10 +265,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows, >= 0; None means 1 everywhere.
         X_val, y_val : array-like, default=None
-            Validation data. Loss and score on it are in ``history_``. With ``early_stopping`` the
-            score is watched over the calls: once it has not improved for more than
-            ``n_iter_no_change`` of them, the weights with the best score are restored, and further
-            calls warn and make no update.
+            Validation data. With ``early_stopping``, once the score on it has not improved for more
+            than ``n_iter_no_change`` calls, the weights with the best score come back, and further
+            calls only warn.
 
         Returns
         -------
@@ -405,11 +280,12 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             As `fit`; also if ``classes`` is missing in the first call or differs in a later one.
             The estimator then stays as it was before the call.
         """
-        if classes is None and not self._is_fitted():
+        is_first = not self.__sklearn_is_fitted__()
+        if classes is None and is_first:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         if classes is not None:
-            classes = _sort_classes(classes)
-            if self._is_fitted() and not np.array_equal(classes, self.classes_):
+            classes = sort_classes(classes)
+            if not is_first and not np.array_equal(classes, self.classes_):
                 raise ValueError(
                     f"classes={classes!r} is not the same as on the last call to partial_fit or "
                     f"fit, which was {self.classes_!r}."
@@ -417,7 +293,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         return self._partial_fit(X, y, sample_weight, X_val, y_val, classes)
 
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the logits, divided by ``temperature_``, that `predict_proba` is the link of.
+        """Return the logits, divided by ``temperature_``.
 
         Parameters
         ----------
@@ -427,13 +303,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         Returns
         -------
         Z : ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Logits in float64; for two classes those of the second one, for a single class those
-            of that one, which mean nothing.
-
-        Raises
-        ------
-        ValueError
-            If X is not what `fit` takes, or so large that the network's outputs overflow.
+            Logits in float64; for two classes those of the second one.
         """
         Z = self._temper(self._predict(X))
         return Z[:, 0] if Z.shape[1] == 1 else Z
@@ -456,8 +326,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ValueError
             If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
-        y = self._predict(X, self._labels)
-        return y if self._multilabel else y[:, 0]
+        y = self._predict(X, self._target.labels)
+        return y if self._target.multilabel else y[:, 0]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class.
@@ -470,18 +340,13 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         Returns
         -------
         P : ndarray of shape (n_samples, n_classes)
-            Probabilities in float64, in the order of ``classes_``. Rows sum to 1, unless labels
-            are independent (multilabel).
-
-        Raises
-        ------
-        ValueError
-            If X is not what `fit` takes, or so large that the network's outputs overflow.
+            Probabilities in float64, in the order of ``classes_``. Rows sum to 1, except those of
+            multilabel targets.
         """
-        return self._predict(X, self._probabilities)
+        return self._predict(X, lambda Z: self._target.probabilities(self._temper(Z)))
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
-        """Return the logarithm of each class's probability, accurate however small that is.
+        """Return the logarithm of each class's probability, exact where that is close to 0.
 
         Parameters
         ----------
@@ -491,34 +356,26 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         Returns
         -------
         log_P : ndarray of shape (n_samples, n_classes)
-            Logarithms of what `predict_proba` returns.
-
-        Raises
-        ------
-        ValueError
-            If X is not what `fit` takes, or so large that the network's outputs overflow.
+            Logarithms in float64, in the order of ``classes_``.
         """
-        return self._predict(X, self._log_probabilities)
+        return self._predict(X, lambda Z: self._target.log_probabilities(self._temper(Z)))
 
-    def _labels(self, Z: np.ndarray) -> np.ndarray:
-        decided = self._decide(Z)
-        return decided if self._multilabel else self.classes_[decided, np.newaxis]
+    @property
+    def classes_(self) -> np.ndarray:
+        """The classes in ascending order; for multilabel targets the numbers of the labels."""
+        return self._target.classes
 
-    def _probabilities(self, Z: np.ndarray) -> np.ndarray:
-        return self._learner.loss.inverse_link(self._logit_per_class(Z))
+    @property
+    def temperature_(self) -> float:
+        """What the logits are divided by; 1 without calibration."""
+        return self._fitted.temperature
 
-    def _log_probabilities(self, Z: np.ndarray) -> np.ndarray:
-        if self.out_activation_ == "logistic":
-            return log_expit(self._logit_per_class(Z))
-        if self.out_activation_ == "softmax":
-            # Classes that lie in memory one after another are summed over several times faster.
-            return log_softmax(np.asfortranarray(self._temper(Z)), axis=1)
-        return np.log(self._probabilities(Z))  # a loss of the user's own
+    @property
+    def _target(self) -> Labels:
+        target: Any = self._fitted.target
+        return target
 
-    def _logit_per_class(self, Z: np.ndarray) -> np.ndarray:
-        Z = self._temper(Z)
-        # Two classes have one logit; the first class's is its negative.
-        return np.hstack([-Z, Z]) if self._is_binary() else Z
+    _clean_target = staticmethod(clean_labels)
 
     def _temper(self, Z: np.ndarray) -> np.ndarray:
         return Z if self.temperature_ == 1 else Z / self.temperature_
@@ -527,199 +384,3 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
-
-    def _is_binary(self) -> bool:
-        return not self._multilabel and len(self.classes_) == 2
-
-    def _has_one_class(self) -> bool:
-        return not self._multilabel and len(self.classes_) == 1
-
-    def _clean_target(self, y: Any) -> np.ndarray:
-        y = y.toarray() if issparse(y) else y
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = column_or_1d(y, warn=True)
-        if y.dtype.kind in "mM" and np.isnat(y).any():
-            raise ValueError("y contains NaT.")
-        try:
-            check_classification_targets(y)
-        except (TypeError, ValueError) as error:
-            if y.dtype.kind not in "OS":
-                raise
-            check_objects("y", y)
-            kinds = sorted({type(label).__name__ for label in y.ravel()})
-            raise type(error)(
-                f"y, of dtype {y.dtype}, holds values of the types {', '.join(kinds)}. Give labels "
-                f"of one type that can be sorted, such as y.astype(str): {error}"
-            ) from error
-        if type_of_target(y) == "multiclass-multioutput":
-            raise ValueError(
-                "y has several columns of several classes (multiclass-multioutput), which is not "
-                "supported. Fit a classifier per column (sklearn.multioutput."
-                "MultiOutputClassifier), or give independent labels as columns of 0 and 1."
-            )
-        if y.ndim == 2 and not np.isin(y, (0, 1)).all():
-            raise ValueError(
-                f"A multilabel y must hold 0 and 1 only, got the values {np.unique(y)}."
-            )
-        return y
-
-    def _learn_target(self, y: np.ndarray, sample_weight: np.ndarray | None, classes: Any) -> None:
-        self._multilabel = y.ndim == 2
-        self.temperature_ = 1.0
-        seen = np.arange(y.shape[1]) if self._multilabel else np.unique(y)
-        self.classes_ = seen if classes is None else classes
-
-    def _encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray | OneHot:
-        expected = (len(y), len(self.classes_)) if self._multilabel else (len(y),)
-        if y.shape != expected:
-            raise ValueError(
-                f"y has the shape {y.shape}, but must have {expected} for the "
-                f"{'labels' if self._multilabel else 'classes'} {self.classes_.tolist()} that the "
-                "estimator has learned."
-            )
-        if self._multilabel:
-            return y.astype(dtype)
-        unseen = np.setdiff1d(y, self.classes_)
-        if len(unseen):
-            raise ValueError(
-                f"y has classes {unseen.tolist()} that are not among the known classes "
-                f"{self.classes_.tolist()}."
-            )
-        index = np.searchsorted(self.classes_, y)
-        if self._is_binary():
-            return index[:, np.newaxis].astype(dtype)
-        return OneHot(index, len(self.classes_), np.array([0, 1], dtype))
-
-    def _decide(self, Z: np.ndarray) -> np.ndarray:
-        """Return the index of each row's class, or for multilabel targets 0 or 1 for each label."""
-        if self._multilabel:
-            return (Z > 0).astype(int)
-        return (Z[:, 0] > 0).astype(int) if self._is_binary() else Z.argmax(axis=1)
-
-    def _n_logits(self) -> int:
-        return 1 if self._is_binary() else len(self.classes_)
-
-    def _make_loss(self) -> Loss:
-        loss = lookup("loss", self.loss, CLASSIFIER_LOSSES, Loss)
-        if self._has_one_class():
-            return SoftmaxLogLoss()  # that of one logit is 1, whatever there is to be learned
-        exclusive = not (self._multilabel or self._is_binary())
-        loss = loss if exclusive else loss.for_labels()
-        if loss.out_activation in ("identity", "exp", "logistic" if exclusive else "softmax"):
-            target = "more than two classes" if exclusive else "two classes or independent labels"
-            raise ValueError(
-                f"loss={self.loss!r} gives no probabilities of {target}: its output activation is "
-                f"{loss.out_activation!r}. Take 'log_loss' or a Focal object."
-            )
-        return loss
-
-    def _calibrates(
-        self, settings: Settings, n_samples: int, n_held_out: int, incremental: bool
-    ) -> bool:
-        wanted, link = settings.calibrate, self._make_loss().out_activation
-        has_log_loss = link in ("softmax", "logistic")
-        if not wanted or self._has_one_class():
-            return False
-        if wanted == "auto":
-            few = AUTO_CROSS_FIT_FROM <= n_samples < settings.split_from
-            enough = n_held_out >= AUTO_CALIBRATE_FROM or (
-                n_held_out == 0 and few and settings.early_stopping == "auto"
-            )
-            return enough and has_log_loss and not incremental
-        if not has_log_loss:
-            raise ValueError(
-                f"calibrate=True does not go with loss={self.loss!r}: its output activation is "
-                f"{link!r}, and a temperature is that of 'softmax' or 'logistic'. Take another "
-                "loss, or calibrate=False."
-            )
-        if incremental:
-            warnings.warn(
-                "calibrate=True has no effect in partial_fit: the temperature is fixed by the "
-                "first call, and after one epoch it would be that of an untrained network.",
-                UserWarning,
-                stacklevel=7,
-            )
-            return False
-        return True
-
-    def _calibrate(self, judged: list[tuple[Validator, Network]]) -> None:
-        loss: Loss = CLASSIFIER_LOSSES["log_loss"]()
-        exclusive = self._make_loss().out_activation == "softmax"
-        loss = loss if exclusive else loss.for_labels()
-        parts = [validate.logits(network) for validate, network in judged]
-        if parts:
-            Z, Y, weights = zip(*parts, strict=True)
-            counts = None if weights[0] is None else np.concatenate(weights)
-            truth: Any = OneHot.join(Y) if exclusive else np.vstack(Y)
-            self.temperature_ = find_temperature(np.vstack(Z), truth, counts, loss)
-
-    def _soften(self, Y: np.ndarray | OneHot) -> np.ndarray | OneHot:
-        share = check_real("label_smoothing", self.label_smoothing, FRACTION)
-        if share == 0:
-            return Y
-        if isinstance(Y, OneHot):
-            softened = (1 - share) * Y.values + share / Y.n_classes
-            return OneHot(Y.labels, Y.n_classes, softened)
-        return (1 - share) * Y + share / 2
-
-    def _weigh(
-        self, Y: Any, sample_weight: np.ndarray | None, incremental: bool
-    ) -> np.ndarray | None:
-        if self.class_weight is None:
-            return super()._weigh(Y, sample_weight, incremental)
-        if incremental and isinstance(self.class_weight, str):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} is not supported by partial_fit, which does "
-                "not know how frequent the classes are in rows to come. Pass a dict from classes "
-                "to weights; sklearn.utils.class_weight.compute_class_weight('balanced', "
-                "classes=classes, y=sample) computes such weights from a sample of y."
-            )
-        index = self._strata(Y)
-        if index is None:
-            weights = weigh_labels(self.class_weight, Y, sample_weight)
-        else:
-            weights = weigh_classes(self.class_weight, self.classes_, index, sample_weight)
-        if not np.any(weights):
-            raise ValueError(
-                f"class_weight={self.class_weight!r} leaves no row with a weight; give more "
-                "classes one."
-            )
-        return weights.reshape(len(weights), -1)
-
-    def _score_logits(self, Z: np.ndarray, Y: Any, sample_weight: Any) -> float:
-        decided = self._decide(Z)
-        labels = self._strata(Y)
-        correct = (decided == Y).all(axis=1) if labels is None else decided == labels
-        # scikit-learn's accuracy_score looks at all labels first, which takes longer than a small
-        # epoch; here they are known.
-        return float(np.average(correct, weights=sample_weight))
-
-    def _strata(self, Y: Any) -> np.ndarray | None:
-        if self._multilabel:
-            return None
-        return Y.labels if isinstance(Y, OneHot) else Y[:, 0].astype(int)
-
-
-def _sort_classes(classes: Any) -> np.ndarray:
-    """Return the distinct labels among the classes that were passed, in ascending order."""
-    is_plain = type(classes) is np.ndarray and classes.dtype.kind in "biuUS"
-    if is_plain and classes.ndim == 1 and len(classes):
-        return np.unique(classes)  # without a look at each label, which takes as long as a step
-    check_container("classes", classes)
-    labels = np.asarray(classes, object)
-    if labels.ndim != 1 or not len(labels) or any(map(np.ndim, labels)):
-        raise ValueError(
-            "classes must be a list or an array of one axis with all class labels, got "
-            f"{classes!r}."
-        )
-    if any(map(is_missing, labels)):
-        raise ValueError(f"classes must not have missing values, got {classes!r}.")
-    try:
-        sorted(labels)
-    except TypeError as error:
-        kinds = sorted({type(label).__name__ for label in labels})
-        raise ValueError(
-            "classes must be of one type that can be sorted, got values of the types "
-            f"{', '.join(kinds)}: {classes!r}."
-        ) from error
-    return np.unique(classes)

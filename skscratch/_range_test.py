@@ -9,9 +9,9 @@ import numpy as np
 from sklearn.base import clone
 
 from ._base import BaseScratchMLP
-from ._run import Run
-from ._settings import is_full_batch
-from ._threads import few_threads
+from ._fitting.run import Run
+from ._fitting.settings import is_full_batch
+from ._fitting.threads import few_threads
 from .nn.divergence import UNWARNED, DivergenceError
 from .nn.options import POSITIVE, check_integer, check_real
 from .nn.step import train_step
@@ -154,9 +154,9 @@ def learning_rate_range_test(
     >>> clf = clf.set_params(learning_rate=result.suggestion)
     """
     rates, smoothing = _rates(low, high, n_steps), exp(-20 / n_steps)
-    run = Run(_trainable(estimator), X, y, sample_weight)
+    run = _trainable(estimator)._make_run(X, y, sample_weight)
     run.begin()
-    with few_threads(run.learner.network, run.batches.largest):
+    with few_threads(run.trained.network, run.batches.largest):
         losses = _sweep(run, rates, smoothing)
     smoothed = _smooth(losses, smoothing)
     return RangeTest(np.array(rates[: len(losses)]), losses, smoothed, _suggest(rates, smoothed))
@@ -188,7 +188,7 @@ def _trainable(estimator: Any) -> Any:
 
 def _sweep(run: Run, rates: list[float], smoothing: float) -> np.ndarray:
     """Make a step at each rate, until the loss explodes, and return each step's loss."""
-    learner, batches = run.learner, run.batches
+    learner, batches = run.trained.learner, run.batches
     losses: list[float] = []
     workspace = learner.workspace(batches.largest)
     running, best = 0.0, inf

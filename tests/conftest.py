@@ -6,6 +6,7 @@ from typing import ClassVar
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import is_classifier
 from sklearn.datasets import (
     load_breast_cancer,
     load_diabetes,
@@ -105,10 +106,29 @@ def state(estimator):
     return joblib.hash(vars(estimator))
 
 
+def weights_of(estimator):
+    """Return all parameters of the network as one vector."""
+    return np.concatenate([w.ravel() for w in estimator.coefs_ + estimator.intercepts_])
+
+
+def assert_same_weights(estimator, other):
+    np.testing.assert_array_equal(weights_of(estimator), weights_of(other))
+
+
+def classes_for(estimator, y):
+    """Return what partial_fit needs besides X and y."""
+    return {"classes": np.unique(y)} if is_classifier(estimator) else {}
+
+
+def output(estimator, X):
+    """Return a prediction that shows every change of the weights."""
+    return estimator.decision_function(X) if is_classifier(estimator) else estimator.predict(X)
+
+
 @pytest.fixture
 def splits(monkeypatch):
     """Record the (training, validation) rows of each fit that holds some out."""
-    from skscratch import _run
+    from skscratch._fitting import run
 
     recorded = []
 
@@ -116,6 +136,6 @@ def splits(monkeypatch):
         recorded.append(original(*args))
         return recorded[-1]
 
-    original = _run.split_rows
-    monkeypatch.setattr(_run, "split_rows", recording)
+    original = run.split_rows
+    monkeypatch.setattr(run, "split_rows", recording)
     return recorded

@@ -10,30 +10,24 @@ are the development half, on which the defaults were chosen, and the confirmatio
 Results are written to ``ablation.jsonl`` one by one, as in ``quality.py``.
 """
 
-import argparse
-import sys
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from _common import RESULTS, describe, environment, make_parser, table
-from quality import (
+from _common import table
+from _protocol import (
     CLASSIFICATION,
     HALVES,
     MEASURES,
     REGRESSION,
     TASKS,
-    Job,
     Runs,
-    Store,
     System,
-    choose,
+    conduct,
     factor,
-    measure,
+    failures,
+    parse,
     percent,
-    read_manifest,
     relative,
-    run,
     show,
     total,
 )
@@ -67,25 +61,16 @@ BUDGETS: dict[str, dict[str, Any]] = {
 AUTO_EPOCHS = 64
 
 
-def make(task: str, params: dict[str, Any], seed: int) -> Any:
-    """Return our estimator with some parameters changed."""
-    return CLASSES[task](random_state=seed, **params)
-
-
 def variant(name: str, params: dict[str, Any]) -> System:
-    """Return a variant as a system."""
+    """Return our estimators with some parameters changed, as a system."""
     tasks = TASKS if name not in CLASSIFIER_PARTS else (CLASSIFICATION,)
-    return System(name, {task: partial(make, task, params) for task in tasks}, "skscratch")
+    make = {task: partial(CLASSES[task], **params) for task in tasks}
+    return System(name, make, takes_sparse="numerical_embedding" not in params)
 
 
 VARIANTS = {
     name: variant(name, params) for name, params in (PARTS | CLASSIFIER_PARTS | BUDGETS).items()
 }
-
-
-def measure_variant(job: Job) -> dict[str, Any]:
-    """Return the record of a run."""
-    return measure(job, VARIANTS)
 
 
 def variants_table(runs: Runs, task: str, names: list[str]) -> str:
@@ -127,9 +112,7 @@ def summarize(saved: dict[str, Any]) -> str:
             names = [name for name in variants if name in done and name != DEFAULTS]
             if names:
                 parts.append(variants_table(found, task, names))
-    failed = [record for record in saved["records"] if "failed" in record]
-    parts += [f"- {r['system']} on {r['data']}, seed {r['seed']}: {r['failed']}" for r in failed]
-    return "\n\n".join(parts)
+    return "\n\n".join(parts + failures(saved, VARIANTS))
 
 
 def with_usual_epochs(runs: Runs) -> Runs:
@@ -154,50 +137,9 @@ def tradeoff(records: list[dict[str, Any]], task: str) -> dict[str, tuple[float,
     return points
 
 
-def parse() -> argparse.Namespace:
-    """Return the command line's arguments."""
-    parser = make_parser(__doc__, repeats=3, option="--seeds")
-    parser.add_argument("folder", type=Path, help="folder of the sets, as for quality.py")
-    parser.add_argument("--sets", help="all (the default), a half, or names joined by commas")
-    parser.add_argument("--jobs", type=int, default=1, help="processes (default: 1)")
-    arguments = parser.parse_args()
-    if arguments.quick:
-        arguments.seeds = 1
-    return arguments
-
-
 def main() -> None:
     """Measure what is not measured yet, and print the tables."""
-    arguments = parse()
-    manifest = read_manifest(arguments.folder)
-    names = choose(manifest, arguments.sets, arguments.quick)
-    env = environment()
-    print(describe(env), flush=True)
-    folder = arguments.output or (None if arguments.quick else RESULTS)
-    store = Store(folder, "ablation")
-    jobs = [
-        Job(arguments.folder, name, seed, system, arguments.jobs, arguments.quick)
-        for seed in range(arguments.seeds)
-        for name in names
-        for system in VARIANTS
-        if manifest.loc[name, "task"] in VARIANTS[system].make
-    ]
-    jobs = [job for job in jobs if not store.has(job, VARIANTS)]
-    if jobs:
-        store.begin(env | {"jobs": arguments.jobs})
-    for count, record in enumerate(run(jobs, arguments.jobs, measure_variant), start=1):
-        store.add(record)
-        found = record.get("failed") or f"{record['error']:.4g}, {record['fit_seconds']:.2f} s"
-        print(
-            f"{count}/{len(jobs)} {record['data']}, seed {record['seed']}, "
-            f"{record['system']}: {found}",
-            file=sys.stderr,
-            flush=True,
-        )
-    shown = [record for record in store.records.values() if record["quick"] == arguments.quick]
-    print("\n" + summarize({"records": shown}))
-    if arguments.quick:
-        print("\nThis was a smoke run: its numbers mean nothing.")
+    conduct("ablation", parse(__doc__, VARIANTS, seeds=3), VARIANTS, summarize)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 
+import _protocol
 import ablation
 import quality
 from _common import RESULTS, describe, geometric_mean
@@ -115,7 +116,7 @@ def draw_tradeoff(records: list[dict[str, Any]], path: Path) -> None:
         "units a layer": ("#D55E00", "s", ["64 units a layer", "", "256 units a layer"]),
         "no refit": ("#009E73", "D", ["refit=False", ""]),
     }
-    for ax, task in zip(axes, quality.TASKS, strict=True):
+    for ax, task in zip(axes, _protocol.TASKS, strict=True):
         points = ablation.tradeoff(records, task)
         for label, (color, marker, names) in curves.items():
             found = [points[n or ablation.DEFAULTS] for n in names if (n or "") in ("", *points)]
@@ -126,7 +127,7 @@ def draw_tradeoff(records: list[dict[str, Any]], path: Path) -> None:
         ax.set_xscale("log")
         ax.set_xticks([0.5, 0.7, 1, 1.5, 2, 3], ["0.5", "0.7", "1", "1.5", "2", "3"])
         ax.minorticks_off()
-        ax.set_title(f"{task}, {quality.MEASURES[task]['error']}")
+        ax.set_title(f"{task}, {_protocol.MEASURES[task]['error']}")
         ax.set_xlabel("fit time / that of the defaults")
         ax.grid(color="0.9")
         ax.set_axisbelow(True)
@@ -139,8 +140,8 @@ def draw_tradeoff(records: list[dict[str, Any]], path: Path) -> None:
 
 def draw_quality(records: list[dict[str, Any]], path: Path) -> None:
     """Draw each system's error on each set, relative to that of scikit-learn's MLP."""
-    runs = quality.Runs(records)
-    parts = [(task, runs.of(task=task)) for task in quality.TASKS]
+    runs = _protocol.Runs(records)
+    parts = [(task, runs.of(task=task)) for task in _protocol.TASKS]
     parts = [(task, part) for task, part in parts if part.sets]
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "skscratch", "font.size": 10})
     figure, grid = plt.subplots(
@@ -156,7 +157,7 @@ def draw_quality(records: list[dict[str, Any]], path: Path) -> None:
         ours = found[quality.OURS]
         # From our best set at the top to the worst, below them those that ours has not run on.
         names = sorted(part.sets, key=lambda name: ours.get(name, float("inf")))
-        confirmation = set(part.of(half=quality.CONFIRMATION).sets)
+        confirmation = set(part.of(half=_protocol.CONFIRMATION).sets)
         axes.axvline(1, color="black", linewidth=1.5)
         for key, (color, marker) in QUALITY_MARKS.items():
             rows = [row for row, name in enumerate(names) if name in found[key]]
@@ -172,9 +173,9 @@ def draw_quality(records: list[dict[str, Any]], path: Path) -> None:
                 markeredgewidth=1.5,
             )
             handles.setdefault(quality.SYSTEMS[key].name, points)
-        title = f"{task}, {quality.MEASURES[task]['error']}"
+        title = f"{task}, {_protocol.MEASURES[task]['error']}"
         if ours:
-            title += f"\nours: {quality.percent(geometric_mean(list(ours.values())))}"
+            title += f"\nours: {_protocol.percent(geometric_mean(list(ours.values())))}"
         axes.set_title(title)
         axes.set_xscale("log")
         _label_ratios(axes)
@@ -194,7 +195,7 @@ def draw_quality(records: list[dict[str, Any]], path: Path) -> None:
     plt.close(figure)
 
 
-def _relative_errors(runs: quality.Runs, system: str) -> dict[str, float]:
+def _relative_errors(runs: _protocol.Runs, system: str) -> dict[str, float]:
     pairs = {name: runs.values(name, (system, quality.MLP), "error") for name in runs.sets}
     means = {name: values.mean(axis=0) for name, values in pairs.items() if len(values)}
     return {name: float(mean[0] / mean[1]) for name, mean in means.items()}
@@ -289,8 +290,8 @@ def main() -> None:
     fits = read(arguments.results, "fit")
     if fits is not None:
         draw(fits["records"], arguments.output / "fit.svg")
-    saved = quality.read_results(arguments.results)
-    ablated = quality.read_results(arguments.results, "ablation")
+    saved = _protocol.read_results(arguments.results, "quality")
+    ablated = _protocol.read_results(arguments.results, "ablation")
     text = quality_page(saved, ablated)
     (arguments.output / "quality.md").write_text(text + "\n", encoding="utf-8")
     if saved is not None:

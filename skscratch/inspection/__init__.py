@@ -1,17 +1,20 @@
 """Looking inside: plots, diagnosis, and the passes of a network step by step."""
 
-from ._activation_display import ActivationDisplay
 from ._activations import HiddenLayerTransformer, activations
 from ._diagnose import diagnose
 from ._diagnosis import Diagnosis, Finding
 from ._gradient_check import GradientCheck, gradient_check
-from ._gradient_flow_display import GradientFlowDisplay
 from ._monitor import LayerMonitor
-from ._network_display import NetworkDisplay
 from ._summary import Summary, summary
-from ._trace import Trace, TraceStep, trace
-from ._training_curve_display import TrainingCurveDisplay
-from ._weight_display import WeightDisplay
+from ._trace import trace
+from ._trace_report import Trace, TraceStep
+from .displays import (
+    ActivationDisplay,
+    GradientFlowDisplay,
+    NetworkDisplay,
+    TrainingCurveDisplay,
+    WeightDisplay,
+)
 
 __all__ = [
     "ActivationDisplay",

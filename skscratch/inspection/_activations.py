@@ -183,7 +183,7 @@ class HiddenLayerTransformer(
         X = estimator._validate_input(X)
         shortened = copy.copy(estimator.network_)  # with the same parameters, not copies of them
         shortened.layers = shortened.layers[: self._index + 1]
-        return shortened.predict(estimator._rows(X, shortened.dtype))
+        return shortened.predict(estimator._fitted.features.rows(X, shortened.dtype))
 
     @property
     def n_features_in_(self) -> int:
@@ -202,7 +202,8 @@ class HiddenLayerTransformer(
 
     @property
     def _n_features_out(self) -> int:
-        return self.estimator_.network_.layers[self._index].n_units
+        layer: Any = self.estimator_.network_.layers[self._index]
+        return layer.n_units
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -11,10 +11,11 @@ from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import resample
 
-from .._lbfgs import LBFGS
+from .._fitting.inputs import check_data
+from .._fitting.lbfgs import LBFGS
+from .._fitting.plan import rows_per_batch
+from .._fitting.settings import Settings, resolve
 from .._range_test import RangeTest, learning_rate_range_test
-from .._run import Run
-from .._settings import Settings, resolve
 from ..nn.divergence import DivergenceError
 from ..nn.layers import Activate
 from ..nn.losses import Loss
@@ -129,7 +130,7 @@ def examine(
 ) -> Case:
     """Measure an estimator, which is trained for it if it is not fitted."""
     trained, failure = estimator, ""
-    if not estimator._is_fitted():
+    if not estimator.__sklearn_is_fitted__():
         trained, failure = _train(estimator, X, y, sample_weight)
     start = _untrained(estimator, X, y, sample_weight)
     settings = resolve(estimator.get_params(deep=False))
@@ -141,9 +142,9 @@ def examine(
         start_passes = run_passes(start, *rows)
         start_statistics = _statistics(start, rows)
         statistics = start_statistics if trained is None else _statistics(trained, rows)
-        constant_loss = _constant_loss(start_passes, start._learner.loss)
+        constant_loss = _constant_loss(start_passes, start._fitted.learner.loss)
         start_loss = start_passes.loss + _penalty(start, settings, len(start_passes.targets))
-    inputs, targets, _ = start._validate(X, y, None, reset=False)
+    inputs, targets, _ = check_data(start, X, y, None, start._clean_target, reset=False)
     return Case(
         start=start,
         trained=trained,
@@ -182,9 +183,9 @@ def _train(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, str
 def _untrained(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
     """Return a clone with the first weights, those of the last layer being none of them 0."""
     start = clone_for_all_rows(estimator)
-    run = Run(start, X, y, sample_weight)
+    run = start._make_run(X, y, sample_weight)
     run.begin()
-    run.finish()
+    start._trained = run.trained
     last = start.network_.dense[-1]
     if not last.W.any():
         std = sqrt(2 / (last.n_in + last.n_out))
@@ -194,7 +195,7 @@ def _untrained(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
 
 def has_held_out(trained: Any) -> bool:
     """Say whether there is a score, of the kind `score` gives, on rows that were held out."""
-    return trained._stops_early and trained.scoring is None
+    return trained.plan_.early_stopping and trained.scoring is None
 
 
 def _some_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
@@ -243,8 +244,8 @@ def _constant_loss(passes: Passes, loss: Loss) -> float:
 
 def _penalty(start: Any, settings: Settings, n_rows: int) -> float:
     """Return the L2 penalty of the first weights, as a batch's loss has it."""
-    learner: Learner = start._learner
-    n_rows = min(n_rows, settings.rows_per_batch(n_rows))
+    learner: Learner = start._fitted.learner
+    n_rows = min(n_rows, rows_per_batch(settings, n_rows)[0])
     W = learner.network.parameters.penalized
     return float(learner.l2 / (2 * n_rows * learner.mean_weight) * (W @ W)) * learner.is_penalized
 

@@ -130,7 +130,11 @@ def diagnose(
     case = examine(estimator, X, y, sample_weight, X_val, y_val, given_X_val, range_test)
     with np.errstate(over="ignore", invalid="ignore"):  # losses of networks that exploded
         findings = [finding for check in CHECKS for finding in check(case)]
-    how = "as fitted" if estimator._is_fitted() else "trained for this, as it is not fitted"
+    how = (
+        "as fitted"
+        if estimator.__sklearn_is_fitted__()
+        else "trained for this, as it is not fitted"
+    )
     sizes = list(map(str, case.start.network_.sizes))
     if len(sizes) > 8:
         sizes = [*sizes[:3], "...", sizes[-1]]
@@ -145,7 +149,7 @@ def _last_step(pipeline: Pipeline, X: Any, y: Any, X_val: Any) -> tuple[Any, Any
         check_estimator_is_ours(last)
     if len(pipeline) > 1:
         before = pipeline[:-1]
-        if last._is_fitted():
+        if last.__sklearn_is_fitted__():
             X = before.transform(X)
         else:
             before = clone(before)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._interop.notebook import count
 from .._range_test import RangeTest
 from ._report import data_frame, html_table, page, text_table
 
@@ -92,7 +93,7 @@ class Diagnosis:
 
     def _count(self) -> str:
         n = len(self.findings)
-        return "Nothing was found." if n == 0 else f"{n} finding{'' if n == 1 else 's'}:"
+        return "Nothing was found." if n == 0 else f"{count(n, 'finding')}:"
 
     def __repr__(self) -> str:
         lines = [self.title, "", self._count()]

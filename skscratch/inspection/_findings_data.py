@@ -9,9 +9,9 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import is_classifier
 
-from .._precision import column_range
-from .._scaling import BOUND
-from .._validation import FAR, out_of_range_columns
+from .._fitting.precision import column_range
+from .._fitting.ranges import FAR, out_of_range_columns
+from .._fitting.scaling import BOUND
 from ._case import LEARNED, MOST_ROWS, NOTHING, Case
 from ._diagnosis import Finding
 
@@ -51,7 +51,7 @@ def unscaled(case: Case) -> Iterator[Finding]:
         )
     start = case.start
     linear = start.out_activation_ == "identity"
-    if linear and not is_classifier(start) and start._target_scaler is None:
+    if linear and not is_classifier(start) and start._target.scaler is None:
         sizes = _root_mean_squares(case.start_passes.targets)
         remedy = "set standardize_target=True"
         yield from _scale_finding(case, "unscaled targets", sizes, "the target", remedy)
@@ -252,7 +252,7 @@ def imbalance(case: Case) -> Iterator[Finding]:
     Classes are as rare in healthy sets, too; those are recognized.
     """
     trained = case.trained
-    if trained is None or not is_classifier(trained) or trained._multilabel:
+    if trained is None or not is_classifier(trained) or trained._target.multilabel:
         return
     if trained.class_weight is not None or case.sample_weight is not None:
         return

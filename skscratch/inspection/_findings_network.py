@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.base import is_classifier
 
-from .._lbfgs import LBFGS
-from .._precision import column_range
+from .._fitting.lbfgs import LBFGS
+from .._fitting.precision import column_range
 from ._case import IDLE, NOTHING, Case
 from ._diagnosis import Finding
 from ._findings_data import scaled_to_nothing

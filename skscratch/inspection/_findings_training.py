@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.exceptions import ConvergenceWarning
 
-from .._lbfgs import LBFGS
+from .._fitting.lbfgs import LBFGS
+from .._fitting.plan import rows_per_batch
 from ..nn.divergence import DivergenceError
 from ._case import (
     DOUBTFUL_ABOVE,
@@ -138,14 +139,14 @@ def few_steps(case: Case) -> Iterator[Finding]:
     """
     losses, which, n = case.losses, "training", len(case.losses)
     # What is learned by heart makes the training loss fall, too.
-    if n == 0 or case.trained._progress.ended == "stalled" or any(overfitting(case)):
+    if n == 0 or case.trained._fitted.progress.ended == "stalled" or any(overfitting(case)):
         return
     validation_losses = np.array(case.trained.history_["validation_loss"], float)
     if np.isfinite(validation_losses).all():
         losses, which = validation_losses, "validation"
     evidence = ""
     if n == 1:
-        steps = case.trained._learner.state.t
+        steps = case.trained._fitted.learner.state.t
         if 0 < steps < FEW_STEPS:
             evidence, threshold = f"training made {steps} steps", f"{FEW_STEPS} steps"
     else:
@@ -166,7 +167,7 @@ def few_steps(case: Case) -> Iterator[Finding]:
     remedy = f"raise max_iter, to {10 * n} say"
     if not evidence:
         n_rows = len(case.targets)
-        batch_size = min(case.settings.rows_per_batch(n_rows), n_rows)
+        batch_size = min(rows_per_batch(case.settings, n_rows)[0], n_rows)
         steps = n * ceil(n_rows / batch_size)
         losses_held_out = _try_more_steps(case, steps) if steps <= STEPS_TO_TRY else None
         if losses_held_out is not None:
@@ -200,7 +201,7 @@ def _try_more_steps(case: Case, steps: int) -> tuple[float, float] | None:
     weights = None if weights is None or np.ndim(weights) == 0 else np.asarray(weights)[rows]
     if len(held_out) < 2 or (weights is not None and not weights.any()):
         return None
-    batch_size = min(case.settings.rows_per_batch(len(y)), len(rows))
+    batch_size = min(rows_per_batch(case.settings, len(y))[0], len(rows))
     worth, losses = WORTH * case.constant_loss, []
     for factor in (1, MORE):
         clone = clone_for_all_rows(case.trained).set_params(
@@ -240,7 +241,7 @@ def overfitting(case: Case) -> Iterator[Finding]:
         evidence.append(rise[0])
         thresholds.append(rise[1])
         remedies += [] if remedies else ["raise l2 or dropout", "take fewer units"]
-        if case.trained._stops_early:
+        if case.trained.plan_.early_stopping:
             remedies = [r for r in remedies if "early_stopping" not in r]
             remedies.append("set scoring='loss', which keeps the epoch of the lowest loss")
         else:
@@ -266,7 +267,8 @@ def _gap(case: Case) -> tuple[str, str] | None:
         n_rows = case.X_val.shape[0] if hasattr(case.X_val, "shape") else len(case.X_val)
         others = f"{n_rows} others"
     elif has_held_out(trained):
-        held_out, n_rows = trained.best_validation_score_, case.settings.n_validation(n_given)
+        held_out, n_rows = trained.best_validation_score_, trained.plan_.n_held_out
+        n_rows = n_rows or n_given // 5  # X_val of the fit, whose number is not known
         others = f"{n_rows} held out"
     else:
         return None  # the notes say so

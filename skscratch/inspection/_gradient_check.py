@@ -171,12 +171,12 @@ def gradient_check(
     n_coordinates = check_integer("n_coordinates", n_coordinates, 1)
     tolerance = check_real("tolerance", tolerance, POSITIVE)
     rng = check_random_state(random_state)
-    if isinstance(estimator, BaseScratchMLP) and not estimator._is_fitted():
+    if isinstance(estimator, BaseScratchMLP) and not estimator.__sklearn_is_fitted__():
         estimator = _barely_trained(estimator, X, y, sample_weight)
     passes = run_passes(check_estimator_is_ours(estimator), X, y, sample_weight, MOST_ROWS)
     vector = passes.network.parameters.vector
     vector += _JITTER * rng.standard_normal(len(vector))
-    objective = _Objective(estimator._learner, passes)
+    objective = _Objective(estimator._fitted.learner, passes)
     gradient, arrays = objective.gradient, _arrays(passes)
     everything = np.concatenate([positions for _, _, positions in arrays])
     rows = []

@@ -107,11 +107,11 @@ def _update_ratios(
     estimator: Any, gradient: Any, n_rows: int, learning_rate: float | None
 ) -> list[float]:
     """Return |step| / |W| for each affine map, by making a step on a copy of the network."""
-    learner: Learner = estimator._learner
+    learner: Learner = estimator._fitted.learner
     if learner.optimizer.full_batch:
         return [np.nan] * len(learner.network.dense)
     if learning_rate is None:
-        rows = estimator._progress.rows
+        rows = estimator._fitted.progress.rows
         learning_rate = rows[-1]["learning_rate"] if rows else learner.learning_rate
     trial = copy.deepcopy(learner)
     parameters, workspace = trial.network.parameters, trial.workspace(1)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import _safe_indexing, indexable, resample
 
-from ..callbacks import _is_epoch, _OfOneNetwork, _run_of
+from ..callbacks._base import OfOneNetwork, is_epoch, run_of
 from ..nn.options import check_integer
 from ._layers import layer_statistics
 
@@ -23,7 +23,7 @@ COLUMNS = (
 )
 
 
-class LayerMonitor(_OfOneNetwork):
+class LayerMonitor(OfOneNetwork):
     r"""Record the gradients, the updates and the idle units of each layer after each epoch.
 
     The rows are drawn from X at the start of fit and stay the same from epoch to epoch. They pass
@@ -89,27 +89,21 @@ class LayerMonitor(_OfOneNetwork):
     """
 
     def __init__(self, n_rows: int = 256, every: int = 1):
+        super().__init__()
         self.n_rows = check_integer("n_rows", n_rows, 1)
         self.every = check_integer("every", every, 1)
         self.record: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         # How long each row's epoch took, which is as good as a name: no two take the same time.
         self._seconds: list[float] = []
-        self._runs: dict[int, _Run] = {}
 
-    def setup(self, estimator: Any, context: Any) -> None:
-        """Begin a run."""
-        super().setup(estimator, context)
-        self._runs[_run_of(context)] = _Run()
-
-    def teardown(self, estimator: Any, context: Any) -> None:
-        """Forget the rows."""
-        self._runs.pop(_run_of(context), None)
+    def _begin(self) -> "_Run":
+        return _Run()
 
     def on_fit_task_begin(
         self, estimator: Any, context: Any, *, X: Any = None, y: Any = None, metadata: Any = None
     ) -> None:
         """Draw the rows, among those that have a weight."""
-        if _is_epoch(context):
+        if is_epoch(context):
             return
         data = {"X": X, "y": y}
         weights: Any = (metadata or {}).get("sample_weight")
@@ -122,15 +116,15 @@ class LayerMonitor(_OfOneNetwork):
         rows = np.sort(resample(rows, replace=False, n_samples=n_rows, random_state=0))
         arrays = zip(data, indexable(*data.values()), strict=True)
         drawn = {name: _safe_indexing(array, rows) for name, array in arrays}
-        self._runs[_run_of(context)].data = drawn
+        self._runs[run_of(context)].data = drawn
 
     def on_fit_task_end(
         self, estimator: Any, context: Any, *, fitted_estimator: Any = None
     ) -> None:
         """Add the epoch to the record."""
-        if not _is_epoch(context):
+        if not is_epoch(context):
             return
-        history, run = fitted_estimator.history_, self._runs[_run_of(context)]
+        history, run = fitted_estimator.history_, self._runs[run_of(context)]
         epoch = len(history["epoch"])
         if (epoch - 1) % self.every:
             return

@@ -9,6 +9,7 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils.validation import check_is_fitted
 
 from .._base import BaseScratchMLP
+from .._fitting.inputs import check_data
 from ..nn.embeddings import EmbeddingLayer
 from ..nn.layers import Activate, Dense, Dropout, Layer
 from ..nn.losses import Loss
@@ -119,16 +120,18 @@ def run_passes(
         X = estimator._validate_input(X)
         X = X.tocsr() if issparse(X) else X
     else:
-        X, y, sample_weight = estimator._validate(X, y, sample_weight, reset=False)
+        X, y, sample_weight = check_data(
+            estimator, X, y, sample_weight, estimator._clean_target, reset=False
+        )
     if most_rows is not None and X.shape[0] > most_rows:
         rows = np.linspace(0, X.shape[0] - 1, most_rows).astype(int)
         X, y = X[rows], None if y is None else y[rows]
         sample_weight = None if sample_weight is None else sample_weight[rows]
     double = np.dtype(np.float64)
     if y is not None:
-        encoded = estimator._encode(y, double)
-        Y = np.asarray(estimator._soften(encoded))
-        weights = estimator._weigh(encoded, sample_weight, False)
+        encoded = estimator._target.encode(y, np.float64)
+        Y = np.asarray(estimator._target.soften(encoded))
+        weights = estimator._target.weigh(encoded, sample_weight)
         weights = None if weights is None else weights / weights.mean()
     scaler = estimator.feature_scaler_
     inputs = X if scaler is None else scaler.transform(X)
@@ -137,7 +140,7 @@ def run_passes(
     else:
         inputs = np.asarray(inputs, double)
     network = copy_without_dropout(estimator.network_)
-    return pass_through(network, estimator._learner.loss, inputs, Y, weights)
+    return pass_through(network, estimator._fitted.learner.loss, inputs, Y, weights)
 
 
 def copy_without_dropout(network: Network, dtype: Any = np.float64) -> Network:

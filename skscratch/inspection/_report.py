@@ -1,5 +1,6 @@
 """How reports are shown: tables as text and as HTML, numbers, and data frames."""
 
+import importlib
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -12,6 +13,7 @@ _STYLE = """<style>
 .skscratch-report th, .skscratch-report td {padding: 0.2em 0.7em; text-align: left;
   vertical-align: top; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent);
   background: transparent}
+.skscratch-report .dataframe :is(td, thead th) {text-align: right; white-space: nowrap}
 .skscratch-report .number {text-align: right; font-variant-numeric: tabular-nums}
 .skscratch-report td.number {white-space: nowrap}
 .skscratch-report pre {margin: 0.3em 0; overflow-x: auto; background: transparent; color: inherit;
@@ -87,8 +89,16 @@ def show_bytes(n: float) -> str:
 
 def data_frame(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Any:
     """Make a data frame, for which pandas has to be installed."""
-    try:
-        import pandas as pd
-    except ImportError as error:
-        raise ImportError('A data frame needs pandas: pip install "skscratch[plots]".') from error
+    pd = require("pandas", "A data frame")
     return pd.DataFrame([list(row) for row in rows], columns=list(columns))
+
+
+def require(package: str, what: str) -> Any:
+    """Import a package for plots and tables, or say how to get it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ImportError(
+            f"{what} needs {package.partition('.')[0]}, which is missing: "
+            'pip install "skscratch[plots]"'
+        ) from error

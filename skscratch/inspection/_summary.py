@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from .._lbfgs import LBFGS
+from .._fitting.lbfgs import LBFGS
 from ..nn.layers import Activate, Dense, Dropout, Layer
 from ..nn.network import Network
 from ..nn.step import Learner
@@ -145,7 +145,7 @@ def summary(estimator: Any) -> Summary:
         shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
         size = sum(array.size for array in arrays.values())
         rows.append((name, _kind(layer), n_units, shapes, size, *_flops(layer)))
-    learner = estimator._learner
+    learner = estimator._fitted.learner
     workspace = learner.workspace(1)
     memory = {
         "parameters": network.parameters.vector.nbytes,

@@ -1,7 +1,5 @@
 """A trace: the way of a few rows through the network, and of the gradient back, step by step."""
 
-from dataclasses import dataclass, field
-from html import escape
 from typing import Any
 
 import numpy as np
@@ -9,13 +7,15 @@ from scipy.sparse import issparse
 from sklearn.base import is_classifier
 
 from .._base import BaseScratchMLP
-from .._scaling import BOUND
+from .._fitting.inputs import check_data
+from .._fitting.scaling import BOUND
+from .._interop.notebook import count
 from ..nn.embeddings import PeriodicEmbedding, PiecewiseLinearEmbedding
 from ..nn.layers import Activate, Dense
 from ..nn.normalization import BatchNorm, LayerNorm
 from ..nn.scaled_dense import ScaledDense
 from ._passes import Passes, check_estimator_is_ours, named_parameters, run_passes
-from ._report import page
+from ._trace_report import Trace, TraceStep
 
 # The loss of a row with logits Z and targets Y, and its derivative by Z, a row of it being divided
 # by the number n of rows; m is the number of outputs.
@@ -35,91 +35,6 @@ _LOSSES = {
     "Poisson": ("l = mean_k {Y}_k log({Y}_k / p_k) - {Y}_k + p_k", "(p - {Y}) / (m n)"),
     "Gamma": ("l = mean_k log(p_k / {Y}_k) + {Y}_k / p_k - 1", "(1 - {Y} / p) / (m n)"),
 }
-
-
-@dataclass(frozen=True)
-class TraceStep:
-    """A step of a trace.
-
-    Attributes
-    ----------
-    part : {"forward", "prediction", "loss", "backward"}
-        What the step belongs to.
-    name : str
-        What happens, or in which layer, such as ``"dense 1"``.
-    equation : str
-        How the results are computed.
-    results : dict of str to ndarray
-        What is computed, by the symbols of the equation.
-    given : dict of str to ndarray
-        The parameters and the other numbers that the step makes use of.
-    """
-
-    part: str
-    name: str
-    equation: str
-    results: dict[str, np.ndarray]
-    given: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, repr=False)
-class Trace:
-    """What `trace` found: it prints as text, and ``trace["dW1"]`` is the array of that symbol.
-
-    Attributes
-    ----------
-    title : str
-        What was traced.
-    steps : list of TraceStep
-        All steps in order.
-    """
-
-    title: str
-    steps: list[TraceStep]
-
-    def __getitem__(self, symbol: str) -> np.ndarray:
-        arrays = self._arrays()
-        if symbol not in arrays:
-            raise KeyError(f"There is no {symbol!r}; there are {', '.join(arrays)}.")
-        return arrays[symbol]
-
-    def _arrays(self) -> dict[str, np.ndarray]:
-        return {
-            k: v for step in self.steps for k, v in (*step.given.items(), *step.results.items())
-        }
-
-    def __repr__(self) -> str:
-        lines, part = [self.title], ""
-        for number, step in enumerate(self.steps, start=1):
-            if step.part != part:
-                part = step.part
-                lines += ["", part.upper()]
-            lines += ["", f"{number}. {step.name}: {step.equation}"]
-            for symbol, array in step.given.items():
-                lines += [_indent(f"with {symbol}", array)]
-            for symbol, array in step.results.items():
-                lines += [_indent(symbol, array)]
-        return "\n".join(lines)
-
-    def _repr_html_(self) -> str:
-        pieces, part = [], ""
-        for number, step in enumerate(self.steps, start=1):
-            if step.part != part:
-                part = step.part
-                pieces.append(f"<p><strong>{part.capitalize()}</strong></p>")
-            shapes = ", ".join(f"{k} {_shape(v)}" for k, v in step.results.items())
-            arrays = "".join(
-                f'<p>{label}<code>{escape(symbol)}</code> <span class="faint">{_shape(array)}'
-                f"</span></p><pre>{escape(_write(array))}</pre>"
-                for label, group in (("with ", step.given), ("", step.results))
-                for symbol, array in group.items()
-            )
-            pieces.append(
-                f"<details><summary>{number}. {escape(step.name)}: "
-                f"<code>{escape(step.equation)}</code> "
-                f'<span class="faint">{escape(shapes)}</span></summary>{arrays}</details>'
-            )
-        return page(self.title, *pieces)
 
 
 def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
@@ -205,12 +120,12 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
         symbols.append(next(iter(step.results)))
     steps += _prediction_steps(estimator, symbols[-1], passes.outputs[-1])
     if y is not None:
-        _, y, _ = estimator._validate(X, y, None, reset=False)
+        _, y, _ = check_data(estimator, X, y, None, estimator._clean_target, reset=False)
         steps += _loss_steps(estimator, y, passes, symbols[-1])
         for i in reversed(range(len(passes.names))):
             steps.append(_backward_step(passes, i, symbols[i], symbols[i + 1]))
     sizes = " → ".join(map(str, passes.network.sizes))
-    rows = f"{len(raw)} row{'' if len(raw) == 1 else 's'}"
+    rows = count(len(raw), "row")
     return Trace(f"Trace of {rows} through {type(estimator).__name__}: {sizes}", steps)
 
 
@@ -314,8 +229,8 @@ def _prediction_steps(estimator: Any, symbol: str, Z: np.ndarray) -> list[TraceS
     steps = []
     link = estimator.out_activation_
     if not is_classifier(estimator):
-        predicted = estimator._decode(Z)
-        scaler = estimator._target_scaler
+        predicted = estimator._target.decode(Z)
+        scaler = estimator._target.scaler
         if scaler is not None:
             given = {"scale": scaler.scale_, "mean": scaler.mean_}
             equation = f"prediction = scale * {symbol} + mean"
@@ -331,30 +246,32 @@ def _prediction_steps(estimator: Any, symbol: str, Z: np.ndarray) -> list[TraceS
         steps.append(
             TraceStep("prediction", "temperature", f"Zt = {symbol} / T", {"Zt": Z / T}, {"T": T})
         )
-    P = estimator._probabilities(Z)
+    P = estimator._target.probabilities(estimator._temper(Z))
     equation = f"P = {link}({logits})"
     decided = "prediction = the class of the largest P in each row"
-    if estimator._multilabel:
+    if estimator._target.multilabel:
         decided = "prediction = 1[P > 1/2]"
-    elif estimator._is_binary():
+    elif estimator._target.is_binary:
         equation = f"P = [1 - p, p], p = {link}({logits})"
     steps.append(TraceStep("prediction", link, equation, {"P": P}))
-    labels = estimator._labels(Z)
+    labels = estimator._target.labels(Z)
     steps.append(TraceStep("prediction", "decision", decided, {"prediction": labels}))
     return steps
 
 
 def _loss_steps(estimator: Any, y: Any, passes: Passes, symbol: str) -> list[TraceStep]:
     """Return the steps from the targets to the gradient by the logits, which have the symbol."""
-    encoded = np.asarray(estimator._encode(y, np.dtype(np.float64)))
+    encoded = np.asarray(estimator._target.encode(y, np.float64))
     given = {}
     if is_classifier(estimator):
         equation = "Y = y"
-        if not estimator._multilabel:
-            place = "for the second class" if estimator._is_binary() else "in the class's column"
+        if not estimator._target.multilabel:
+            place = (
+                "for the second class" if estimator._target.is_binary else "in the class's column"
+            )
             equation = f"Y = 1 {place}, else 0"
-    elif estimator._target_scaler is not None:
-        given = {"mean": estimator._target_scaler.mean_, "scale": estimator._target_scaler.scale_}
+    elif estimator._target.scaler is not None:
+        given = {"mean": estimator._target.scaler.mean_, "scale": estimator._target.scaler.scale_}
         equation = "Y = (y - mean) / scale"
     else:
         equation = "Y = y"
@@ -365,7 +282,7 @@ def _loss_steps(estimator: Any, y: Any, passes: Passes, symbol: str) -> list[Tra
         K = encoded.shape[1] if estimator.out_activation_ == "softmax" else 2
         equation = f"Ys = (1 - {s:g}) Y + {s:g} / {K}"
         steps.append(TraceStep("loss", "label smoothing", equation, {Y: passes.targets}))
-    loss = estimator._learner.loss
+    loss = estimator._fitted.learner.loss
     link = loss.out_activation
     p = {"p": loss.inverse_link(passes.outputs[-1])}
     equation = f"p = {symbol if link == 'identity' else f'{link}({symbol})'}"
@@ -403,16 +320,3 @@ def _formula(layer: Activate) -> str:
     """Return the formula that an activation's docstring begins with."""
     first = (type(layer.activation).__doc__ or "").strip().split("\n")[0]
     return f", {first.rstrip('.')}" if first.startswith("f(z)") else ""
-
-
-def _shape(array: np.ndarray) -> str:
-    return "scalar" if array.ndim == 0 else str(array.shape)
-
-
-def _write(array: np.ndarray) -> str:
-    return np.array2string(array, precision=4, threshold=28, max_line_width=96)
-
-
-def _indent(symbol: str, array: np.ndarray) -> str:
-    values = _write(array).replace("\n", "\n     ")
-    return f"   {symbol} {_shape(array)}\n     {values}"

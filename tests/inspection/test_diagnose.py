@@ -450,7 +450,7 @@ def test_what_is_refused():
 def test_one_epoch_of_many_steps_is_enough():
     X, y = load_digits(return_X_y=True)
     clf = plain(0, max_iter=1, batch_size=8).fit(scale(X), y)
-    assert clf._learner.state.t == 225
+    assert clf._fitted.learner.state.t == 225
     assert "too few steps" not in names(diagnose(clf, scale(X), y, range_test=False))
     clf = plain(0, max_iter=1, batch_size=20).fit(scale(X), y)
     assert "too few steps" in names(diagnose(clf, scale(X), y, range_test=False))

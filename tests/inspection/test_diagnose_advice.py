@@ -179,7 +179,7 @@ def test_a_validation_loss_that_rose(seed):
     assert sick.history_["validation_loss"][epochs - 1] == min(sick.history_["validation_loss"])
     # With early stopping it is the score that chose the epoch, and the loss that should have.
     sick.set_params(early_stopping=True, scoring="accuracy").fit(X[:250], y[:250], **fit)
-    sick._progress.best.epoch = 60
+    sick._fitted.progress.best.epoch = 60
     rose = finding("overfitting", sick, X[:250], y[:250])
     assert "scoring='loss'" in rose.remedy
     treated = sick.set_params(scoring="loss").fit(X[:250], y[:250], **fit)

@@ -230,7 +230,7 @@ def test_a_series_of_partial_fit_is_marked_once_its_patience_is_spent():
     X, y = iris()
     clf, weights = classifier(early_stopping=True, n_iter_no_change=2, learning_rate=0.1), Weights()
     clf.set_callbacks(weights)
-    while not clf._is_fitted() or clf._progress.ended != "stalled":
+    while not clf.__sklearn_is_fitted__() or clf._fitted.progress.ended != "stalled":
         clf.partial_fit(X, y, classes=[0, 1, 2], X_val=X[::2], y_val=y[::2])
     (epoch,) = TrainingCurveDisplay.from_estimator(clf).restored_epochs.values()
     np.testing.assert_array_equal(weights.epochs[epoch - 1], clf.coefs_[0])

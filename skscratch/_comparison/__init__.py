@@ -1,0 +1,1 @@
+"""Comparing estimators on the same folds, without taking chance for a difference."""

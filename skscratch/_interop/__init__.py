@@ -1,0 +1,1 @@
+"""What others make of the estimators: scikit-learn's MLP, ONNX, skops, notebooks."""

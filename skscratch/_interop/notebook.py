@@ -1,0 +1,67 @@
+"""What notebooks show of an estimator: its fitted network."""
+
+from types import SimpleNamespace
+from typing import Any
+
+
+class NotebookReprMixin:
+    """Adds the fitted network to scikit-learn's HTML diagrams, also those of pipelines.
+
+    There is no link to the documentation, which is on no site yet.
+    """
+
+    def _sk_visual_block_(self) -> Any:
+        """Return the estimator's box, with the fitted network in a line below the name."""
+        # scikit-learn reads these attributes; its own class for them is private.
+        return SimpleNamespace(
+            kind="single",
+            estimators=self,
+            names=type(self).__name__,
+            name_details=str(self),
+            name_caption=describe_network(self),
+            doc_link_label=None,
+            dash_wrapped=True,
+        )
+
+
+def describe_network(estimator: Any) -> str | None:
+    """Describe a fitted estimator's network in a line; None if there is no network yet.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from skscratch import ScratchMLPClassifier
+    >>> clf = ScratchMLPClassifier((16, 8), max_iter=5, random_state=0)
+    >>> describe_network(clf.fit(*load_iris(return_X_y=True)))
+    '4 → 16 → 8 → 3, 247 parameters, float64, 5 epochs'
+
+    Where not all epochs of the history made the network, it says which did:
+
+    >>> clf.set_params(early_stopping=True, refit=True, n_iter_no_change=9)
+    ScratchMLPClassifier(...)
+    >>> describe_network(clf.fit(*load_iris(return_X_y=True)))
+    '4 → 16 → 8 → 3, 247 parameters, float64, refit for ... epochs'
+    """
+    network = getattr(estimator, "network_", None)
+    if network is None:
+        return None
+    sizes = " → ".join(map(str, network.sizes))
+    n_parameters = count(network.parameters.vector.size, "parameter")
+    return ", ".join([sizes, n_parameters, str(network.dtype), *_describe_epochs(estimator)])
+
+
+def _describe_epochs(estimator: Any) -> list[str]:
+    """Say which epochs made the network, as far as that is known."""
+    n_epochs, best = len(estimator.history_["epoch"]), estimator._fitted.restored_epoch
+    if estimator._fitted.refitted:
+        # The history is that of the training before, and of what followed.
+        continued = n_epochs > estimator.n_iter_
+        return [] if continued else [f"refit for {count(best, 'epoch')}"]
+    if best is None or best == n_epochs:
+        return [count(n_epochs, "epoch")]
+    return [f"epoch {best} of {n_epochs}"]
+
+
+def count(number: int, noun: str) -> str:
+    """Write a number of things."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
