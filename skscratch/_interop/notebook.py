@@ -1,5 +1,6 @@
-"""What notebooks show of an estimator: its fitted network."""
+"""What notebooks show of an estimator: its fitted network, and what fit did."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -7,7 +8,8 @@ from typing import Any
 class NotebookReprMixin:
     """Adds the fitted network to scikit-learn's HTML diagrams, also those of pipelines.
 
-    There is no link to the documentation, which is on no site yet.
+    Below the diagram of the estimator alone is the plan of its fit. There is no link to the
+    documentation, which is on no site yet.
     """
 
     def _sk_visual_block_(self) -> Any:
@@ -22,6 +24,25 @@ class NotebookReprMixin:
             doc_link_label=None,
             dash_wrapped=True,
         )
+
+
+    @property
+    def _repr_html_(self) -> Callable[[], str]:
+        diagram = super()._repr_html_  # type: ignore[misc]
+        return lambda: diagram() + _show_plan(self)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)  # type: ignore[misc]
+        if "text/html" in bundle:
+            bundle["text/html"] += _show_plan(self)
+        return bundle
+
+
+def _show_plan(estimator: Any) -> str:
+    plan = getattr(estimator, "plan_", None)
+    if plan is None:
+        return ""
+    return f"<details><summary>What fit did</summary>{plan._repr_html_()}</details>"
 
 
 def describe_network(estimator: Any) -> str | None:

@@ -39,6 +39,19 @@ def test_a_fitted_estimator_shows_its_network(make, data):
 
 
 @both
+def test_the_plan_follows(make, data):
+    estimator = make()
+    for shown in (estimator._repr_html_(), estimator._repr_mimebundle_()["text/html"]):
+        assert "What fit did" not in shown
+    estimator.fit(*data())
+    for shown in (estimator._repr_html_(), estimator._repr_mimebundle_()["text/html"]):
+        assert estimator.plan_._repr_html_() in shown
+    with sklearn.config_context(display="text"):
+        assert "text/html" not in estimator._repr_mimebundle_()
+        assert not hasattr(estimator, "_repr_html_")
+
+
+@both
 def test_an_unfitted_one_has_none(make, data):
     assert captions(make()) == []
     assert captions(clone(make().fit(*data()))) == []
