@@ -18,8 +18,8 @@ def advising(settings: Settings, ways: Callable[[], list[str]]) -> Iterator[None
     try:
         yield
     except DivergenceError as error:
-        remedies = [*ways(), *_remedies(settings)]
-        error.args = (*error.args[:1], f"Try {', '.join(remedies[:-1])} or {remedies[-1]}.")
+        *others, last = [*ways(), *_remedies(settings)]
+        error.args = (*error.args[:1], f"Try {', '.join(others)}{' or ' if others else ''}{last}.")
         raise
 
 

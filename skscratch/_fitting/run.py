@@ -356,13 +356,13 @@ class Run:
     def _watch(self) -> None:
         """Let patience go on if this call has the same to watch, or else begin again."""
         progress, patience = self.trained.progress, self._make_patience()
-        stops_early = self.plan.early_stopping
-        same = patience is not None and progress.watches_score == stops_early
+        watches = "validation_score" if self.plan.early_stopping else "loss"
+        same = patience is not None and progress.watches == watches
         # A stream of batches may be validated now and then only.
-        waits = patience is None and progress.watches_score and bool(self.settings.early_stopping)
+        waits = patience is None and progress.goes_back and bool(self.settings.early_stopping)
         if progress.patience is None or not (same or (waits and progress.ended != "stalled")):
             progress.patience, progress.best = patience, Best()
-            progress.watches_score = stops_early
+            progress.watches = watches
 
     def _make_patience(self) -> Patience | None:
         """Make what watches the validation score or the training loss, if one of them matters."""
@@ -483,7 +483,7 @@ class Run:
 
     def _check_best(self) -> None:
         progress = self.trained.progress
-        if progress.watches_score and not progress.best.epoch:
+        if progress.goes_back and not progress.best.epoch:
             raise ValueError(
                 f"scoring={self.settings.scoring!r} gave NaN or -inf on the validation rows in "
                 "every epoch, so that early stopping had nothing to go by. Give more rows, or "

@@ -224,7 +224,8 @@ def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
     clock = Clock(epoch=len(losses), samples=mlp.t_)
     before = len(rows) - mlp.n_iter_
     fitted = estimator._fitted
-    fitted.progress = Progress(clock, rows, before, watches_score=scores is not None)
+    watches = "loss" if scores is None else "validation_score"
+    fitted.progress = Progress(clock, rows, before, watches=watches)
     fitted.plan = fitted.plan.but("early_stopping", scores is not None, "as in scikit-learn")
 
     state = learner.state = learner.optimizer.init(network.parameters.vector)

@@ -25,7 +25,6 @@ class NotebookReprMixin:
             dash_wrapped=True,
         )
 
-
     @property
     def _repr_html_(self) -> Callable[[], str]:
         diagram = super()._repr_html_  # type: ignore[misc]

@@ -26,6 +26,10 @@ Narrow layers have few weights to read: with larger blocks, layers of 30 and 15 
 TOGETHER = 3 * 2**15
 """Numbers in all arrays together of a block with many rows."""
 
+STACKED_ELEMENTS = 2**15
+"""Numbers in the widest array of a stack's batch at most. A stack saves calls, not arithmetic, so
+that it pays while its arrays are small."""
+
 
 def row_blocks(n_rows: int, n_columns: int) -> list[slice]:
     """Cut a table's rows into slices that hold about `BLOCK` numbers each, or a single row."""
@@ -51,3 +55,16 @@ def blocks(
         )
         for start in range(0, size, BLOCK)
     ]
+
+
+def networks_per_stack(batch_size: int, widest: int) -> int:
+    """Return how many networks to train side by side in one stack, 1 at least.
+
+    Parameters
+    ----------
+    batch_size : int
+        Rows of a batch.
+    widest : int
+        Units of the widest layer, inputs included.
+    """
+    return max(1, STACKED_ELEMENTS // (batch_size * widest))

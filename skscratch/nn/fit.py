@@ -7,7 +7,7 @@ can resume it: after an interrupt, from a file, or one epoch at a time.
 import copy
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
@@ -73,9 +73,9 @@ class Progress:
         Number of rows from earlier runs.
     patience : Patience or None
         Ends the run early; None lets it make all its epochs.
-    watches_score : bool
-        Whether patience watches the validation score, so that `fit` brings back the networks of
-        the best epoch. Otherwise it watches the training loss.
+    watches : {"loss", "validation_loss", "validation_score"}
+        What patience watches. If it is measured on held-out data, `fit` brings back the networks
+        of the best epoch.
     best : Best
         The networks to bring back. If patience watches the training loss, these are networks of a
         stack that stopped early, as of their last epoch.
@@ -92,7 +92,7 @@ class Progress:
     rows: list[dict[str, Any]] = field(default_factory=list)
     epochs_before: int = 0
     patience: Patience | None = None
-    watches_score: bool = False
+    watches: str = "loss"
     best: Best = field(default_factory=Best)
     ended: str = ""
     endless: bool = False
@@ -127,22 +127,26 @@ class Progress:
         """The history, with a list for each of ``HISTORY``."""
         return {name: [row[name] for row in self.rows] for name in HISTORY}
 
+    @property
+    def goes_back(self) -> bool:
+        """Whether the networks of the best epoch come back in the end."""
+        return self.watches != "loss"
+
     def record(self, row: dict[str, Any], groups: Sequence[Group]) -> None:
         """Add an epoch's row, and let patience judge it."""
         self.rows.append(row)
         self.clock.epoch += 1
         self.clock.samples += groups[0][1].n_samples
         if self.patience is None or (
-            self.watches_score and np.isnan(row["validation_loss"]).all()  # nothing was held out
+            self.goes_back and np.isnan(row["validation_loss"]).all()  # nothing was held out
         ):
             return
         networks = [learner.network for learner, _ in groups]
         running = np.logical_not(self.patience.spent)
-        if self.watches_score:
-            is_best = self.patience.update(row["validation_score"])
+        value = row[self.watches]
+        is_best = self.patience.update(value if self.watches == "validation_score" else -value)
+        if self.goes_back:
             self.best.keep(networks, row["epoch"], is_best)
-        else:
-            self.patience.update(-(row["loss"] if len(groups) == 1 else np.mean(row["loss"])))
         spent = running & self.patience.spent
         if np.any(spent):
             learner, _ = groups[0]
@@ -150,7 +154,7 @@ class Progress:
             goes_on = spent & per_network(goes_on)
             self.patience.renew(goes_on)
             self.clock.plateaus = self.clock.plateaus + _column(goes_on)
-            if not self.watches_score:  # in a stack, stopped networks move on with the others
+            if not self.goes_back:  # in a stack, stopped networks move on with the others
                 self.best.keep(networks, row["epoch"], spent & ~goes_on)
         if np.all(self.patience.spent):
             self.ended = "stalled"
@@ -165,17 +169,18 @@ def fit(
     validate: Validate | None = None,
     begin: Callable[[], Any] = lambda: None,
     report: Callable[[dict[str, Any]], Any] = lambda row: False,
+    run_all: Callable[..., Iterable[Any]] = map,
 ) -> Progress:
     """Train until all epochs are made, patience is spent, or ``report`` returns True.
 
-    A KeyboardInterrupt also ends the run, without an error. If patience watches the score, the
+    A KeyboardInterrupt also ends the run, without an error. If patience watches held-out data, the
     networks of the best epoch come back at the end.
 
     Parameters
     ----------
     learner : Learner, or sequence of Learner
-        The learner of a network or of a stack. Several learners take turns, epoch by epoch, and
-        share one patience.
+        The learner of a network or of a stack. Learners in a sequence take turns, epoch by epoch,
+        and share one patience: their history has a number for all of them, the mean.
     batches : Batches, or sequence of Batches
         The training data of each learner.
     epochs : int or None
@@ -190,6 +195,8 @@ def fit(
         Called before each epoch.
     report : callable, optional
         Called after each epoch with its row of the history; returns True to end the run.
+    run_all : callable, default=map
+        Lets each learner make its epoch; that of a pool of threads has several do so at a time.
 
     Returns
     -------
@@ -204,11 +211,12 @@ def fit(
     groups = _groups(learner, batches)
     progress = Progress() if progress is None else progress
     progress.endless = epochs is None
-    if progress.endless and not (progress.ended == "stalled" and progress.watches_score):
+    if progress.endless and not (progress.ended == "stalled" and progress.goes_back):
         progress.ended = ""  # another call means that the caller wants another epoch
     last = progress.epochs + 1 if epochs is None else epochs
     progress.clock.horizon = last
     networks = [learner.network for learner, _ in groups]
+    together = not isinstance(learner, Learner)
 
     def end_epoch(row: dict[str, Any], started: float) -> bool:
         loss = score = math.nan
@@ -224,6 +232,8 @@ def fit(
             "validation_score": score,
             "seconds": time.perf_counter() - started,
         }
+        if together:
+            row |= {name: _mean(row[name]) for name in ("loss", "learning_rate", "gradient_norm")}
         row = {name: _plain(row[name]) for name in HISTORY}
         progress.record(row, groups)
         if report(row):
@@ -238,7 +248,7 @@ def fit(
             while progress.epochs < last and not progress.ended:
                 begin()
                 started = time.perf_counter()
-                end_epoch(take_turns(groups, workspaces, progress), started)
+                end_epoch(take_turns(groups, workspaces, progress, run_all), started)
     except KeyboardInterrupt:
         progress.ended = "interrupted"
     if not progress.endless or progress.ended == "stalled":
@@ -261,18 +271,20 @@ def search(
     end_epoch: Callable[[dict[str, Any], float], bool],
 ) -> None:
     """Let a full-batch optimizer minimize each learner's loss, one after the other."""
+    remaining, reason = epochs - progress.epochs, ""
     for learner, batches in groups:
-        if progress.epochs >= epochs or progress.ended:
+        if remaining <= 0 or progress.ended:
             return
         try:
-            progress.reason = learner.optimizer.minimize(
-                learner, batches, epochs - progress.epochs, begin, end_epoch
-            )
+            found = learner.optimizer.minimize(learner, batches, remaining, begin, end_epoch)
         except DivergenceError as error:
             no_learning_rate = math.nan
-            raise divergence(str(error), progress, no_learning_rate) from None
-        if not progress.reason:
-            progress.ended = progress.ended or "stalled"
+            lose(learner, groups, divergence(str(error), progress, no_learning_rate))
+            continue
+        reason = reason or found
+    progress.reason = reason
+    if not reason:
+        progress.ended = progress.ended or "stalled"
 
 
 def _groups(learner: Any, batches: Any) -> list[Group]:
@@ -281,24 +293,39 @@ def _groups(learner: Any, batches: Any) -> list[Group]:
     return list(zip(learner, batches, strict=True))
 
 
-@np.errstate(**UNWARNED)
 def take_turns(
-    groups: Sequence[Group], workspaces: Sequence[Workspace], progress: Progress
+    groups: Sequence[Group],
+    workspaces: Sequence[Workspace],
+    progress: Progress,
+    run_all: Callable[..., Iterable[Any]] = map,
 ) -> dict[str, Any]:
     """Let each group make an epoch, and return its numbers for all networks together."""
-    parts = []
-    for (learner, batches), workspace in zip(groups, workspaces, strict=True):
+
+    def turn(group: Group, workspace: Workspace) -> dict[str, Any]:
         try:
-            parts.append(epoch(learner, batches, workspace, progress))
-        except DivergenceError:
-            if all(other.is_lost for other, _ in groups if other is not learner):
-                raise
-            learner.network.parameters.vector[...] = math.nan
+            with np.errstate(**UNWARNED):
+                return epoch(*group, workspace, progress)
+        except DivergenceError as error:
+            learner, _ = group
             lost = np.full(learner.network.stack, math.nan)
-            parts.append({"loss": lost, "learning_rate": lost, "gradient_norm": lost})
+            return {"loss": lost, "learning_rate": lost, "gradient_norm": lost, "error": error}
+
+    parts = list(run_all(turn, groups, workspaces))
+    for (learner, _), part in zip(groups, parts, strict=True):
+        if "error" in part:
+            lose(learner, groups, part.pop("error"))
     if len(parts) == 1:
         return parts[0]
     return {name: np.concatenate([np.ravel(part[name]) for part in parts]) for name in parts[0]}
+
+
+def lose(learner: Learner, groups: Sequence[Group], error: DivergenceError) -> None:
+    """Let all networks of a learner go on as NaN; raise the error if no other learner is left."""
+    for index in np.ndindex(learner.network.stack):
+        learner.diverged.setdefault(index, str(error))
+    if all(each.is_lost for each, _ in groups):
+        raise error
+    learner.network.parameters.vector[...] = math.nan
 
 
 def epoch(
@@ -376,6 +403,13 @@ def divergence(where: str, progress: Progress, learning_rate: Any) -> Divergence
 def _column(number: Any) -> Any:
     """Append an axis to an array of shape (...); turn a bool into an int."""
     return number[..., np.newaxis] if np.ndim(number) else int(number)
+
+
+def _mean(values: Any) -> float:
+    """Return the mean over the networks that have not diverged."""
+    values = np.ravel(values)
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else math.nan
 
 
 def _plain(value: Any) -> Any:

@@ -75,7 +75,8 @@ class Architecture:
 
     def member(self, index: tuple[int, ...]) -> "Architecture":
         """Return the architecture of one network of a stack."""
-        own = [float(each[*index, 0]) if np.ndim(each) else each for each in self.dropout]
+        own = [each[index] if np.ndim(each) else each for each in self.dropout]
+        own = [float(each[0]) if np.size(each) == 1 and np.ndim(each) else each for each in own]
         return replace(self, dropout=own)
 
 
@@ -168,6 +169,10 @@ class Network:
             }
         )
         return member
+
+    def part(self, chosen: Any) -> "Network":
+        """Return some networks of a stack with one axis: of a slice as views, of indices copied."""
+        return self.member((chosen,))
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -276,7 +276,7 @@ def test_of_a_network_that_diverges_the_best_epoch_before_comes_back():
         predictions = [network.member((k,)).predict(X) for k in range(2)]
         return np.array([0.5, 0.5]), -np.array([np.mean((Z - Y) ** 2) for Z in predictions])
 
-    progress = Progress(patience=Patience(0.0, np.array([9, 2])), watches_score=True)
+    progress = Progress(patience=Patience(0.0, np.array([9, 2])), watches="validation_score")
     fit(learner, Batches(X, Y), 12, progress, validate=validate)
     assert list(learner.diverged) == [(1,)]
     assert progress.best.epoch[1] < 8

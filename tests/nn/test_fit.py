@@ -51,7 +51,9 @@ def a_learner(**settings):
 
 
 def watching(tol=0.0, n_iter_no_change=10, *, score=False):
-    return Progress(patience=Patience(tol, n_iter_no_change), watches_score=score)
+    return Progress(
+        patience=Patience(tol, n_iter_no_change), watches="validation_score" if score else "loss"
+    )
 
 
 # --- Epochs and the history -------------------------------------------------------------------
@@ -153,7 +155,10 @@ def test_each_epoch_begins_trains_validates_and_reports_in_this_order():
             np.testing.assert_array_equal(after, last)
     assert progress.history["validation_loss"] == [0.5, 0.5]
     assert progress.history["validation_score"] == [0.25, 0.25]
-    assert [len(row["loss"]) for row in progress.rows] == [3, 3]
+    alone = [fit(learner_of(small_network(stack=stack)), Batches(X, Y), 2) for stack in ((), (2,))]
+    for epoch, row in enumerate(progress.rows):
+        losses = [np.ravel(each.rows[epoch]["loss"]) for each in alone]
+        assert row["loss"] == pytest.approx(np.concatenate(losses).mean())
 
 
 def test_a_report_that_is_true_ends_the_run():
@@ -425,7 +430,7 @@ def test_each_network_of_a_stack_has_its_own_score_patience_and_best_epoch():
     X, Y, _ = problem()
     scores = [[0.1, 0.5, 0.1], [0.9, 0.4, 0.2], [0.3, 0.4, 0.3], [0.2, 0.9, 0.4], [0.1, 0.1, 0.5]]
     seen, learner = [], learner_of(small_network(stack=(3,)))
-    progress = Progress(patience=Patience(0.0, np.array([1, 1, 9])), watches_score=True)
+    progress = Progress(patience=Patience(0.0, np.array([1, 1, 9])), watches="validation_score")
     fit(
         learner, Batches(X, Y), 5, progress,
         validate=scripted([np.array(row) for row in scores], seen),

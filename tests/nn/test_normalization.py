@@ -447,7 +447,7 @@ def test_the_best_epochs_running_averages_are_restored_with_its_parameters():
         snapshots.append(network.snapshot())
         return 0.5, [0.1, 0.9, 0.3, 0.2][len(snapshots) - 1]
 
-    progress = Progress(patience=Patience(0.0, 10), watches_score=True)
+    progress = Progress(patience=Patience(0.0, 10), watches="validation_score")
     fit(learner_of(network), Batches(X, Y, batch_size=4), 4, progress, validate=validate)
     for restored, best, last in zip(network.snapshot(), snapshots[1], snapshots[3], strict=True):
         np.testing.assert_array_equal(restored, best)

@@ -69,7 +69,7 @@ def test_a_run_resumed_after_any_epoch_ends_bit_for_bit_like_the_one_that_went_o
     schedule, watched, duplicate
 ):
     scores = [0.1, 0.5, 0.4, 0.7, 0.2, 0.3, 0.1, 0.9]
-    progress = Progress(watches_score=watched == "score")
+    progress = Progress(watches="validation_score" if watched == "score" else "loss")
     if watched != "nothing":
         progress.patience = Patience(0.0 if watched == "score" else 0.05, 1)
     learner, batches = a_learner(schedule=SCHEDULES[schedule]()), some_batches()
@@ -149,7 +149,8 @@ def test_a_run_that_has_ended_makes_no_more_epochs(ended):
 @pytest.mark.parametrize(("schedule", "epoch"), [(Cosine(), 0), (StepDecay(every=2), 3)])
 def test_another_run_goes_on_with_history_moments_and_clock(schedule, epoch):
     learner, batches = a_learner(schedule=schedule), some_batches()
-    progress = fit(learner, batches, 3, Progress(patience=Patience(0.0, 9), watches_score=True),
+    progress = Progress(patience=Patience(0.0, 9), watches="validation_score")
+    progress = fit(learner, batches, 3, progress,
                    validate=scripted([0.5, 0.9, 0.1]))  # fmt: skip
     assert progress.best.epoch == 2
     progress.begin_again(schedule)
@@ -170,10 +171,10 @@ def test_a_rate_that_has_run_out_on_plateaus_begins_again(ended):
     assert progress.clock.plateaus == (0 if ended == "stalled" else 4)
 
 
-@pytest.mark.parametrize("watches_score", [False, True])
-def test_a_copy_of_a_progress_goes_on_and_leaves_the_first_as_it_is(watches_score):
+@pytest.mark.parametrize("watches", ["loss", "validation_score"])
+def test_a_copy_of_a_progress_goes_on_and_leaves_the_first_as_it_is(watches):
     scores = [0.5, 0.9, 0.1, 0.95, 0.2]
-    progress = Progress(patience=Patience(0.0, 9), watches_score=watches_score)
+    progress = Progress(patience=Patience(0.0, 9), watches=watches)
     learner, batches = a_learner(schedule=Adaptive()), some_batches()
     kept = []
 
@@ -221,7 +222,7 @@ def test_who_makes_the_calls_decides_when_to_stop():
 
 def test_a_score_ends_a_run_without_an_end_and_brings_the_best_epoch_back():
     learner, batches, seen = a_learner(), some_batches(), []
-    progress = Progress(patience=Patience(0.0, 1), watches_score=True)
+    progress = Progress(patience=Patience(0.0, 1), watches="validation_score")
     for calls in range(1, 7):
         fit(
             learner,
@@ -306,7 +307,7 @@ def test_interrupted_brings_the_best_epoch_back(where):
     seen, learner = [], learner_of(small_network())
     script = scripted([0.1, 0.9, 0.3, 0.2], seen)
     batches = InterruptedBatches(X, Y, batch_size=4, at=14 if where == "batches" else 0)
-    progress = Progress(patience=Patience(0.0, 10), watches_score=True)
+    progress = Progress(patience=Patience(0.0, 10), watches="validation_score")
     fit(
         learner, batches, 10, progress,
         validate=lambda network: interrupt() if len(seen) == 4 else script(network),
@@ -318,7 +319,7 @@ def test_interrupted_brings_the_best_epoch_back(where):
 
 def test_interrupted_before_the_first_validation_keeps_what_was_trained():
     learner, expected = a_learner(), a_learner()
-    progress = Progress(patience=Patience(0.0, 10), watches_score=True)
+    progress = Progress(patience=Patience(0.0, 10), watches="validation_score")
     fit(learner, some_batches(), 10, progress, validate=interrupt)
     assert (progress.ended, progress.rows) == ("interrupted", [])
     fit(expected, some_batches(), 1)
@@ -351,7 +352,7 @@ def test_interrupted_with_overflown_parameters_brings_the_best_back_all_the_same
             interrupt()
         return 0.5, 0.5
 
-    progress = Progress(patience=Patience(0.0, 10), watches_score=True)
+    progress = Progress(patience=Patience(0.0, 10), watches="validation_score")
     fit(learner, some_batches(), 10, progress, validate=validate)
     assert progress.ended == "interrupted"
     np.testing.assert_array_equal(numbers(learner.network), seen[0])

@@ -152,7 +152,8 @@ def run(case, members, path):
         return found, -found
 
     progress = Progress(
-        patience=Patience(case.tol, patience), watches_score=case.watches == "score"
+        patience=Patience(case.tol, patience),
+        watches="validation_score" if case.watches == "score" else "loss",
     )
     fit(learner, batches, case.epochs, progress, validate=validate)
     return learner, progress, network.predict(inputs)
@@ -352,7 +353,7 @@ def test_groups_that_take_turns_are_one_group(parts, watches, tmp_path):
                     rows=[ROWS[k] for k in part],
                 )
             )  # fmt: skip
-        progress = Progress(watches_score=watches == "score")
+        progress = Progress(watches="validation_score" if watches == "score" else "loss")
         if watches == "score" or (watches == "loss" and len(parts) > 1):
             progress.patience = Patience(0.0 if watches == "score" else 0.2, 2)
         fit(learners, batches, 15, progress, validate=joint)
