@@ -1,10 +1,11 @@
 """What both estimators share: parameters, validation of input, fit and partial_fit."""
 
 import copy
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import inf, isfinite, nan
+from math import isfinite, nan
 from typing import Any, Self
 
 import numpy as np
@@ -15,16 +16,18 @@ from sklearn.utils.validation import validate_data
 
 from ._fitting.inputs import Data, check_data, check_layout, validate_numbers
 from ._fitting.plan import Plan, make_plan
-from ._fitting.run import Run, Trained
+from ._fitting.run import Run
 from ._fitting.scaling import RobustSmoothClip
 from ._fitting.settings import NAMES_OF_SKLEARN, OPTION_TABLES, is_full_batch, resolve
+from ._fitting.split import split_by_user
+from ._fitting.trained import OutOfFold, Trained
 from ._fitting.warn import warn
 from ._interop.notebook import NotebookReprMixin
 from .callbacks._protocol import CallbackSupportMixin, with_callbacks
 from .callbacks._watcher import Watcher
 from .nn.network import Network
 
-PICKLE_FORMAT = 3
+PICKLE_FORMAT = 4
 """Number of what a pickled estimator holds; a change that older versions cannot read raises it."""
 
 
@@ -54,9 +57,15 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     # Public methods ---------------------------------------------------------------------------
 
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        groups: Any = None,
     ) -> Self:
-        """Train the network.
+        """Train the networks.
 
         Parameters
         ----------
@@ -86,7 +95,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             non-finite. The estimator then stays as it was before the call.
         """
         with self._unchanged_on_error():
-            self._fit(X, y, sample_weight, X_val, y_val)
+            self._fit(X, y, sample_weight, X_val, y_val, groups=groups)
         return self
 
     def set_params(self, **params: Any) -> Self:
@@ -215,7 +224,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     @property
     def intercepts_(self) -> list[np.ndarray]:
         """Bias vectors of shape (n_out,), views into the network's parameters."""
-        return [layer.b[0] for layer in self.network_.dense]
+        return [layer.b[..., 0, :] for layer in self.network_.dense]
 
     @property
     def n_layers_(self) -> int:
@@ -260,27 +269,42 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     @property
     def best_loss_(self) -> float | None:
         """Smallest training loss; None with early stopping, as in scikit-learn."""
-        return None if self.plan_.early_stopping else min(self.loss_curve_, default=nan)
+        return None if self._fitted.progress.goes_back else min(self.loss_curve_, default=nan)
 
     @property
     def validation_scores_(self) -> list[float] | None:
         """Score on the validation part after each epoch; None without early stopping."""
-        return self.history_["validation_score"] if self.plan_.early_stopping else None
+        return self.history_["validation_score"] if self._fitted.progress.goes_back else None
 
     @property
     def best_epoch_(self) -> int | None:
-        """Number of the epoch with the best validation score; None without early stopping."""
-        return (self._fitted.progress.best.epoch or None) if self.plan_.early_stopping else None
+        """Number of the epoch that validated best; None if none was chosen by that."""
+        progress = self._fitted.progress
+        return (progress.best.epoch or None) if progress.goes_back else None
 
     @property
     def best_validation_score_(self) -> float | None:
-        """Best validation score of the last run; None without early stopping."""
-        if not self.plan_.early_stopping:
+        """Validation score of the best epoch of the last run; None if none was chosen by that."""
+        if not self._fitted.progress.goes_back:
             return None
-        patience = self._fitted.progress.patience
-        if patience is None:  # carried over from scikit-learn
-            return max(self.history_["validation_score"], default=nan)
-        return float(patience.best) if patience.best > -inf else nan
+        scores, best = self.history_["validation_score"], self.best_epoch_
+        return scores[best - 1] if best else max(scores, default=nan)  # from scikit-learn
+
+    @property
+    def oof_score_(self) -> float:
+        """Score of the out-of-fold predictions: accuracy or R2, or that of ``scoring``."""
+        return self._out_of_fold.score
+
+    @property
+    def _out_of_fold(self) -> OutOfFold:
+        found = self._fitted.out_of_fold
+        if found is None:
+            raise AttributeError(
+                "There are no out-of-fold predictions, since no rows were left out of training. "
+                "Set n_networks to 2 or more with 40 rows or more, or early_stopping=True, and do "
+                "without X_val and partial_fit."
+            )
+        return found
 
     # Training ---------------------------------------------------------------------------------
 
@@ -314,10 +338,11 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         X_val: Any,
         y_val: Any,
         *,
+        groups: Any = None,
         incremental: bool = False,
         classes: Any = None,
     ) -> None:
-        run = self._make_run(X, y, sample_weight, X_val, y_val, incremental, classes)
+        run = self._make_run(X, y, sample_weight, X_val, y_val, groups, incremental, classes)
         if run.has_stalled:
             warn(
                 "partial_fit made no update: the validation score has not improved for more than "
@@ -336,6 +361,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         sample_weight: Any,
         X_val: Any = None,
         y_val: Any = None,
+        groups: Any = None,
         incremental: bool = False,
         classes: Any = None,
     ) -> Run:
@@ -348,13 +374,16 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         data = check_data(self, X, y, sample_weight, self._clean_target, reset=not goes_on)
         validation = self._check_validation_data(X_val, y_val)
         before = self._fitted if goes_on else None
+        splits = None
+        if settings.cv is not None and not incremental:
+            splits = split_by_user(settings.cv, data, groups, settings.is_classifier)
         plan = make_plan(
             settings,
             data.X.shape[0],
+            n_splits=None if splits is None else len(splits),
             has_validation_data=validation is not None,
             incremental=incremental,
-            continuing=goes_on,
-            refitted=before is not None and before.refitted,
+            n_before=None if before is None else math.prod(before.network.stack),
         )
         return Run(
             settings,
@@ -364,6 +393,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             Watcher(self, X, y, sample_weight, settings.verbose),
             copy.copy(self),
             validation,
+            splits,
             self.random_state,
             incremental,
             classes,
@@ -429,6 +459,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         X = self._validate_input(X)
 
         def decode_finite(Z: np.ndarray) -> np.ndarray:
+            Z = Z.mean(axis=0) if Z.ndim > 2 else Z
             decoded = Z if decode is None else decode(Z)
             outputs = decoded if may_overflow else Z
             # A sum is quick, and finite unless there is something to look for.

@@ -107,7 +107,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     refit : bool or "auto", default="auto"
         Whether to train again on all rows, those held out included, for ``best_epoch_`` epochs.
         True needs rows held out by ``early_stopping``, and no ``warm_start``. ``"auto"`` refits
-        from 1,000 to 50,000 rows if ``early_stopping="auto"`` holds some out.
+        from 1,000 to 50,000 rows if ``early_stopping=False`` holds some out.
     calibrate : bool or "auto", default="auto"
         Whether to divide the logits by the temperature that fits the validation rows best, or where
         there are none by that of cross-fitting; `predict` stays the same. ``"auto"`` does so from
@@ -181,6 +181,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         hidden_layer_sizes=(128, 128, 128),
         activation="selu",
         *,
+        n_networks="auto",
+        cv=None,
+        n_jobs=None,
         init="auto",
         optimizer="adam",
         l2=1e-4,
@@ -188,22 +191,21 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         normalization=None,
         batch_size="auto",
         learning_rate=4e-3,
-        lr_schedule="auto",
+        lr_schedule="cosine",
         clip_norm=None,
         loss="log_loss",
         label_smoothing=0.1,
         class_weight=None,
-        feature_scaling="auto",
+        feature_scaling="learned",
         numerical_embedding=None,
         max_iter="auto",
         shuffle=True,
         random_state=None,
         tol=1e-4,
         n_iter_no_change=10,
-        early_stopping="auto",
-        validation_fraction="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
         scoring=None,
-        refit="auto",
         calibrate="auto",
         warm_start=False,
         dtype="auto",
@@ -211,6 +213,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.n_networks = n_networks
+        self.cv = cv
+        self.n_jobs = n_jobs
         self.init = init
         self.optimizer = optimizer
         self.l2 = l2
@@ -233,7 +238,6 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.scoring = scoring
-        self.refit = refit
         self.calibrate = calibrate
         self.warm_start = warm_start
         self.dtype = dtype
@@ -364,6 +368,13 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     def classes_(self) -> np.ndarray:
         """The classes in ascending order; for multilabel targets the numbers of the labels."""
         return self._target.classes
+
+    @property
+    def oof_decision_function_(self) -> np.ndarray:
+        """What `decision_function` gives for the rows of X by networks not trained on them."""
+        found, n_samples = self._out_of_fold, self.plan_.n_samples
+        Z = self._temper(found.table(found.logits, n_samples))
+        return Z[:, 0] if Z.shape[1] == 1 else Z
 
     @property
     def temperature_(self) -> float:

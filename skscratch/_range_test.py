@@ -156,7 +156,7 @@ def learning_rate_range_test(
     rates, smoothing = _rates(low, high, n_steps), exp(-20 / n_steps)
     run = _trainable(estimator)._make_run(X, y, sample_weight)
     run.begin()
-    with few_threads(run.trained.network, run.batches.largest):
+    with few_threads(run.trained.network, run.batches[0].largest):
         losses = _sweep(run, rates, smoothing)
     smoothed = _smooth(losses, smoothing)
     return RangeTest(np.array(rates[: len(losses)]), losses, smoothed, _suggest(rates, smoothed))
@@ -179,7 +179,7 @@ def _trainable(estimator: Any) -> Any:
         )
     if is_full_batch(estimator.optimizer):
         raise ValueError("optimizer='lbfgs' has no learning rate to test.")
-    once = {"early_stopping": False, "refit": False, "calibrate": False}
+    once = {"n_networks": 1, "cv": None, "early_stopping": False, "calibrate": False}
     params = {name: value for name, value in once.items() if hasattr(estimator, name)}
     return (
         clone(estimator).set_callbacks().set_params(lr_schedule="constant", verbose=False, **params)
@@ -188,7 +188,7 @@ def _trainable(estimator: Any) -> Any:
 
 def _sweep(run: Run, rates: list[float], smoothing: float) -> np.ndarray:
     """Make a step at each rate, until the loss explodes, and return each step's loss."""
-    learner, batches = run.trained.learner, run.batches
+    (learner,), (batches,) = run.trained.learners, run.batches
     losses: list[float] = []
     workspace = learner.workspace(batches.largest)
     running, best = 0.0, inf

@@ -105,7 +105,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     refit : bool or "auto", default="auto"
         Whether to train again on all rows, those held out included, for ``best_epoch_`` epochs.
         True needs rows held out by ``early_stopping``, and no ``warm_start``. ``"auto"`` refits
-        from 1,000 to 50,000 rows if ``early_stopping="auto"`` holds some out.
+        from 1,000 to 50,000 rows if ``early_stopping=False`` holds some out.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's moments of the last call. A
         schedule with an end starts anew.
@@ -171,6 +171,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         hidden_layer_sizes=(128, 128, 128),
         activation="mish",
         *,
+        n_networks="auto",
+        cv=None,
+        n_jobs=None,
         init="auto",
         optimizer="adam",
         l2=1e-4,
@@ -178,27 +181,29 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         normalization=None,
         batch_size="auto",
         learning_rate=7e-3,
-        lr_schedule="auto",
+        lr_schedule="cosine",
         clip_norm=None,
         loss="squared_error",
         standardize_target=True,
-        feature_scaling="auto",
+        feature_scaling="learned",
         numerical_embedding=None,
         max_iter="auto",
         shuffle=True,
         random_state=None,
         tol=1e-4,
         n_iter_no_change=10,
-        early_stopping="auto",
-        validation_fraction="auto",
+        early_stopping=False,
+        validation_fraction=0.1,
         scoring=None,
-        refit="auto",
         warm_start=False,
         dtype="auto",
         verbose=False,
     ):
         self.hidden_layer_sizes = hidden_layer_sizes
         self.activation = activation
+        self.n_networks = n_networks
+        self.cv = cv
+        self.n_jobs = n_jobs
         self.init = init
         self.optimizer = optimizer
         self.l2 = l2
@@ -220,7 +225,6 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
         self.scoring = scoring
-        self.refit = refit
         self.warm_start = warm_start
         self.dtype = dtype
         self.verbose = verbose
@@ -277,6 +281,13 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
             If X is not what `fit` takes, or so large that the network's outputs overflow.
         """
         y = self._predict(X, self._target.decode, may_overflow=True)
+        return y[:, 0] if y.shape[1] == 1 else y
+
+    @property
+    def oof_prediction_(self) -> np.ndarray:
+        """What `predict` gives for the rows of X by networks not trained on them."""
+        found, n_samples = self._out_of_fold, self.plan_.n_samples
+        y = found.table(self._target.decode(found.logits), n_samples)
         return y[:, 0] if y.shape[1] == 1 else y
 
     @property

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,26 +14,28 @@ from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 
 from ..nn.blocks import row_blocks
+from ..nn.divergence import has_finite_numbers
 from ..nn.network import Network
 from .inputs import Data
 from .targets import Target
 
 
 class Validator:
-    """Measures a network: the loss, and a score that is greater for better.
+    """Measures networks: the loss, and a score that is greater for better.
 
     Parameters
     ----------
     target : Target
-        What y is to the network. Its loss is the validation loss.
+        What y is to the networks. Its loss is the validation loss.
     X : Rows of shape (n_samples, n_features)
-        The network's inputs.
+        The networks' inputs.
     Y : ndarray or OneHot of shape (n_samples, n_outputs)
         The encoded targets.
     sample_weight : ndarray of shape (n_samples, 1) or (n_samples, n_outputs), or None
         Weights of the rows, or of each output in each row; a score then counts a row by their mean.
-    rows : ndarray of int, optional
-        Indices of the rows to measure on; all by default.
+    rows : ndarray of int, or list of such, optional
+        Indices of the rows to measure on, by default all; or those of each network, which is
+        measured on them alone.
     scoring : str or callable, optional
         ``"loss"``, or what scikit-learn takes for a scorer; accuracy or R2 by default.
     data : Data, optional
@@ -41,6 +44,15 @@ class Validator:
         A fitted estimator, for a scorer. It gets the networks to measure.
     place : str, default="the rows held out"
         What the rows are called in errors.
+
+    Attributes
+    ----------
+    rows : ndarray of int or None
+        The rows that are measured on, network by network if each has its own.
+    networks : ndarray of int or None
+        The number of the network that each of these rows is measured with; None for all of them.
+    seconds : float
+        Time spent so far.
     """
 
     def __init__(
@@ -49,15 +61,20 @@ class Validator:
         X: Any,
         Y: Any,
         sample_weight: np.ndarray | None,
-        rows: np.ndarray | None = None,
+        rows: Any = None,
         scoring: Any = None,
         data: Data | None = None,
         predictor: Any = None,
         place: str = "the rows held out",
     ):
-        self.seconds = 0.0  # spent so far
-        taken = slice(None) if rows is None else rows
-        self._target, self._X, self._rows = target, X, rows
+        self.seconds = 0.0
+        self._target, self._X = target, X
+        self._own = rows if isinstance(rows, list) else None
+        self.rows, self.networks = rows, None
+        if self._own is not None:
+            self.rows = np.concatenate(self._own)
+            self.networks = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
+        taken = slice(None) if rows is None else self.rows
         self._Y = Y[taken].astype(np.float64)
         self._weights = self._shares = self._counts = None
         if sample_weight is not None:
@@ -66,25 +83,28 @@ class Validator:
             self._weights = self._weights.mean(axis=1)
         self._score = self._choose(scoring, data, predictor, place)
 
-    def __call__(self, network: Network) -> tuple[float, float]:
-        """Return the loss and the score of a network; NaN if its logits are not finite."""
+    def __call__(self, *networks: Network) -> tuple[float, float]:
+        """Return the loss and the score of networks; NaN if logits are not finite."""
         started, loss, score = time.perf_counter(), nan, nan
-        Z = self._predict(network)
-        if np.isfinite(Z).all():
-            loss = self._loss(Z)
-            score = float(self._score(network, Z, loss))
+        Z, known = self.logits(*networks)
+        if np.isfinite(Z[known]).all() and known.any():
+            loss = self._loss(Z, known)
+            score = float(self._score(Z, known, loss))
         self.seconds += time.perf_counter() - started
         return loss, score
 
-    def _loss(self, Z: np.ndarray) -> float:
+    def _loss(self, Z: np.ndarray, known: np.ndarray) -> float:
         # Block by block: the loss overwrites logits and needs room, with many classes a lot of it.
         loss = 0.0
         for rows in row_blocks(*Z.shape):
-            logits, Y = Z[rows].copy(), np.asarray(self._Y[rows])
-            shares = None if self._shares is None else self._shares[rows]
+            kept = known[rows]
+            logits, Y = Z[rows][kept], np.asarray(self._Y[rows])[kept]
+            if not len(logits):
+                continue
+            shares = None if self._shares is None else self._shares[rows][kept]
             value = self._target.loss.value_and_gradient(logits, Y, shares, np.empty_like(logits))
-            loss += float(value) * (len(logits) / len(Z))
-        return loss
+            loss += float(value) * len(logits)
+        return loss / np.count_nonzero(known)
 
     @property
     def n_rows(self) -> int:
@@ -93,39 +113,77 @@ class Validator:
             return len(self._Y)
         return int(np.count_nonzero(self._weights))
 
-    def logits(self, network: Network) -> tuple[np.ndarray, Any, np.ndarray | None]:
-        """Return a network's logits, the targets, and the weights or None."""
-        return self._predict(network), self._Y, self._counts
+    def forget(self, networks: np.ndarray) -> None:
+        """Measure no more on the rows of networks that are lost, given their numbers."""
+        if self._own is None or self.networks is None:
+            return
+        kept = ~np.isin(self.networks, networks)
+        self._own = [own for k, own in enumerate(self._own) if k not in networks]
+        self.rows = self.rows[kept]
+        self.networks = np.repeat(np.arange(len(self._own)), [len(own) for own in self._own])
+        self._Y = self._Y[kept]
+        for name in ("_weights", "_shares", "_counts"):
+            values = getattr(self, name)
+            setattr(self, name, None if values is None else values[kept])
 
-    def _predict(self, network: Network) -> np.ndarray:
-        return network.predict(self._X, self._rows)
+    def judged(self, *networks: Network) -> tuple[np.ndarray, Any, np.ndarray | None]:
+        """Return the logits that are known, their targets, and the weights or None."""
+        Z, known = self.logits(*networks)
+        counts = None if self._counts is None else self._counts[known]
+        return Z[known], self._Y[known], counts
+
+    def logits(self, *networks: Network) -> tuple[np.ndarray, np.ndarray]:
+        """Return the logits of each row, and whether they are known: not if a network is lost.
+
+        Rows that all networks share have the mean of the logits of those that are not lost.
+        """
+        lost = np.concatenate([np.ravel(~has_finite_numbers(network)) for network in networks])
+        if self._own is None:
+            parts = [network.predict(self._X, self.rows) for network in networks]
+            if len(lost) == 1:
+                return parts[0].reshape(parts[0].shape[-2:]), np.ones(len(self._Y), bool)
+            Z = np.concatenate([part.reshape(-1, *part.shape[-2:]) for part in parts])
+            kept = Z[~lost] if lost.any() and not lost.all() else Z
+            return kept.mean(axis=0), np.ones(Z.shape[1], bool)
+        parts, first = [], 0
+        for network in networks:
+            own = self._own[first : first + max(1, math.prod(network.stack))]
+            first += len(own)
+            if not network.stack:
+                parts.append(network.predict(self._X, own[0]))
+                continue
+            longest = max(map(len, own))
+            rows = np.array([np.resize(each, longest) for each in own])
+            Z = network.predict(self._X, rows)
+            parts += [Z[k, : len(each)] for k, each in enumerate(own)]
+        return np.concatenate(parts), ~lost[self.networks]
 
     def _choose(
         self, scoring: Any, data: Any, predictor: Any, place: str
-    ) -> Callable[[Network, np.ndarray, float], float]:
+    ) -> Callable[[np.ndarray, np.ndarray, float], float]:
         # Functions that held on to self would keep all of X in memory until the next collection.
         target, Y, weights = self._target, self._Y, self._weights
         if isinstance(scoring, str) and scoring == "loss":
-            return lambda network, Z, loss: -loss
+            return lambda Z, known, loss: -loss
         scorer = None if scoring is None else check_scoring(predictor, scoring)
         classes: Any = getattr(target, "classes", ())
         # Of a single class there is nothing to tell apart, and many scorers refuse to try.
         if scorer is None or len(classes) == 1:
-            return lambda network, Z, loss: target.score(Z, Y, weights)
+            return lambda Z, known, loss: target.score(
+                Z[known], Y[known], None if weights is None else weights[known]
+            )
         labels = target.strata(Y)
         lacking = [] if labels is None else np.delete(classes, np.unique(labels)).tolist()
         if lacking:
             scorer = _with_labels(scorer, classes)
-        kwargs = {}
-        if weights is not None and _takes_weights(scorer):
-            kwargs["sample_weight"] = weights
+        weighted = weights is not None and _takes_weights(scorer)
         # A scorer sees plain rows, as a predictor without feature names expects them.
-        taken = slice(None) if self._rows is None else self._rows
+        taken = slice(None) if self.rows is None else self.rows
         X, y = data.X[taken], data.y[taken]
         y = y[:, 0] if y.shape[1:] == (1,) else y  # the form of what predict returns
         predictor = copy.copy(predictor)
         predictor.__dict__.pop("feature_names_in_", None)
-        trained = predictor._trained
+        trained, has_own_rows = predictor._trained, self._own is not None
 
         def explain(what: str) -> str:
             lack, remedy = "", _REMEDIES[is_classifier(predictor)]
@@ -134,11 +192,15 @@ class Validator:
                 remedy = _REMEDY_OF_LACK
             return f"On {place}{lack}, scoring={scoring!r} {what.rstrip('.')}. {remedy}"
 
-        def score(network: Network, Z: np.ndarray, loss: float) -> float:
+        def score(Z: np.ndarray, known: np.ndarray, loss: float) -> float:
+            kwargs = {"sample_weight": weights[known]} if weighted and weights is not None else {}
             # history_ tells of the network, not of its calibration.
+            network: Any = trained.network
+            if has_own_rows or not np.all(has_finite_numbers(network)):
+                network = Seen(network, Z[known])
             predictor._trained = replace(trained, network=network, temperature=1.0)
             try:
-                found = scorer(predictor, X, y, **kwargs)
+                found = scorer(predictor, X[known], y[known], **kwargs)
             except (ValueError, TypeError, AttributeError) as error:
                 if not (lacking or isinstance(scoring, str)):
                     raise  # a function of the user's own, and its error
@@ -155,6 +217,35 @@ class Validator:
                 ) from error
 
         return score
+
+
+class Seen:
+    """Stands for a network where its logits are known already, or are those of several.
+
+    Parameters
+    ----------
+    network : Network
+        A network of this kind.
+    logits : ndarray of shape (n_samples, n_outputs)
+        The logits.
+    """
+
+    def __init__(self, network: Network, logits: np.ndarray):
+        self.dtype, self.sizes, self.architecture = (
+            network.dtype,
+            network.sizes,
+            network.architecture,
+        )
+        self._logits = logits
+
+    def predict(self, X: Any, rows: Any = None, decode: Any = None) -> np.ndarray:
+        """Return what the network predicts for the rows that are scored, all of them."""
+        if X.shape[0] != len(self._logits):
+            raise ValueError(
+                f"A scoring has to predict the {len(self._logits)} rows that it is given, all of "
+                f"them and in their order, and asked for {X.shape[0]}."
+            )
+        return self._logits if decode is None else decode(self._logits)
 
 
 # By whether the estimator is a classifier.

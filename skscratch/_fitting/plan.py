@@ -1,35 +1,15 @@
 """The plan of a call: what each automatic choice becomes, and why.
 
-Every rule behind an "auto" is here. Few rows are trained on all together, since each of them is
-needed; many are shared out in mini-batches, and some of them are held out. What that leads to for
-a classifier:
+Every rule behind an "auto" is here. What they lead to:
 
->>> from skscratch import ScratchMLPClassifier, ScratchMLPRegressor
+>>> from skscratch import ScratchMLPClassifier
 >>> from skscratch._fitting.settings import resolve
->>> def show(estimator):
-...     settings = resolve(estimator.get_params(deep=False))
-...     print("  rows held out   batch epochs  refit calibrated on")
-...     for n in (60, 150, 900, 5_000, 100_000):
-...         plan = make_plan(settings, n)
-...         print(f"{n:6} {plan.n_held_out:8} {plan.batch_size:7} {plan.max_iter:6}"
-...               f" {plan.refit!s:>6} {plan.calibrate or '-'}")
->>> show(ScratchMLPClassifier())
-  rows held out   batch epochs  refit calibrated on
-    60        0      60    100  False -
-   150        0     150    100  False two halves
-   900        0     900    100  False two halves
-  5000     1000     256     64   True rows held out
-100000    10000     256     64  False rows held out
-
-And for a regressor:
-
->>> show(ScratchMLPRegressor())
-  rows held out   batch epochs  refit calibrated on
-    60        0      60    100  False -
-   150        0     150    100  False -
-   900      180     256    334  False -
-  5000     1000     256     64   True -
-100000    10000     256     64  False -
+>>> settings = resolve(ScratchMLPClassifier().get_params(deep=False))
+>>> print("  rows networks judged by         batch epochs    dtype")
+>>> for n in (30, 60, 150, 900, 5_000, 100_000):
+...     plan = make_plan(settings, n)
+...     print(f"{n:6} {plan.n_networks:8} {plan.judge or '-':15} {plan.batch_size:6}"
+...           f" {plan.max_iter:6} {plan.dtype:>8}")
 """
 
 import math
@@ -41,27 +21,26 @@ from typing import Any, Self
 from ..nn.batches import batch_starts
 from ..nn.initializers import Initializer
 from ..nn.optimizers import Adam, Nadam
-from ..nn.schedules import Adaptive, Constant, Cosine, Schedule
+from ..nn.schedules import Constant, Schedule
 from .precision import fits_float32
 from .settings import OPTION_TABLES, Settings
 from .warn import warn
 
-FEW_ROWS = {True: 1_000, False: 300}
-"""Below, "auto" means full batches and no rows held out; for a classifier, and for a regressor,
-whose rows tell more each."""
-FLOAT32_FROM = 1_000
-REFIT_FROM, REFIT_TO = 1_000, 50_000
-"""Numbers of rows between which a training on all rows follows that on a part."""
-AUTO_VALIDATION_FRACTION, MOST_VALIDATION_ROWS = 0.2, 10_000
-AUTO_BATCH_SIZE = 256
+N_NETWORKS = 8
+FOLDS_FROM = 40
+"""Rows that are enough for folds: scikit-learn's checks, which want weights to be as good as
+repeated rows to seven digits, have fewer."""
+ONE_FROM = 50_000
+"""Rows from which one network, that leaves a part of them out, is as good as several."""
+MOST_HELD_OUT = 10_000
+AUTO_BATCH_SIZE = 64
 AUTO_EPOCHS, LEAST_STEPS = 64, 1_000
-EPOCHS_ON_FEW_ROWS = 100
-EPOCHS_WITHOUT_HORIZON = 200
+EPOCHS_OF_LBFGS = 200
+FLOAT32_FROM = 1_000
 CALIBRATE_FROM = 20
-"""Rows held out that are enough to calibrate on."""
-CROSS_FIT_FROM = 100
-"""Rows that are enough to calibrate on two halves of them."""
+"""Rows that were not trained on, enough to calibrate on."""
 OUTPUT_INIT = "glorot_uniform"
+SET = "set"
 
 
 @dataclass(frozen=True)
@@ -74,8 +53,14 @@ class Plan:
     ----------
     n_samples : int
         Number of rows of X.
+    n_networks : int
+        Number of networks.
+    judge : {"", "folds", "held-out rows", "X_val"}
+        What validates: each network its own fold, or all networks the same rows.
     n_held_out : int
-        Number of rows of X that validate, and are not trained on.
+        Number of rows of X that no network trains on.
+    goes_back : bool
+        Whether the networks of the best epoch come back in the end.
     batch_size : int
         Rows of a batch.
     max_iter : int
@@ -86,16 +71,10 @@ class Plan:
         What draws the weights of each layer; None lets them start at 0.
     feature_scaling : {"robust", "learned"} or None
         How features are scaled.
-    early_stopping : bool
-        Whether the validation score decides which epoch's weights are kept.
-    to_the_end : bool
-        Whether all epochs are made, however long the score has not improved.
-    refit : bool
-        Whether a training on all rows follows, for as many epochs as were best.
-    calibrate : {"", "rows held out", "two halves"}
-        What the temperature is found on, if at all.
+    calibrate : bool
+        Whether a temperature is found.
     dtype : {"float32", "float64"}
-        The precision of the network.
+        The precision of the networks.
     why : dict of str to str
         The reason for each choice.
     seconds : dict of str to float
@@ -103,23 +82,25 @@ class Plan:
     """
 
     n_samples: int
+    n_networks: int
+    judge: str
     n_held_out: int
+    goes_back: bool
     batch_size: int
     max_iter: int
     lr_schedule: Schedule
     init: tuple[Initializer | None, ...]
     feature_scaling: str | None
-    early_stopping: bool
-    to_the_end: bool
-    refit: bool
-    calibrate: str
+    calibrate: bool
     dtype: str
     why: Mapping[str, str] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def n_training(self) -> int:
-        """Number of rows that are trained on."""
+        """Number of rows that a network is trained on, more or less one."""
+        if self.judge == "folds":
+            return self.n_samples - self.n_samples // self.n_networks
         return self.n_samples - self.n_held_out
 
     def but(self, name: str, value: Any, why: str) -> Self:
@@ -167,10 +148,10 @@ def make_plan(
     settings: Settings,
     n_samples: int,
     *,
+    n_splits: int | None = None,
     has_validation_data: bool = False,
     incremental: bool = False,
-    continuing: bool = False,
-    refitted: bool = False,
+    n_before: int | None = None,
 ) -> Plan:
     """Decide what a call does.
 
@@ -180,19 +161,19 @@ def make_plan(
         The parameters.
     n_samples : int
         Number of rows of X.
+    n_splits : int, optional
+        Number of splits that ``cv`` makes.
     has_validation_data : bool, default=False
         Whether the caller gives validation data.
     incremental : bool, default=False
         Whether the call is one of `partial_fit`.
-    continuing : bool, default=False
-        Whether it goes on from what an earlier call has learned.
-    refitted : bool, default=False
-        Whether the call goes on from a training on all rows, which leaves none to hold out.
+    n_before : int, optional
+        Number of networks that the call goes on with.
 
     Returns
     -------
     plan : Plan
-        What it does, as far as that follows from the number of rows.
+        What it does.
     """
     why: dict[str, str] = {}
 
@@ -200,100 +181,118 @@ def make_plan(
         value, why[name] = choice
         return value
 
-    early_stopping = choose(
-        "early_stopping",
-        _early_stopping(settings, n_samples, has_validation_data, incremental, refitted),
+    n_networks = choose(
+        "n_networks", _n_networks(settings, n_samples, n_splits, incremental, n_before)
+    )
+    judge = choose(
+        "judge", _judge(settings, n_samples, n_networks, has_validation_data, incremental)
     )
     n_held_out = 0
-    if early_stopping and not has_validation_data:
+    if judge == "held-out rows":
         n_held_out = choose("n_held_out", _n_held_out(settings, n_samples))
-    schedule, why["lr_schedule"] = schedule_of(settings)
-    to_the_end = settings.early_stopping == "auto" and schedule.finite_horizon
-    if incremental and schedule.finite_horizon:
-        schedule, why["lr_schedule"] = Constant(), "a call of partial_fit does not end the run"
-    max_iter = (1, "a call of partial_fit makes one epoch")
-    if not incremental:
-        max_iter = epochs(settings, n_samples, n_samples - n_held_out)
     plan = Plan(
         n_samples=n_samples,
+        n_networks=n_networks,
+        judge=judge,
         n_held_out=n_held_out,
+        goes_back=choose("goes_back", _goes_back(settings, judge, incremental)),
         batch_size=choose("batch_size", rows_per_batch(settings, n_samples)),
-        max_iter=choose("max_iter", max_iter),
-        lr_schedule=schedule,
+        max_iter=1,
+        lr_schedule=choose("lr_schedule", schedule_of(settings, incremental)),
         init=choose("init", _initializers(settings)),
-        feature_scaling=choose("feature_scaling", scaling_of(settings)),
-        early_stopping=early_stopping,
-        to_the_end=to_the_end,
-        refit=choose("refit", _refit(settings, schedule, n_samples, n_held_out, incremental)),
-        calibrate="",
+        feature_scaling=settings.feature_scaling,
+        calibrate=False,
         dtype=choose("dtype", _dtype(settings, n_samples)),
         why=why,
     )
-    if not settings.is_classifier:
-        return plan
-    if continuing:
-        return plan.but("calibrate", "", "the first call has fixed the temperature")
-    n_judging = CALIBRATE_FROM if has_validation_data else n_held_out
-    return plan.but("calibrate", *_calibration(settings, n_samples, n_judging, incremental))
+    plan = plan.but("max_iter", *_epochs(settings, plan, incremental))
+    if settings.is_classifier:
+        n_judging = {"": 0, "X_val": CALIBRATE_FROM, "folds": n_samples}.get(judge, n_held_out)
+        continuing = n_before is not None
+        plan = plan.but("calibrate", *_calibrate(settings, n_judging, incremental, continuing))
+    return plan
 
 
-SET = "set"
-
-
-def is_few(settings: Settings, n_samples: int) -> bool:
-    """Say whether all rows are trained on together."""
-    return n_samples < FEW_ROWS[settings.is_classifier]
-
-
-def _range(settings: Settings, n_samples: int) -> str:
-    limit = FEW_ROWS[settings.is_classifier]
-    return f"{n_samples:,} rows, {'below' if n_samples < limit else 'not below'} {limit:,}"
-
-
-def _early_stopping(
+def _n_networks(
     settings: Settings,
     n_samples: int,
+    n_splits: int | None,
+    incremental: bool,
+    n_before: int | None,
+) -> tuple[int, str]:
+    if n_before is not None and settings.n_networks in ("auto", n_before):
+        return n_before, "those of the call before"
+    if settings.n_networks != "auto":
+        n_networks = int(settings.n_networks)
+        if n_splits is not None and n_splits != n_networks:
+            raise ValueError(
+                f"cv makes {n_splits} splits, one for each network, and n_networks={n_networks}. "
+                "Set n_networks='auto', or have as many splits."
+            )
+        return n_networks, SET
+    if n_splits is not None:
+        return n_splits, "one for each split of cv"
+    if incremental:
+        return 1, "partial_fit has no folds"
+    if n_samples >= ONE_FROM:
+        return 1, f"{n_samples:,} rows, {ONE_FROM:,} or more"
+    return N_NETWORKS, f"{n_samples:,} rows, fewer than {ONE_FROM:,}"
+
+
+def _judge(
+    settings: Settings,
+    n_samples: int,
+    n_networks: int,
     has_validation_data: bool,
     incremental: bool,
-    refitted: bool,
-) -> tuple[bool, str]:
-    wanted = settings.early_stopping
-    if settings.optimizer.full_batch:
-        return False, "L-BFGS minimizes one loss to its end"
-    if not wanted:
-        return False, SET
+) -> tuple[str, str]:
+    early_stopping = settings.early_stopping and not settings.optimizer.full_batch
+    if settings.cv is not None and (early_stopping or has_validation_data) and not incremental:
+        given = "X_val" if has_validation_data else "early_stopping=True"
+        raise ValueError(
+            f"cv={settings.cv!r} cuts folds that judge the networks, and so do the rows of "
+            f"{given}. Set cv=None, or do without {given}."
+        )
     if has_validation_data:
-        return True, "X_val is given"
-    if wanted == "auto" and (incremental or is_few(settings, n_samples)):
-        return False, "partial_fit holds no rows out" if incremental else _range(
-            settings, n_samples
-        )
+        return "X_val", "it is given"
     if incremental:
-        warn(
-            "early_stopping=True has no effect in partial_fit without X_val and y_val: a call "
-            "makes one epoch and holds no rows out."
-        )
-        return False, "partial_fit holds no rows out"
-    if refitted:
-        if wanted is True:
-            raise ValueError(
-                "early_stopping=True has no rows to hold out: the fit that warm_start=True "
-                "would go on from has ended on all of them. Set early_stopping=False, pass "
-                "X_val and y_val, or start anew with refit=False."
+        if early_stopping:
+            warn(
+                "early_stopping=True has no effect in partial_fit without X_val and y_val: a call "
+                "makes one epoch and holds no rows out."
             )
-        return False, "the fit before has ended on all rows"
-    return True, SET if wanted is True else _range(settings, n_samples)
+        return "", "partial_fit holds no rows out"
+    if early_stopping:
+        return "held-out rows", "early_stopping=True"
+    if settings.cv is not None:
+        return "folds", "those of cv"
+    if n_networks == 1:
+        if settings.n_networks == "auto" and not settings.optimizer.full_batch:
+            return "held-out rows", "there are enough"
+        return "", "n_networks=1 trains on all rows"
+    if n_samples < max(FOLDS_FROM, 2 * n_networks):
+        return "", f"{n_samples:,} rows are too few for folds"
+    return "folds", "each network leaves out another one"
 
 
 def _n_held_out(settings: Settings, n_samples: int) -> tuple[int, str]:
     """Round up, and hold out 2 at least: R2 is not defined for a single row."""
-    fraction = settings.validation_fraction
-    if fraction is not None:
-        return max(math.ceil(fraction * n_samples), 2), f"a share of {fraction:g}, as set"
-    share = math.ceil(AUTO_VALIDATION_FRACTION * n_samples)
-    if share > MOST_VALIDATION_ROWS:
-        return MOST_VALIDATION_ROWS, "more tell little more"
-    return max(share, 2), f"a share of {AUTO_VALIDATION_FRACTION:g}"
+    share = math.ceil(settings.validation_fraction * n_samples)
+    if not settings.early_stopping and share > MOST_HELD_OUT:
+        return MOST_HELD_OUT, "more tell little more"
+    return max(share, 2), f"validation_fraction={settings.validation_fraction:g}"
+
+
+def _goes_back(settings: Settings, judge: str, incremental: bool) -> tuple[bool, str]:
+    if settings.optimizer.full_batch:
+        return False, "L-BFGS minimizes one loss to its end"
+    if not judge:
+        return False, "nothing judges the epochs"
+    if settings.early_stopping:
+        return True, "early_stopping=True"
+    if judge == "X_val" and (settings.n_networks == 1 or incremental):
+        return False, "X_val is monitored only"
+    return True, f"the best epoch is known by the {judge}"
 
 
 def rows_per_batch(settings: Settings, n_samples: int) -> tuple[int, str]:
@@ -304,38 +303,31 @@ def rows_per_batch(settings: Settings, n_samples: int) -> tuple[int, str]:
         return n_samples, SET
     if settings.batch_size != "auto":
         return int(settings.batch_size), SET
-    few = is_few(settings, n_samples)
-    return n_samples if few else AUTO_BATCH_SIZE, _range(settings, n_samples)
+    return min(AUTO_BATCH_SIZE, n_samples), f"{AUTO_BATCH_SIZE} if there are as many"
 
 
-def epochs(settings: Settings, n_samples: int, n_training: int) -> tuple[int, str]:
-    """Return the most epochs to make, given the rows in all and those to train on."""
+def _epochs(settings: Settings, plan: Plan, incremental: bool) -> tuple[int, str]:
+    if incremental:
+        return 1, "a call of partial_fit makes one epoch"
     if settings.max_iter != "auto":
         return int(settings.max_iter), SET
     if settings.optimizer.full_batch:
-        return EPOCHS_WITHOUT_HORIZON, "L-BFGS stops by itself"
-    if not schedule_of(settings)[0].finite_horizon:
-        return EPOCHS_WITHOUT_HORIZON, "the schedule has no end"
-    if is_few(settings, n_samples):
-        return EPOCHS_ON_FEW_ROWS, _range(settings, n_samples)
-    batch_size, _ = rows_per_batch(settings, n_samples)
-    n_steps = len(batch_starts(n_training, batch_size, settings.normalization == "batch"))
+        return EPOCHS_OF_LBFGS, "L-BFGS stops by itself"
+    join_single = settings.normalization == "batch"
+    n_steps = len(batch_starts(max(1, plan.n_training), plan.batch_size, join_single))
     enough = math.ceil(LEAST_STEPS / n_steps)
     if enough > AUTO_EPOCHS:
         return enough, f"{LEAST_STEPS:,} steps at least"
     return AUTO_EPOCHS, f"{AUTO_EPOCHS} are {AUTO_EPOCHS * n_steps:,} steps"
 
 
-def schedule_of(settings: Settings) -> tuple[Schedule, str]:
+def schedule_of(settings: Settings, incremental: bool = False) -> tuple[Schedule, str]:
     """Return the learning rate's schedule."""
-    if isinstance(settings.lr_schedule, Schedule):
-        return settings.lr_schedule, SET
     if settings.optimizer.full_batch:
         return Constant(), "L-BFGS has no learning rate"
-    # One that ends with the run has no meaning where something else decides when that is.
-    if settings.early_stopping is True and settings.n_iter_no_change != math.inf:
-        return Constant(), "patience decides when the run ends"
-    return Cosine(), "the run has a planned end"
+    if incremental and settings.lr_schedule.finite_horizon:
+        return Constant(), "a call of partial_fit does not end the run"
+    return settings.lr_schedule, SET
 
 
 def _initializers(settings: Settings) -> tuple[tuple[Initializer | None, ...], str]:
@@ -353,64 +345,32 @@ def _initializers(settings: Settings) -> tuple[tuple[Initializer | None, ...], s
     return (*hidden, last), why
 
 
-def scaling_of(settings: Settings) -> tuple[str | None, str]:
-    """Return how features are scaled."""
-    if settings.feature_scaling != "auto":
-        return settings.feature_scaling, SET
-    # Scales learn at 60 times the rate of weights, which suits steps that have the rate's size.
-    if isinstance(settings.optimizer, Adam | Nadam):
-        return "learned", "the optimizer's steps have the size of the learning rate"
-    return "robust", "the optimizer's steps have the size of the gradient"
-
-
-def _refit(
-    settings: Settings, schedule: Schedule, n_samples: int, n_held_out: int, incremental: bool
+def _calibrate(
+    settings: Settings, n_judging: int, incremental: bool, continuing: bool
 ) -> tuple[bool, str]:
-    if settings.refit == "auto":
-        if not n_held_out:
-            return False, "no rows are held out"
-        if settings.early_stopping is True:
-            return False, "early_stopping=True keeps the network of the best epoch"
-        if settings.warm_start or isinstance(schedule, Adaptive):
-            return False, "a warm start" if settings.warm_start else "the schedule needs a score"
-        pays = REFIT_FROM <= n_samples <= REFIT_TO
-        return pays, f"it pays for {REFIT_FROM:,} to {REFIT_TO:,} rows"
-    if not settings.refit or incremental:
-        return False, SET
-    if not n_held_out:
-        raise ValueError(
-            "refit=True trains again on all rows, and none are held out. Set "
-            "early_stopping=True without X_val and y_val, or set refit=False."
-        )
-    return True, SET
-
-
-def _calibration(
-    settings: Settings, n_samples: int, n_judging: int, incremental: bool
-) -> tuple[str, str]:
     wanted = settings.calibrate
     if wanted is False:
-        return "", SET
+        return False, SET
+    if continuing:
+        return False, "the first call has fixed the temperature"
     if incremental:
         if wanted is True:
             warn(
                 "calibrate=True has no effect in partial_fit: the temperature is fixed by the "
                 "first call, and after one epoch it would be that of an untrained network."
             )
-        return "", "after one epoch it would be that of an untrained network"
-    if n_judging:
+        return False, "after one epoch it would be that of an untrained network"
+    if not n_judging:
         if wanted is True:
-            return "rows held out", SET
-        if n_judging < CALIBRATE_FROM:
-            return "", f"{n_judging} rows held out, fewer than {CALIBRATE_FROM}"
-        return "rows held out", f"{CALIBRATE_FROM} or more"
+            raise ValueError(
+                "calibrate=True needs rows that were not trained on, and there are none. Set "
+                f"n_networks to 2 or more with {FOLDS_FROM} rows or more, early_stopping=True, or "
+                "pass X_val and y_val."
+            )
+        return False, "all rows were trained on"
     if wanted is True:
-        return "two halves", SET
-    if settings.early_stopping != "auto":
-        return "", "no rows are held out"
-    if n_samples >= CROSS_FIT_FROM and is_few(settings, n_samples):
-        return "two halves", _range(settings, n_samples)
-    return "", f"{n_samples:,} rows, fewer than {CROSS_FIT_FROM}"
+        return True, SET
+    return n_judging >= CALIBRATE_FROM, f"{CALIBRATE_FROM} rows not trained on are enough"
 
 
 def _dtype(settings: Settings, n_samples: int) -> tuple[str, str]:
@@ -431,7 +391,7 @@ def settle_dtype(settings: Settings, plan: Plan, numbers: Iterable[Any]) -> Plan
 
 
 def settle_calibration(settings: Settings, plan: Plan, target: Any, n_judging: int) -> Plan:
-    """Return the plan without calibration where the target or the rows held out do not allow it.
+    """Return the plan without calibration where the target or the judging rows do not allow it.
 
     Parameters
     ----------
@@ -442,7 +402,7 @@ def settle_calibration(settings: Settings, plan: Plan, target: Any, n_judging: i
     target : Labels
         The target.
     n_judging : int
-        Number of rows held out that have a weight.
+        Number of rows that were not trained on, and have a weight.
 
     Raises
     ------
@@ -452,16 +412,16 @@ def settle_calibration(settings: Settings, plan: Plan, target: Any, n_judging: i
     if not plan.calibrate:
         return plan
     if target.has_one_class:
-        return plan.but("calibrate", "", "there is one class")
+        return plan.but("calibrate", False, "there is one class")
     link = target.loss.out_activation
     if link in ("softmax", "logistic"):
-        return plan.but(
-            "calibrate", *_calibration(settings, plan.n_samples, n_judging, incremental=False)
-        )
+        if settings.calibrate is True or n_judging >= CALIBRATE_FROM:
+            return plan
+        return plan.but("calibrate", False, f"{n_judging} rows not trained on are too few")
     if settings.calibrate is True:
         raise ValueError(
             f"calibrate=True does not go with loss={settings.loss!r}: its output activation is "
             f"{link!r}, and a temperature is that of 'softmax' or 'logistic'. Take another "
             "loss, or calibrate=False."
         )
-    return plan.but("calibrate", "", f"the output activation {link!r} has no temperature")
+    return plan.but("calibrate", False, f"the output activation {link!r} has no temperature")

@@ -1,105 +1,50 @@
-"""One call of fit or partial_fit: from checked data to a trained network."""
+"""One call of fit or partial_fit: from checked data to trained networks."""
 
 import copy
 import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from math import inf
-from typing import Any, NamedTuple
+from itertools import chain
+from math import inf, prod
+from typing import Any
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 
 from ..nn.batches import Batches
-from ..nn.divergence import DivergenceError
+from ..nn.divergence import has_finite_numbers
 from ..nn.fit import Progress, fit
 from ..nn.network import Architecture, Network
-from ..nn.rows import DenseRows, OneHot, SparseRows
 from ..nn.schedules import Adaptive
-from ..nn.step import Learner
 from ..nn.stopping import Best, Patience
 from .advice import advising, ways_to_scale
 from .calibration import find_temperature
 from .features import Features
+from .groups import Encoded, Rows, hand_over_moments, make_groups, stacks_of
 from .inputs import Data
 from .measure import Validator
-from .plan import Plan, epochs, settle_calibration, settle_dtype
+from .plan import Plan, settle_calibration, settle_dtype
 from .ranges import warn_out_of_range
 from .settings import Settings
-from .split import split_rows
-from .targets import Labels, Quantities, Target, join_encoded
+from .split import cut_folds, split_rows
+from .targets import Labels, Quantities, Target
 from .threads import few_threads
+from .trained import OutOfFold, Trained, parts_of
 from .warn import warn
 
-
-@dataclass
-class Trained:
-    """What a call leaves: all that prediction needs, and that a further call goes on from.
-
-    Attributes
-    ----------
-    plan : Plan
-        What the call did.
-    features, target : Features, Target
-        What was learned of X and y.
-    network : Network
-        The network.
-    learner : Learner
-        What made its steps.
-    progress : Progress
-        Where the run stands.
-    streams : dict of str to Generator
-        Random streams by purpose.
-    temperature : float
-        What logits are divided by.
-    refitted : bool
-        Whether it was trained on all rows, after some were held out.
-    best : tuple of Features and Target, or None
-        What the best call of a series of `partial_fit` had learned of X and y.
-    """
-
-    plan: Plan
-    features: Features
-    target: Target
-    network: Network
-    learner: Learner
-    progress: Progress
-    streams: dict[str, np.random.Generator]
-    temperature: float = 1.0
-    refitted: bool = False
-    best: tuple[Features, Target] | None = None
-
-    @property
-    def restored_epoch(self) -> int | None:
-        """The epoch that early stopping went back to, if it did, or that a refit goes by."""
-        progress = self.progress
-        goes_on = progress.endless and progress.ended != "stalled"
-        return None if goes_on or not self.plan.early_stopping else progress.best.epoch or None
-
-    def without_training(self) -> "Trained":
-        """Return a copy without moments and without rows of the training data, for a file."""
-        return replace(
-            self,
-            learner=self.learner.without_state(),
-            features=self.features.without_rows(),
-            target=self.target.without_rows(),
-        )
-
-
-class Encoded(NamedTuple):
-    """What a network is trained on, all rows of it: inputs, targets, and weights or None."""
-
-    X: DenseRows | SparseRows
-    Y: np.ndarray | OneHot
-    sample_weight: np.ndarray | None
+Streams = dict[str, list[np.random.Generator]]
 
 
 @dataclass(eq=False)
 class Run:
     """One call of `fit` or `partial_fit`.
 
-    `begin` learns from the data and makes the network and everything that trains it, and `train`
-    trains it.
+    `begin` learns from the data and makes the networks and everything that trains them, and `train`
+    trains them.
 
     Parameters
     ----------
@@ -117,6 +62,8 @@ class Run:
         A copy of the estimator, for scorers to predict with.
     validation : Data or None
         Validation data of the caller.
+    splits : list of tuple, or None
+        What the user's ``cv`` makes: rows to train on, and rows to leave out, of each network.
     random_state : int, RandomState or None
         The seed of all random numbers.
     incremental : bool
@@ -128,10 +75,12 @@ class Run:
     ----------
     trained : Trained
         What comes of it.
-    batches : Batches
-        The batches of an epoch.
+    encoded : Encoded
+        What the networks are trained on.
+    batches : list of Batches
+        The batches of an epoch, for each group of networks.
     validate : Validator or None
-        Measures a network on the validation data.
+        Measures the networks on rows that they are not trained on.
     """
 
     settings: Settings
@@ -141,13 +90,14 @@ class Run:
     watcher: Any
     estimator: Any
     validation: Data | None = None
+    splits: list[tuple[np.ndarray, np.ndarray]] | None = None
     random_state: Any = None
     incremental: bool = False
     classes: np.ndarray | None = None
 
     trained: Trained = field(init=False)
     encoded: Encoded = field(init=False)
-    batches: Batches = field(init=False)
+    batches: list[Batches] = field(init=False)
     validate: Validator | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -160,7 +110,7 @@ class Run:
     def has_stalled(self) -> bool:
         """Whether there is nothing to do, since a series' patience with the score is spent."""
         before = self.before
-        if before is None or not (self.in_series and self.plan.early_stopping):
+        if before is None or not (self.in_series and self.plan.goes_back):
             return False
         return before.progress.ended == "stalled"
 
@@ -169,56 +119,55 @@ class Run:
         """Number of epochs of the calls that this one goes on from."""
         return 0 if self.before is None else len(self.before.progress.rows)
 
-    # What trains the network ------------------------------------------------------------------
+    # What trains the networks -----------------------------------------------------------------
 
     def begin(self, checkpoint: dict[str, Any] | None = None) -> None:
-        """Learn from the data, and make the network and everything that trains it."""
+        """Learn from the data, and make the networks and everything that trains them."""
         settings, before = self.settings, self.before
         X, y, sample_weight = self.given
         if before is None:
-            streams = _spawn_streams(self.random_state)
+            streams = _spawn_streams(self.random_state, self.plan.n_networks)
             target = self._learn_target(y, sample_weight)
             features = Features.learn(X, sample_weight, self.plan.feature_scaling)
-            network, features = self._make_network(X, y, sample_weight, target, features, streams)
+            network, features = self._make_network(target, features, streams)
         else:
             streams = copy.deepcopy(before.streams)
             target = before.target.go_on(y, sample_weight, settings)
             _check_fixed(settings, before, target)
             features = before.features.go_on(X, sample_weight)
             network = _copy_network(settings, before.network)
-            why = "that of the network before"
+            why = "that of the call before"
             self.plan = self.plan.but("dtype", str(network.dtype), why)
             self.plan = self.plan.but("feature_scaling", _scaling(before), why)
         if checkpoint is not None:
             streams = checkpoint["streams_at_start"]
         self.streams_at_start = copy.deepcopy(streams)
-        dtype = network.dtype
-        Y = target.encode(y, dtype)
-        rows = held_out = None
-        if self.plan.n_held_out:
-            rows, held_out = self._split(target.strata(Y), streams["split"])
+        Y = target.encode(y, network.dtype)
+        rows, left_out = self._part(target.strata(Y), sample_weight, streams["split"][0])
         weights = target.weigh(Y, sample_weight, self.incremental)
-        self.encoded = Encoded(features.rows(X, dtype, at_once=True), Y, weights)
+        self.encoded = Encoded(features.rows(X, network.dtype, at_once=True), Y, weights)
         self.learned = time.perf_counter()
-        mean_weight, weights = _normalize(weights, rows, held_out, dtype)
-        learner = self._make_learner(network, target, mean_weight, streams["dropout"])
-        self.trained = Trained(self.plan, features, target, network, learner, Progress(), streams)
+        learners, self.batches = make_groups(
+            settings, self.plan, network, target, self.encoded, rows, streams
+        )
+        self.trained = Trained(self.plan, features, target, network, learners, Progress(), streams)
         if before is None:
-            self._set_output_bias(learner, target)
+            network.dense[-1].b[...] = target.loss.initial_bias(Y, weights)
         else:
             self._go_on(before)
         if checkpoint is not None:
             self._resume(checkpoint)
         self._watch()
-        self.batches = self._make_batches(rows, weights, streams["shuffle"])
         if self.validation is not None:
             self.validate = self._make_own_validator(self.validation)
-        elif held_out is not None:
-            place = "the rows held out of X"
-            self.validate = self._make_validator(self.encoded, self.given, held_out, place)
+        elif left_out is not None:
+            self.validate = self._make_validator(
+                self.encoded, self.given, left_out, "the rows held out of X"
+            )
         if isinstance(target, Labels):
             n_judging = 0 if self.validate is None else self.validate.n_rows
             self.plan = settle_calibration(settings, self.plan, target, n_judging)
+        self.y = y
         # Training needs no more than what became of it; a copy of X may take much room.
         del self.given, self.validation
 
@@ -228,15 +177,10 @@ class Run:
         return Quantities.learn(y, sample_weight, self.settings)
 
     def _make_network(
-        self,
-        X: Any,
-        y: np.ndarray,
-        sample_weight: np.ndarray | None,
-        target: Target,
-        features: Features,
-        streams: dict[str, np.random.Generator],
+        self, target: Target, features: Features, streams: Streams
     ) -> tuple[Network, Features]:
-        settings, n_samples = self.settings, X.shape[0]
+        settings, (X, y, sample_weight) = self.settings, self.given
+        n_samples, n_features = X.shape
         embedding = settings.numerical_embedding
         edges: list[np.ndarray] = []
         if embedding is not None:
@@ -254,7 +198,7 @@ class Run:
             numbers.append(target.encode(y, np.float64))
         self.plan = settle_dtype(settings, self.plan, numbers)
         architecture = Architecture(
-            [X.shape[1], *settings.hidden_layer_sizes, target.n_outputs],
+            [n_features, *settings.hidden_layer_sizes, target.n_outputs],
             settings.activations,
             settings.dropout,
             normalization=settings.normalization,
@@ -262,66 +206,47 @@ class Run:
             embedding=embedding,
             edges=edges,
         )
-        network = Network(architecture, dtype=np.dtype(self.plan.dtype))
-        # A copy of the stream: a refit starts from the same weights.
-        network.initialize(self.plan.init, [copy.deepcopy(streams["init"])])
+        stack = (self.plan.n_networks,) if self.plan.n_networks > 1 else ()
+        network = Network(architecture, stack, np.dtype(self.plan.dtype))
+        network.initialize(self.plan.init, streams["init"])
         return network, features
 
-    def _split(
-        self, strata: np.ndarray | None, stream: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Return the rows to train on, and those to hold out."""
-        n_samples = self.plan.n_samples
-        # A copy of the stream: a warm start draws the same split again, so that no row is validated
-        # on that was trained on before.
-        rows, held_out = split_rows(n_samples, self.plan.n_held_out, copy.deepcopy(stream), strata)
+    def _part(
+        self,
+        strata: np.ndarray | None,
+        sample_weight: np.ndarray | None,
+        stream: np.random.Generator,
+    ) -> tuple[Rows, Rows]:
+        """Return the rows to train on, and those left out: of each network, or of all.
+
+        A copy of the stream draws the same rows again in a warm start, so that no network is
+        validated on rows that it was trained on before.
+        """
+        plan, stream = self.plan, copy.deepcopy(stream)
+        if plan.judge == "folds" and self.splits is not None:
+            training, left_out = zip(*self.splits, strict=True)
+            return list(training), list(left_out)
+        if plan.judge == "folds":
+            everything = np.arange(plan.n_samples)
+            folds = cut_folds(plan.n_samples, plan.n_networks, stream, strata, sample_weight)
+            return [np.delete(everything, fold) for fold in folds], folds
+        if not plan.n_held_out:
+            return None, None
+        rows, held_out = split_rows(plan.n_samples, plan.n_held_out, stream, strata)
         if len(rows) < 1 or len(held_out) < 2:
             raise ValueError(
                 f"validation_fraction={self.estimator.validation_fraction!r} of "
-                f"n_samples={n_samples} leaves {len(rows)} rows to train on and {len(held_out)} to "
-                "validate on; at least 1 and 2 are needed, and each class keeps a row to train on. "
-                "Give more data, another validation_fraction, X_val and y_val, or set "
-                "early_stopping=False."
+                f"n_samples={plan.n_samples} leaves {len(rows)} rows to train on and "
+                f"{len(held_out)} to validate on; at least 1 and 2 are needed, and each class "
+                "keeps a row to train on. Give more data, another validation_fraction, X_val and "
+                "y_val, or set early_stopping=False."
+            )
+        if sample_weight is not None and not sample_weight[held_out].any():
+            raise ValueError(
+                "sample_weight is zero in all rows of the validation part; give more rows a "
+                "weight, or set early_stopping=False."
             )
         return rows, held_out
-
-    def _make_learner(
-        self,
-        network: Network,
-        target: Target,
-        mean_weight: float,
-        dropout_stream: np.random.Generator,
-    ) -> Learner:
-        settings = self.settings
-        return Learner(
-            network,
-            target.loss,
-            settings.optimizer,
-            settings.learning_rate,
-            self.plan.lr_schedule,
-            l2=settings.l2,
-            clip_norm=settings.clip_norm,
-            mean_weight=mean_weight,
-            tol=settings.tol,
-            streams=(dropout_stream,),
-        )
-
-    def _set_output_bias(self, learner: Learner, target: Target) -> None:
-        bias = target.loss.initial_bias(self.encoded.Y, self.encoded.sample_weight)
-        learner.network.dense[-1].b[...] = bias
-
-    def _make_batches(
-        self, rows: np.ndarray | None, weights: np.ndarray | None, stream: np.random.Generator
-    ) -> Batches:
-        return Batches(
-            self.encoded.X,
-            self.trained.target.soften(self.encoded.Y),
-            weights,
-            batch_size=self.plan.batch_size,
-            streams=(stream,) if self.settings.shuffle else (),
-            rows=rows,
-            join_single=self.settings.normalization == "batch",
-        )
 
     # Going on ---------------------------------------------------------------------------------
 
@@ -334,49 +259,52 @@ class Run:
         """
         trained = self.trained
         trained.temperature, trained.best = before.temperature, before.best
-        trained.refitted = before.refitted
-        if trained.learner.optimizer == before.learner.optimizer and "state" in vars(
-            before.learner
-        ):
-            trained.learner.state = copy.deepcopy(before.learner.state)
+        hand_over_moments(before.learners, trained.learners)
         trained.progress = before.progress.copy()
         if self.in_series:
             trained.progress.epochs_before = len(trained.progress.rows)
         else:
-            trained.progress.begin_again(trained.learner.schedule)
+            trained.progress.begin_again(self.plan.lr_schedule)
 
     def _resume(self, checkpoint: dict[str, Any]) -> None:
         """Become an interrupted run, so that its remaining epochs are made."""
-        trained, saved = self.trained, checkpoint["learner"]
+        trained, saved = self.trained, checkpoint["trained"]
         trained.network.restore(saved.network.snapshot())
-        trained.learner.state, trained.progress = saved.state, checkpoint["progress"]
-        for name, stream in checkpoint["streams"].items():
-            trained.streams[name].bit_generator.state = stream.bit_generator.state
+        for learner, other in zip(trained.learners, saved.learners, strict=True):
+            learner.state, learner.diverged = other.state, other.diverged
+        trained.progress = saved.progress
+        for name, streams in saved.streams.items():
+            for stream, reached in zip(trained.streams[name], streams, strict=True):
+                stream.bit_generator.state = reached.bit_generator.state
 
     def _watch(self) -> None:
         """Let patience go on if this call has the same to watch, or else begin again."""
         progress, patience = self.trained.progress, self._make_patience()
-        watches = "validation_score" if self.plan.early_stopping else "loss"
+        watches = "loss"
+        if self.plan.goes_back:
+            by_score = self.settings.early_stopping or self.settings.scoring is not None
+            watches = "validation_score" if by_score else "validation_loss"
         same = patience is not None and progress.watches == watches
         # A stream of batches may be validated now and then only.
-        waits = patience is None and progress.goes_back and bool(self.settings.early_stopping)
+        waits = patience is None and progress.goes_back and self.settings.early_stopping
         if progress.patience is None or not (same or (waits and progress.ended != "stalled")):
             progress.patience, progress.best = patience, Best()
             progress.watches = watches
 
     def _make_patience(self) -> Patience | None:
-        """Make what watches the validation score or the training loss, if one of them matters."""
-        settings, schedule = self.settings, self.plan.lr_schedule
+        """Make what watches held-out data or the training loss, if one of them matters."""
+        settings = self.settings
         # In a series of partial_fit calls the caller decides when to stop, and patience with the
         # training loss only lowers the rate of a schedule that waits for plateaus.
         watches_loss = (
-            isinstance(schedule, Adaptive) and not settings.early_stopping
+            isinstance(self.plan.lr_schedule, Adaptive) and not settings.early_stopping
             if self.incremental
             else not self._ends_as_planned
         )
-        if not (self.plan.early_stopping or watches_loss) or settings.optimizer.full_batch:
+        if not (self.plan.goes_back or watches_loss) or settings.optimizer.full_batch:
             return None
-        to_the_end = self.plan.to_the_end
+        # Without early stopping all epochs are made, and the best one is chosen then.
+        to_the_end = self.plan.goes_back and not settings.early_stopping
         n_iter_no_change = inf if to_the_end else settings.n_iter_no_change
         return Patience(settings.tol, n_iter_no_change, last_of_equals=to_the_end)
 
@@ -387,22 +315,13 @@ class Run:
 
     # Validation -------------------------------------------------------------------------------
 
-    def _make_validator(
-        self, encoded: Encoded, data: Data, rows: np.ndarray | None, place: str
-    ) -> Validator:
+    def _make_validator(self, encoded: Encoded, data: Data, rows: Any, place: str) -> Validator:
         self.estimator._trained = self.trained
-        return Validator(
-            self.trained.target,
-            *encoded,
-            rows,
-            self.settings.scoring,
-            data,
-            self.estimator,
-            place,
-        )
+        scoring = self.settings.scoring
+        return Validator(self.trained.target, *encoded, rows, scoring, data, self.estimator, place)
 
     def _make_own_validator(self, data: Data) -> Validator:
-        """Make what measures a network on the caller's validation data."""
+        """Make what measures networks on the caller's validation data."""
         target, place = self.trained.target, "X_val and y_val"
         try:
             Y = target.encode(data.y, np.float64)
@@ -422,45 +341,35 @@ class Run:
     # Training ---------------------------------------------------------------------------------
 
     def train(self) -> Trained:
-        """Train the network; then calibrate, and train once more on all rows, if so planned."""
-        trained, plan = self.trained, self.plan
-        begun = time.perf_counter()
-        after: dict[str, float] = {}
-        with (
-            few_threads(trained.network, self.batches.largest),
-            advising(self.settings, self.ways_to_scale),
-        ):
+        """Train the networks, and find what their predictions of rows left out tell."""
+        trained, progress = self.trained, self.trained.progress
+        begun, times = time.perf_counter(), {}
+        largest = max(batches.largest for batches in self.batches)
+        with few_threads(trained.network, largest), advising(self.settings, self.ways_to_scale):
             self._fit()
-            ended, progress = trained.progress.ended, trained.progress
             fitted_at = time.perf_counter()
+            ended = progress.ended
             if ended == "interrupted":
                 warn(
                     f"Training was interrupted after {len(progress.rows)} epochs; the "
                     "estimator keeps what it learned so far."
                 )
-            to_the_end = ended not in ("stopped", "interrupted")
-            if to_the_end and not self.incremental:
+            if ended not in ("stopped", "interrupted") and not self.incremental:
                 self._check_best()
-            if plan.calibrate and (to_the_end or self.validate is not None):
-                self._calibrate()
-                after["calibration"] = time.perf_counter() - fitted_at
-            if plan.refit:
-                if to_the_end:
-                    refitting_at = time.perf_counter()
-                    self._refit()
-                    after["refit"] = time.perf_counter() - refitting_at
-                else:
-                    self.plan = self.plan.but("refit", False, f"training was {ended} before")
+            self._leave_out_the_lost()
+            if self.validate is not None:
+                times["validation"] = self.validate.seconds
+                if not self.incremental:
+                    self._look_back(self.validate)
+                    times["calibration"] = time.perf_counter() - fitted_at
         if ended == "exhausted":
             self._warn_unless_planned()
-        if self.incremental and plan.early_stopping:
+        if self.incremental and self.plan.goes_back:
             self._follow_the_best_epoch()
         elif not self.incremental:  # a run without a best call to come back to
             trained.best = None
-        if self.validate is not None:
-            after["validation"] = self.validate.seconds
-        training = fitted_at - begun - after.get("validation", 0.0)
-        trained.plan = self.plan.timed(data=self.learned - self.started, training=training, **after)
+        training = fitted_at - begun - times.get("validation", 0.0)
+        trained.plan = self.plan.timed(data=self.learned - self.started, training=training, **times)
         return trained
 
     def _fit(self) -> None:
@@ -468,18 +377,32 @@ class Run:
         trained, progress, n_epochs = self.trained, self.trained.progress, self.plan.max_iter
         if self.incremental and progress.epochs:  # resumed where its only epoch had ended
             if progress.ended == "stalled":
-                progress.best.restore([trained.network])
+                progress.best.restore([learner.network for learner in trained.learners])
             return
-        with self.watcher.showing(n_epochs):
+        with self.watcher.showing(n_epochs), self._pool() as run_all:
             fit(
-                trained.learner,
+                trained.learners,
                 self.batches,
                 None if self.incremental else n_epochs,
                 progress,
                 validate=self.validate,
                 begin=self.watcher.begin_epoch,
                 report=lambda row: self.watcher.end_epoch(row, self.snapshot),
+                run_all=run_all,
             )
+
+    @contextmanager
+    def _pool(self) -> Iterator[Callable[..., Iterable[Any]]]:
+        """Give what lets groups of networks make their epochs, several at a time if wanted.
+
+        Threads do, since NumPy lets others go on while it computes.
+        """
+        n_jobs = min(effective_n_jobs(self.settings.n_jobs), len(self.batches))
+        if n_jobs == 1:
+            yield map
+            return
+        with ThreadPoolExecutor(n_jobs) as pool:
+            yield pool.map
 
     def _check_best(self) -> None:
         progress = self.trained.progress
@@ -490,96 +413,55 @@ class Run:
                 "another scoring."
             )
 
-    def _begin_anew(
-        self, rows: np.ndarray | None, streams: dict[str, np.random.Generator]
-    ) -> tuple[Learner, Batches]:
-        """Make what trains another network of the same kind from its start."""
-        network, target = copy.deepcopy(self.trained.network), self.trained.target
-        network.initialize(self.plan.init, [streams["init"]])
-        mean_weight, weights = _normalize(self.encoded.sample_weight, rows, None, network.dtype)
-        learner = self._make_learner(network, target, mean_weight, streams["dropout"])
-        self._set_output_bias(learner, target)
-        return learner, self._make_batches(rows, weights, streams["shuffle"])
-
-    def _calibrate(self) -> None:
-        """Learn how sure to be from rows that a network was not trained on."""
-        target: Any = self.trained.target
-        if self.validate is not None:
-            judged = [(self.validate, self.trained.network)]
-        else:
-            judged = self._cross_fit()
-        parts = [validate.logits(network) for validate, network in judged]
-        if parts:
-            Z, Y, weights = zip(*parts, strict=True)
-            counts = None if weights[0] is None else np.concatenate(weights)
-            self.trained.temperature = find_temperature(
-                np.vstack(Z), join_encoded(Y), counts, target.log_loss()
-            )
-
-    def _cross_fit(self) -> list[tuple[Validator, Network]]:
-        """Train a network on each half of the rows, and pair it with what judges the other half.
-
-        Rows of weight 0 are in neither half, and where a class is in one half alone, its rows judge
-        nothing. An interrupted training leaves no pairs, nor do so few rows that a half has none.
-        """
-        target, (X, Y, sample_weight) = self.trained.target, self.encoded
-        stream = self.trained.streams["calibrate"]
-        counted = np.arange(len(Y))
-        if sample_weight is not None:
-            counted = np.flatnonzero(sample_weight.reshape(len(Y), -1).any(axis=1))
-        classes = target.strata(Y)
-        labels = None if classes is None else np.unique(classes[counted], return_inverse=True)[1]
-        halves = [
-            counted[part] for part in split_rows(len(counted), len(counted) // 2, stream, labels)
-        ]
-        if not all(map(len, halves)):
-            return []
-        streams = dict.fromkeys(("init", "shuffle", "dropout"), stream)
-        judged = []
-        for rows, others in (halves, halves[::-1]):
-            learner, batches = self._begin_anew(rows, streams)
-            n_epochs, _ = epochs(self.settings, len(Y), len(rows))
-            if fit(learner, batches, n_epochs).ended == "interrupted":
-                warn(
-                    "Training was interrupted before the network was calibrated; the estimator "
-                    "keeps what it learned so far."
-                )
-                return []
-            if classes is not None:
-                others = others[np.isin(classes[others], classes[rows])]
-            judge = Validator(target, X, Y, sample_weight, others)
-            judged.append((judge, learner.network))
-        return judged
-
-    def _refit(self) -> None:
-        """Train another network on all rows, for as many epochs as were best on a part of them.
-
-        The history stays that of the training on a part, since nothing validates this one. An
-        interrupt leaves the network of that training, and so does a divergence.
-        """
+    def _leave_out_the_lost(self) -> None:
+        """Go on with the networks whose numbers are finite, and say so if these are not all."""
         trained = self.trained
-        n_epochs = trained.progress.best.epoch
-        streams = {**trained.streams, "init": copy.deepcopy(trained.streams["init"])}
-        kept = "the estimator keeps the network that it trained on a part of the rows before"
-        try:
-            learner, batches = self._begin_anew(None, streams)
-            with (
-                self.watcher.showing(n_epochs, "Refit on all rows, epoch"),
-                advising(self.settings, self.ways_to_scale),
-            ):
-                # The schedule ends with them: at a rate that is still high, weights are a matter of
-                # luck that nothing is left to judge.
-                refit = fit(learner, batches, n_epochs, report=self.watcher.show)
-        except DivergenceError as error:
-            self.plan = self.plan.but("refit", False, "it diverged")
-            warn(f"The refit failed, and {kept}: {error}")
+        reasons = list(chain.from_iterable(each.diverged.values() for each in trained.learners))
+        if not reasons:
             return
-        if refit.ended == "interrupted":
-            self.plan = self.plan.but("refit", False, "it was interrupted")
-            warn(f"The refit was interrupted after {refit.epochs} epochs; {kept}.")
+        finite = np.ravel(has_finite_numbers(trained.network))
+        left = "have gone back to their best epoch" if finite.all() else "are left out"
+        warn(
+            f"{len(reasons)} of {len(finite)} networks diverged and {left}: the numbers became "
+            f"non-finite first in {reasons[0]}. Try a smaller learning_rate, or clip_norm=1."
+        )
+        if finite.all():
             return
-        trained.progress.clock.samples += refit.clock.samples
-        trained.learner, trained.network, trained.refitted = learner, learner.network, True
+        kept, lost = np.flatnonzero(finite), np.flatnonzero(~finite)
+        if self.validate is not None:
+            self.validate.forget(lost)
+        old, first = trained.learners, 0
+        trained.network = trained.network.part(kept if len(kept) > 1 else kept[0])
+        most = max(prod(learner.network.stack) for learner in old)
+        trained.learners = []
+        for part in parts_of(trained.network, stacks_of([0] * len(kept), most)):
+            learner = copy.copy(old[0].without_state())
+            learner.network, learner.diverged = part, {}
+            last = first + prod(part.stack)
+            numbers, first = kept[first:last], last
+            learner.streams = [trained.streams["dropout"][k] for k in numbers]
+            trained.learners.append(learner)
+        hand_over_moments(old, trained.learners, kept)
+        trained.streams = {
+            name: streams if name == "split" else [streams[k] for k in kept]
+            for name, streams in trained.streams.items()
+        }
+        self.plan = self.plan.but("n_networks", len(kept), f"{len(lost)} diverged")
+
+    def _look_back(self, validate: Validator) -> None:
+        """Let what networks predict of rows left out tell how good and how sure they are."""
+        trained = self.trained
+        networks = [learner.network for learner in trained.learners]
+        if self.plan.calibrate:
+            target: Any = trained.target
+            Z, Y, counts = validate.judged(*networks)
+            trained.temperature = find_temperature(Z, Y, counts, target.log_loss())
+        if self.plan.judge != "X_val" and validate.rows is not None:
+            _, score = validate(*networks)
+            Z, _ = validate.logits(*networks)
+            trained.out_of_fold = OutOfFold(
+                validate.rows, validate.networks, Z, self.y[validate.rows], score
+            )
 
     def _warn_unless_planned(self) -> None:
         """Warn of a run that ended before it converged."""
@@ -626,9 +508,10 @@ def _check_fixed(settings: Settings, before: Trained, target: Target) -> None:
         "hidden_layer_sizes": (settings.hidden_layer_sizes, tuple(old.sizes[1:-1])),
         "normalization": (settings.normalization, old.normalization),
         "numerical_embedding": (settings.numerical_embedding, old.embedding),
+        "feature_scaling": (settings.feature_scaling, _scaling(before)),
     }
-    if settings.feature_scaling != "auto":
-        fixed["feature_scaling"] = (settings.feature_scaling, _scaling(before))
+    if settings.n_networks != "auto":
+        fixed["n_networks"] = (settings.n_networks, prod(before.network.stack))
     if settings.dtype != "auto":
         fixed["dtype"] = (settings.dtype, str(before.network.dtype))
     for name, (value, of_old) in fixed.items():
@@ -637,7 +520,7 @@ def _check_fixed(settings: Settings, before: Trained, target: Target) -> None:
                 f"{name}={value!r} differs from the {of_old!r} of the network that training would "
                 "continue. Set warm_start=False and call fit to start anew."
             )
-    link, old_link = target.loss.out_activation, before.learner.loss.out_activation
+    link, old_link = target.loss.out_activation, before.target.loss.out_activation
     if link != old_link:
         raise ValueError(
             f"loss={settings.loss!r} goes with the output activation {link!r}, which differs from "
@@ -657,13 +540,16 @@ def _copy_network(settings: Settings, old: Network) -> Network:
     architecture = replace(
         old.architecture, activations=settings.activations, dropout=settings.dropout
     )
-    network = Network(architecture, dtype=old.dtype)
+    network = Network(architecture, old.stack, old.dtype)
     network.restore(old.snapshot())
     return network
 
 
-def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:
-    """Make independent random streams, one for each purpose."""
+def _spawn_streams(random_state: Any, n_networks: int) -> Streams:
+    """Make independent random streams: for each purpose, and in it for each network.
+
+    The first network has the streams that it has alone.
+    """
     try:
         seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
     except (TypeError, ValueError) as error:
@@ -671,25 +557,9 @@ def _spawn_streams(random_state: Any) -> dict[str, np.random.Generator]:
             "random_state must be None, an integer from 0 to 2**32 - 1 or a "
             f"numpy.random.RandomState, got {random_state!r}: {error}."
         ) from error
-    names = ("init", "shuffle", "dropout", "split", "calibrate")
-    children = np.random.SeedSequence(seed).spawn(len(names))
-    return {name: np.random.default_rng(child) for name, child in zip(names, children, strict=True)}
-
-
-def _normalize(
-    sample_weight: np.ndarray | None,
-    rows: np.ndarray | None,
-    held_out: np.ndarray | None,
-    dtype: np.dtype,
-) -> tuple[float, np.ndarray | None]:
-    """Return the mean training weight, and the weights divided by it."""
-    if sample_weight is None:
-        return 1.0, None
-    mean = float(np.mean(sample_weight if rows is None else sample_weight[rows]))
-    if mean == 0 or (held_out is not None and not np.any(sample_weight[held_out])):
-        raise ValueError(
-            "sample_weight is zero in all rows of the training or the validation part; give more "
-            "rows a weight, or set early_stopping=False."
-        )
-    weights = (sample_weight / mean).astype(dtype)
-    return mean, weights.reshape(len(weights), -1)  # a column for rows
+    names = ("init", "shuffle", "dropout", "split")
+    purposes = zip(names, np.random.SeedSequence(seed).spawn(5), strict=False)
+    return {
+        name: [np.random.default_rng(each) for each in (first, *first.spawn(n_networks - 1))]
+        for name, first in purposes
+    }

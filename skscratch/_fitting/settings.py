@@ -29,7 +29,7 @@ from ..nn.options import (
     check_real,
     lookup,
 )
-from ..nn.schedules import SCHEDULES, Adaptive, Constant, Schedule
+from ..nn.schedules import SCHEDULES, Constant, Cosine, Schedule
 from .lbfgs import LBFGS
 
 ALL_OPTIMIZERS = {**OPTIMIZERS, "lbfgs": LBFGS}
@@ -43,7 +43,7 @@ OPTION_TABLES: dict[str, tuple[dict, type]] = {
     "activation": (ACTIVATIONS, Activation),
     "init": ({"auto": None, **INITIALIZERS}, Initializer),
     "optimizer": (ALL_OPTIMIZERS, Optimizer),
-    "lr_schedule": ({"auto": None, **SCHEDULES}, Schedule),
+    "lr_schedule": (SCHEDULES, Schedule),
     "loss": ({**CLASSIFIER_LOSSES, **REGRESSOR_LOSSES}, Loss),
     "numerical_embedding": (EMBEDDINGS, Embedding),
 }
@@ -85,6 +85,9 @@ class Settings:
     is_classifier: bool
     hidden_layer_sizes: tuple[int, ...]
     activations: list[Activation]
+    n_networks: int | str
+    cv: Any
+    n_jobs: int | None
     init: Initializer | str
     optimizer: Optimizer
     l2: float
@@ -92,7 +95,7 @@ class Settings:
     normalization: str | None
     batch_size: int | str | None
     learning_rate: float
-    lr_schedule: Schedule | str
+    lr_schedule: Schedule
     clip_norm: float | None
     loss: Any
     label_smoothing: float
@@ -102,13 +105,12 @@ class Settings:
     shuffle: bool
     tol: float
     n_iter_no_change: float
-    early_stopping: bool | str
+    early_stopping: bool
     feature_scaling: str | None
     numerical_embedding: Embedding | None
     calibrate: bool | str
     scoring: Any
-    refit: bool | str
-    validation_fraction: float | None
+    validation_fraction: float
     verbose: bool
     warm_start: bool
     dtype: str
@@ -151,6 +153,9 @@ def resolve(params: dict[str, Any]) -> Settings:
         is_classifier="class_weight" in params,
         hidden_layer_sizes=sizes,
         activations=activations,
+        n_networks=_auto_or_integer("n_networks", params["n_networks"]),
+        cv=_cv(params["cv"], params["n_networks"]),
+        n_jobs=_n_jobs(params["n_jobs"]),
         init=_unless_auto("init", params["init"]),
         optimizer=optimizer,
         l2=check_real("l2", params["l2"], NON_NEGATIVE),
@@ -158,7 +163,7 @@ def resolve(params: dict[str, Any]) -> Settings:
         normalization=_choice("normalization", params["normalization"], (None, *NORMALIZATIONS)),
         batch_size=_batch_size(params["batch_size"]),
         learning_rate=_learning_rate(params["learning_rate"]),
-        lr_schedule=_unless_auto("lr_schedule", params["lr_schedule"]),
+        lr_schedule=_option("lr_schedule", params["lr_schedule"]),
         clip_norm=None
         if params["clip_norm"] is None
         else check_real("clip_norm", params["clip_norm"], POSITIVE),
@@ -168,21 +173,24 @@ def resolve(params: dict[str, Any]) -> Settings:
         standardize_target=_choice(
             "standardize_target", params.get("standardize_target", False), (True, False)
         ),
-        max_iter=_max_iter(params["max_iter"]),
+        max_iter=_auto_or_integer("max_iter", params["max_iter"]),
         shuffle=_choice("shuffle", params["shuffle"], (True, False)),
         tol=check_real("tol", params["tol"], NON_NEGATIVE),
         n_iter_no_change=_patience(params["n_iter_no_change"]),
-        early_stopping=_choice("early_stopping", params["early_stopping"], (True, False, "auto")),
+        early_stopping=_choice("early_stopping", params["early_stopping"], (True, False)),
         feature_scaling=_choice(
-            "feature_scaling", params["feature_scaling"], (None, "auto", "robust", "learned")
+            "feature_scaling", params["feature_scaling"], (None, "robust", "learned")
         ),
         numerical_embedding=None
         if params["numerical_embedding"] is None
         else _option("numerical_embedding", params["numerical_embedding"]),
         calibrate=_choice("calibrate", params.get("calibrate", False), (True, False, "auto")),
         scoring=_scoring(params["scoring"]),
-        refit=_choice("refit", params["refit"], (True, False, "auto")),
-        validation_fraction=_validation_fraction(params["validation_fraction"]),
+        validation_fraction=check_real(
+            "validation_fraction",
+            params["validation_fraction"],
+            Interval(0, 1, closed="neither"),
+        ),
         verbose=_verbose(params["verbose"]),
         warm_start=_choice("warm_start", params["warm_start"], (True, False)),
         dtype=_choice("dtype", params["dtype"], ("auto", "float32", "float64")),
@@ -193,17 +201,6 @@ def resolve(params: dict[str, Any]) -> Settings:
         raise ValueError(
             "batch_size=1 does not go with normalization='batch': a single row has no variance. "
             "Take larger batches, or normalization='layer'."
-        )
-    if settings.refit is True and settings.warm_start:
-        raise ValueError(
-            "refit=True starts anew on all rows, and warm_start=True goes on from where the last "
-            "call ended. Set one of them to False."
-        )
-    if settings.refit is True and isinstance(settings.lr_schedule, Adaptive):
-        raise ValueError(
-            f"refit=True does not go with lr_schedule={params['lr_schedule']!r}, which waits for a "
-            "validation score that a training on all rows does not have. Take another schedule, or "
-            "refit='auto'."
         )
     return settings
 
@@ -269,12 +266,40 @@ def _learning_rate(value: Any) -> float:
     return check_real("learning_rate", value, POSITIVE)
 
 
-def _max_iter(value: Any) -> int | str:
+def _auto_or_integer(name: str, value: Any) -> int | str:
     if isinstance(value, str):
         if value == "auto":
             return value
-        raise ValueError(f"max_iter must be 'auto' or an integer >= 1, got {value!r}.")
-    return check_integer("max_iter", value, 1)
+        raise ValueError(f"{name} must be 'auto' or an integer >= 1, got {value!r}.")
+    return check_integer(name, value, 1)
+
+
+def _cv(value: Any, n_networks: Any) -> Any:
+    """Check what cuts the folds, which is asked for them once the rows are there."""
+    if value is None:
+        return None
+    if isinstance(value, str) or not (
+        isinstance(value, Integral) or hasattr(value, "split") or np.iterable(value)
+    ):
+        raise TypeError(
+            "cv must be None, an integer, a splitter of scikit-learn or an iterable of "
+            f"(train, test) indices, got {value!r}."
+        )
+    if isinstance(n_networks, Integral) and n_networks == 1:
+        raise ValueError(
+            f"cv={value!r} makes a network for each of its splits, and n_networks=1 wants one in "
+            "all. Set n_networks='auto', or cv=None."
+        )
+    return value
+
+
+def _n_jobs(value: Any) -> int | None:
+    if value is None:
+        return None
+    n_jobs = check_integer("n_jobs", value, -(2**31))
+    if n_jobs == 0:
+        raise ValueError("n_jobs must be None or an integer other than 0, got 0.")
+    return n_jobs
 
 
 def _batch_size(value: Any) -> int | str | None:
@@ -307,12 +332,6 @@ def _scoring(value: Any) -> Any:
     return value
 
 
-def _validation_fraction(value: Any) -> float | None:
-    if isinstance(value, str) and value == "auto":
-        return None
-    return check_real("validation_fraction", value, Interval(0, 1, closed="neither"))
-
-
 def _patience(value: Any) -> float:
     if isinstance(value, float) and value == math.inf:
         return value
@@ -336,8 +355,7 @@ def _check_lbfgs(settings: Settings) -> None:
         "dropout": any(settings.dropout),
         "normalization": settings.normalization == "batch",
         "clip_norm": settings.clip_norm is not None,
-        "lr_schedule": settings.lr_schedule not in ("auto", Constant()),
-        "refit": settings.refit is True,
+        "lr_schedule": settings.lr_schedule not in (Constant(), Cosine()),
     }
     for name, is_set in refused.items():
         if is_set:

@@ -1,6 +1,11 @@
-"""The validation split, as row indices."""
+"""Rows that are left out of training, as row indices."""
+
+from typing import Any
 
 import numpy as np
+from sklearn.model_selection import check_cv
+
+from .inputs import Data
 
 
 def split_rows(
@@ -48,3 +53,83 @@ def split_rows(
     position = np.arange(n_samples) - np.repeat(np.cumsum(counts) - counts, counts)
     held_out = position < np.repeat(taken, counts)
     return np.sort(by_class[~held_out]), np.sort(by_class[held_out])
+
+
+def cut_folds(
+    n_samples: int,
+    n_folds: int,
+    rng: np.random.Generator,
+    labels: np.ndarray | None = None,
+    sample_weight: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Cut the rows at random into folds of as many rows, more or less one.
+
+    Rows are dealt out like cards, class by class, so that each fold has its share of each class.
+
+    Parameters
+    ----------
+    n_samples, n_folds : int
+        Numbers of rows and folds.
+    rng : numpy.random.Generator
+        Source of random numbers.
+    labels : ndarray of int of shape (n_samples,), optional
+        Class numbers.
+    sample_weight : ndarray of shape (n_samples,), optional
+        Weights; rows of weight 0 are dealt out for themselves.
+
+    Returns
+    -------
+    folds : list of ndarray of int
+        Indices of each fold's rows in ascending order, the larger folds first.
+    """
+    order = rng.permutation(n_samples)
+    if labels is not None:
+        order = order[np.argsort(labels[order], kind="stable")]
+    if sample_weight is not None:
+        order = order[np.argsort(sample_weight[order] == 0, kind="stable")]
+    return [np.sort(order[k::n_folds]) for k in range(n_folds)]
+
+
+def split_by_user(
+    cv: Any, data: Data, groups: Any, is_classifier: bool
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Let the user's ``cv`` make its splits.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable of splits
+        As scikit-learn takes it.
+    data : Data
+        The rows.
+    groups : array-like of shape (n_samples,) or None
+        Groups that a split keeps together.
+    is_classifier : bool
+        Whether an integer means stratified folds.
+
+    Returns
+    -------
+    splits : list of tuple of ndarray of int
+        For each split the rows to train on, and those left out.
+
+    Raises
+    ------
+    ValueError
+        If a split lacks rows, or trains on rows that it leaves out.
+    """
+    y = data.y[:, 0] if data.y.shape[1:] == (1,) else data.y
+    splitter = check_cv(cv, y, classifier=is_classifier)
+    splits = [
+        (np.arange(len(y))[training], np.arange(len(y))[left_out])
+        for training, left_out in splitter.split(data.X, y, groups)
+    ]
+    for number, (training, left_out) in enumerate(splits, start=1):
+        shared = np.intersect1d(training, left_out)
+        if not (len(training) and len(left_out)) or len(shared):
+            raise ValueError(
+                f"Split {number} of cv={cv!r} has {len(training)} rows to train on and "
+                f"{len(left_out)} left out, {len(shared)} of them in both. Each split needs rows "
+                "of both kinds, and none in both."
+            )
+    if not splits:
+        raise ValueError(f"cv={cv!r} makes no splits.")
+    return splits

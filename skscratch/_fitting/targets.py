@@ -2,7 +2,6 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -229,11 +228,6 @@ class Labels(Target):
         """Return the log loss in the form that goes with the logits."""
         loss: Loss = CLASSIFIER_LOSSES["log_loss"]()
         return loss if self.loss.out_activation == "softmax" else loss.for_labels()
-
-
-def join_encoded(parts: Sequence[Any]) -> Any:
-    """Return the rows of several encoded targets, one after another."""
-    return OneHot.join(parts) if isinstance(parts[0], OneHot) else np.vstack(parts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -38,6 +38,8 @@ SAME = ("n_iter_no_change", "shuffle", "tol", "verbose", "warm_start")
 
 # Parameters that scikit-learn's MLP has no counterpart of, with the values that go without one.
 WITHOUT = {
+    "n_networks": 1,
+    "cv": None,
     "feature_scaling": None,
     "numerical_embedding": None,
     "normalization": None,
@@ -45,7 +47,6 @@ WITHOUT = {
     "label_smoothing": 0.0,
     "class_weight": None,
     "scoring": None,
-    "refit": False,
     "calibrate": False,
     "standardize_target": False,
 }

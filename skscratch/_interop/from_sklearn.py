@@ -209,7 +209,7 @@ def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
     """Fit our estimator to predict, and to go on training, as scikit-learn's does."""
     stochastic = not is_full_batch(estimator.optimizer)
     build_state(estimator, mlp, **({} if stochastic else {"optimizer": "sgd"}))
-    network, learner = estimator.network_, estimator._fitted.learner
+    network, learner = estimator.network_, estimator._fitted.learners[0]
     write(network, network.parameters, [*mlp.coefs_, *mlp.intercepts_])
 
     losses = getattr(mlp, "loss_curve_", [nan] * (mlp.n_iter_ - 1) + [getattr(mlp, "loss_", nan)])
@@ -226,7 +226,6 @@ def _learn_from_theirs(estimator: Any, mlp: Any) -> None:
     fitted = estimator._fitted
     watches = "loss" if scores is None else "validation_score"
     fitted.progress = Progress(clock, rows, before, watches=watches)
-    fitted.plan = fitted.plan.but("early_stopping", scores is not None, "as in scikit-learn")
 
     state = learner.state = learner.optimizer.init(network.parameters.vector)
     theirs: Any = getattr(mlp, "_optimizer", None)

@@ -53,19 +53,21 @@ def describe_network(estimator: Any) -> str | None:
     >>> from skscratch import ScratchMLPClassifier
     >>> clf = ScratchMLPClassifier((16, 8), max_iter=5, random_state=0)
     >>> describe_network(clf.fit(*load_iris(return_X_y=True)))
-    '4 → 16 → 8 → 3, 247 parameters, float64, 5 epochs'
+    '8 x 4 → 16 → 8 → 3, 1,976 parameters, float64, epoch 5 of 5'
 
     Where not all epochs of the history made the network, it says which did:
 
-    >>> clf.set_params(early_stopping=True, refit=True, n_iter_no_change=9)
+    >>> clf.set_params(early_stopping=True, n_iter_no_change=9)
     ScratchMLPClassifier(...)
     >>> describe_network(clf.fit(*load_iris(return_X_y=True)))
-    '4 → 16 → 8 → 3, 247 parameters, float64, refit for ... epochs'
+    '8 x 4 → 16 → 8 → 3, 1,976 parameters, float64, epoch ... of 5'
     """
     network = getattr(estimator, "network_", None)
     if network is None:
         return None
     sizes = " → ".join(map(str, network.sizes))
+    if network.stack:
+        sizes = f"{network.stack[0]} x {sizes}"
     n_parameters = count(network.parameters.vector.size, "parameter")
     return ", ".join([sizes, n_parameters, str(network.dtype), *_describe_epochs(estimator)])
 
@@ -73,10 +75,6 @@ def describe_network(estimator: Any) -> str | None:
 def _describe_epochs(estimator: Any) -> list[str]:
     """Say which epochs made the network, as far as that is known."""
     n_epochs, best = len(estimator.history_["epoch"]), estimator._fitted.restored_epoch
-    if estimator._fitted.refitted:
-        # The history is that of the training before, and of what followed.
-        continued = n_epochs > estimator.n_iter_
-        return [] if continued else [f"refit for {count(best, 'epoch')}"]
     if best is None or best == n_epochs:
         return [count(n_epochs, "epoch")]
     return [f"epoch {best} of {n_epochs}"]

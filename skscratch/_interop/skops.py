@@ -5,11 +5,11 @@ from typing import Any
 from .._classifier import ScratchMLPClassifier
 from .._fitting.features import Features
 from .._fitting.plan import Plan
-from .._fitting.run import Trained
 from .._fitting.running import Running
 from .._fitting.scaling import RobustSmoothClip
 from .._fitting.settings import OPTION_TABLES
 from .._fitting.targets import Labels, Quantities
+from .._fitting.trained import OutOfFold, Trained
 from .._regressor import ScratchMLPRegressor
 from ..nn.fit import Progress
 from ..nn.losses import LOSSES
@@ -52,6 +52,7 @@ def trusted_types() -> list[str]:
         Learner,
         NadamState,
         Network,
+        OutOfFold,
         Parameters,
         Patience,
         Plan,

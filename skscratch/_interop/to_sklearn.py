@@ -31,8 +31,6 @@ from .correspondence import (
     read,
 )
 
-AUTOMATIC_STOPPING = ("early_stopping", "validation_fraction")
-
 
 def to_sklearn(estimator: BaseScratchMLP) -> MLPClassifier | MLPRegressor:
     """Turn our estimator into scikit-learn's; see `BaseScratchMLP.to_sklearn`."""
@@ -84,25 +82,20 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
         in_the_way["loss"] = estimator.loss
     if not fitted:
         given = estimator.get_params(deep=False)
-        stops = settings.early_stopping
         lacking = {
             "optimizer": optimizer is None,
             "dropout": any(settings.dropout),
             "batch_size": settings.batch_size in (None, "auto"),
             "lr_schedule": schedule is None,
             "max_iter": settings.max_iter == "auto",
-            **{name: stops and given[name] == "auto" for name in AUTOMATIC_STOPPING},
             **{name: given[name] != value for name, value in WITHOUT.items() if name in given},
         }
         if loss == "poisson":  # its link leaves no room for a standardized target
             lacking["standardize_target"] = False
-        if given.get("calibrate") == "auto" and not stops:
+        if given.get("calibrate") == "auto" and not settings.early_stopping:
             lacking["calibrate"] = False  # nothing is held out that could calibrate
-        if given["refit"] == "auto" and stops != "auto":
-            lacking["refit"] = False
         in_the_way |= {name: given[name] for name in lacking if lacking[name]}
 
-    stops_early = fitted and estimator.validation_scores_ is not None
     params = {
         "hidden_layer_sizes": tuple(built.sizes[1:-1]) if fitted else settings.hidden_layer_sizes,
         "activation": activation,
@@ -114,10 +107,8 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
         "learning_rate_init": settings.learning_rate,
         "max_iter": 200 if settings.max_iter == "auto" else settings.max_iter,
         "random_state": copy.deepcopy(estimator.random_state),
-        "early_stopping": stops_early
-        if settings.early_stopping == "auto"
-        else bool(settings.early_stopping),
-        "validation_fraction": settings.validation_fraction or 0.1,
+        "early_stopping": bool(settings.early_stopping),
+        "validation_fraction": settings.validation_fraction,
         **{name: getattr(settings, name) for name in SAME},
         **(optimizer or {}),
         **(schedule or {}),
@@ -188,7 +179,7 @@ def _their_schedule(settings: Settings) -> dict[str, Any] | None:
 def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     """Fit scikit-learn's estimator to predict, and to go on training, as ours does."""
     build_state(mlp, estimator, **({"solver": "sgd"} if mlp.solver == "lbfgs" else {}))
-    network, learner = estimator.network_, estimator._fitted.learner
+    network, learner = estimator.network_, estimator._fitted.learners[0]
     mlp.coefs_ = [layer.coefficients.copy() for layer in network.dense]
     mlp.intercepts_ = [layer.b[0].copy() for layer in network.dense]
     scaler = getattr(estimator._target, "scaler", None)

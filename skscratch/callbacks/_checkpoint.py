@@ -13,7 +13,7 @@ import numpy as np
 from ..nn.options import check_integer
 from ._base import OfOneNetwork, is_epoch, run_of
 
-CHECKPOINT_FORMAT = 2
+CHECKPOINT_FORMAT = 3
 """Number of what a checkpoint holds; a change that older versions cannot go on from raises it."""
 
 
@@ -114,9 +114,7 @@ class Checkpoint(OfOneNetwork):
         state = {
             "format": CHECKPOINT_FORMAT,
             "fingerprint": self._runs[run_of(context)],
-            "learner": fitted_estimator._fitted.learner,
-            "progress": progress,
-            "streams": fitted_estimator._fitted.streams,
+            "trained": fitted_estimator._fitted,
             "streams_at_start": fitted_estimator._streams_at_start,
         }
         write_atomically(self.path, pickle.dumps(state))

@@ -142,7 +142,7 @@ def examine(
         start_passes = run_passes(start, *rows)
         start_statistics = _statistics(start, rows)
         statistics = start_statistics if trained is None else _statistics(trained, rows)
-        constant_loss = _constant_loss(start_passes, start._fitted.learner.loss)
+        constant_loss = _constant_loss(start_passes, start._fitted.learners[0].loss)
         start_loss = start_passes.loss + _penalty(start, settings, len(start_passes.targets))
     inputs, targets, _ = check_data(start, X, y, None, start._clean_target, reset=False)
     return Case(
@@ -195,7 +195,7 @@ def _untrained(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
 
 def has_held_out(trained: Any) -> bool:
     """Say whether there is a score, of the kind `score` gives, on rows that were held out."""
-    return trained.plan_.early_stopping and trained.scoring is None
+    return trained._fitted.progress.goes_back and trained.scoring is None
 
 
 def _some_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:
@@ -244,7 +244,7 @@ def _constant_loss(passes: Passes, loss: Loss) -> float:
 
 def _penalty(start: Any, settings: Settings, n_rows: int) -> float:
     """Return the L2 penalty of the first weights, as a batch's loss has it."""
-    learner: Learner = start._fitted.learner
+    learner: Learner = start._fitted.learners[0]
     n_rows = min(n_rows, rows_per_batch(settings, n_rows)[0])
     W = learner.network.parameters.penalized
     return float(learner.l2 / (2 * n_rows * learner.mean_weight) * (W @ W)) * learner.is_penalized

@@ -146,7 +146,7 @@ def few_steps(case: Case) -> Iterator[Finding]:
         losses, which = validation_losses, "validation"
     evidence = ""
     if n == 1:
-        steps = case.trained._fitted.learner.state.t
+        steps = case.trained._fitted.learners[0].state.t
         if 0 < steps < FEW_STEPS:
             evidence, threshold = f"training made {steps} steps", f"{FEW_STEPS} steps"
     else:
@@ -241,7 +241,7 @@ def overfitting(case: Case) -> Iterator[Finding]:
         evidence.append(rise[0])
         thresholds.append(rise[1])
         remedies += [] if remedies else ["raise l2 or dropout", "take fewer units"]
-        if case.trained.plan_.early_stopping:
+        if case.trained._fitted.progress.goes_back:
             remedies = [r for r in remedies if "early_stopping" not in r]
             remedies.append("set scoring='loss', which keeps the epoch of the lowest loss")
         else:

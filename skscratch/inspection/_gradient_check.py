@@ -176,7 +176,7 @@ def gradient_check(
     passes = run_passes(check_estimator_is_ours(estimator), X, y, sample_weight, MOST_ROWS)
     vector = passes.network.parameters.vector
     vector += _JITTER * rng.standard_normal(len(vector))
-    objective = _Objective(estimator._fitted.learner, passes)
+    objective = _Objective(estimator._fitted.learners[0], passes)
     gradient, arrays = objective.gradient, _arrays(passes)
     everything = np.concatenate([positions for _, _, positions in arrays])
     rows = []

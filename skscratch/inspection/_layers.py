@@ -107,7 +107,7 @@ def _update_ratios(
     estimator: Any, gradient: Any, n_rows: int, learning_rate: float | None
 ) -> list[float]:
     """Return |step| / |W| for each affine map, by making a step on a copy of the network."""
-    learner: Learner = estimator._fitted.learner
+    learner: Learner = estimator._fitted.learners[0]
     if learner.optimizer.full_batch:
         return [np.nan] * len(learner.network.dense)
     if learning_rate is None:

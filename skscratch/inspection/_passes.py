@@ -83,7 +83,7 @@ def check_estimator_is_ours(estimator: Any) -> BaseScratchMLP:
 def clone_for_all_rows(estimator: BaseScratchMLP) -> Any:
     """Clone an estimator so that it trains on all rows it gets, once, and tells nobody of it."""
     cloned = clone(estimator).set_callbacks()
-    cloned.set_params(early_stopping=False, refit=False, verbose=False)
+    cloned.set_params(n_networks=1, cv=None, early_stopping=False, verbose=False)
     return cloned.set_params(calibrate=False) if is_classifier(cloned) else cloned
 
 
@@ -140,7 +140,7 @@ def run_passes(
     else:
         inputs = np.asarray(inputs, double)
     network = copy_without_dropout(estimator.network_)
-    return pass_through(network, estimator._fitted.learner.loss, inputs, Y, weights)
+    return pass_through(network, estimator._fitted.learners[0].loss, inputs, Y, weights)
 
 
 def copy_without_dropout(network: Network, dtype: Any = np.float64) -> Network:

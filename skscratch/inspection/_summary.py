@@ -145,7 +145,7 @@ def summary(estimator: Any) -> Summary:
         shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
         size = sum(array.size for array in arrays.values())
         rows.append((name, _kind(layer), n_units, shapes, size, *_flops(layer)))
-    learner = estimator._fitted.learner
+    learner = estimator._fitted.learners[0]
     workspace = learner.workspace(1)
     memory = {
         "parameters": network.parameters.vector.nbytes,

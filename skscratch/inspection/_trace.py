@@ -282,7 +282,7 @@ def _loss_steps(estimator: Any, y: Any, passes: Passes, symbol: str) -> list[Tra
         K = encoded.shape[1] if estimator.out_activation_ == "softmax" else 2
         equation = f"Ys = (1 - {s:g}) Y + {s:g} / {K}"
         steps.append(TraceStep("loss", "label smoothing", equation, {Y: passes.targets}))
-    loss = estimator._fitted.learner.loss
+    loss = estimator._fitted.learners[0].loss
     link = loss.out_activation
     p = {"p": loss.inverse_link(passes.outputs[-1])}
     equation = f"p = {symbol if link == 'identity' else f'{link}({symbol})'}"

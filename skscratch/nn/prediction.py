@@ -36,7 +36,7 @@ def predict(
     predictions: Any = None
     for start in range(0, max(1, n_samples), n_rows):
         part = slice(start, min(start + n_rows, n_samples))
-        chosen = part if rows is None else rows[..., part]
+        chosen: Any = part if rows is None else rows[..., part]
         block: Any = source.take(chosen.ravel() if own else chosen, room)
         if own:
             block = block.reshape(*chosen.shape, block.shape[-1])
