@@ -26,6 +26,16 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ``"sigmoid"``), ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"selu"``, ``"gelu"``,
         ``"silu"`` (also ``"swish"``), ``"mish"``, ``"softplus"``, or an object such as
         ``LeakyReLU(slope=0.1)``.
+    n_networks : int or "auto", default="auto"
+        Networks that are trained side by side, >= 1, and whose logits are averaged. From 40 rows on
+        each leaves out another fold, which tells how good it is. ``"auto"`` is 8, 1 in
+        `partial_fit`, and from 50,000 rows on 1 that leaves a part out. 1 trains on all rows.
+    cv : int, splitter, iterable or None, default=None
+        How the folds are cut: None at random, stratified; or what scikit-learn takes, with a
+        network for each split. `fit` has ``groups`` for it.
+    n_jobs : int or None, default=None
+        How many groups of networks are trained at the same time, by threads; -1 takes all cores.
+        Results do not depend on it.
     init : str or Initializer, default="auto"
         How to draw the weights: ``"he_normal"`` (also ``"he"``), ``"he_uniform"``,
         ``"glorot_normal"`` (also ``"xavier"``), ``"glorot_uniform"``, ``"lecun_normal"``,
@@ -46,15 +56,14 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         What to normalize before each activation: ``"batch"`` each unit over the rows of a batch,
         ``"layer"`` each row over the units. Both learn a scale and a shift.
     batch_size : int, "auto", "full" or None, default="auto"
-        Rows of a mini-batch, >= 1. ``"auto"`` is 256 from 1,000 rows on, and all rows below;
-        ``"full"`` and None take all rows.
+        Rows of a mini-batch, >= 1. ``"auto"`` is 64, or all rows if there are fewer; ``"full"`` and
+        None take all rows.
     learning_rate : float, default=4e-3
         Step size, > 0; the schedule's base rate.
-    lr_schedule : str or Schedule, default="auto"
+    lr_schedule : str or Schedule, default="cosine"
         ``"constant"``, ``"step"``, ``"exponential"``, ``"cosine"``, ``"invscaling"``,
         ``"adaptive"``, ``"one_cycle"``, ``"warmup_cosine"``, ``"coslog"``, or an object such as
-        ``StepDecay(drop=0.5)``. ``"auto"`` is ``"cosine"``, but ``"constant"`` with
-        ``early_stopping=True``, with ``"lbfgs"`` and in `partial_fit`.
+        ``StepDecay(drop=0.5)``. One that ends with the run is constant in `partial_fit`.
     clip_norm : float or None, default=None
         Largest Euclidean norm of a step's gradient, penalty included, > 0. None sets no limit.
     loss : str or Loss, default="log_loss"
@@ -70,23 +79,22 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         class has 1, or ``"balanced"``, which is ``n_samples / (n_classes * count)``. Multilabel
         targets take ``"balanced"`` or a list with a dict ``{0: weight, 1: weight}`` for each label.
         `partial_fit` refuses ``"balanced"``.
-    feature_scaling : {"auto", "robust", "learned"} or None, default="auto"
+    feature_scaling : {"robust", "learned"} or None, default="learned"
         ``"robust"`` centers each column of X on its median, divides it by its spread and squeezes
         its tails into (-3, 3). ``"learned"`` adds a scale for each feature that the first layer
-        learns. ``"auto"`` is ``"learned"`` with Adam, AdamW and Nadam, otherwise ``"robust"``. None
-        leaves X as it is.
+        learns. None leaves X as it is.
     numerical_embedding : str, Embedding or None, default=None
         What turns each numerical feature into several, after ``feature_scaling``:
         ``"piecewise_linear"``, ``"periodic"``, or an object such as ``Periodic(scale=0.1)``,
         searched as ``numerical_embedding__scale``. X has to be dense.
     max_iter : int or "auto", default="auto"
         Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 64, or as many as make
-        1,000 steps; 100 below 1,000 rows; 200 where the schedule has no end of its own.
+        1,000 steps; 200 with ``"lbfgs"``.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order.
     random_state : int, RandomState instance or None, default=None
-        Source of initial weights, order of rows, dropout and validation split. Pass an int for
-        reproducible results.
+        Source of folds, initial weights, order of rows and dropout. Pass an int for reproducible
+        results.
     tol : float, default=1e-4
         Least improvement of the training loss that counts as one, or with ``early_stopping`` of the
         validation score, >= 0. With a schedule that has an end the loss does not stop training.
@@ -94,24 +102,19 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     n_iter_no_change : int or inf, default=10
         Training ends after more than this many epochs in a row without improvement, >= 1. With inf
         all of ``max_iter`` are made, without a ConvergenceWarning.
-    early_stopping : bool or "auto", default="auto"
-        Whether to hold rows out and to keep the weights with the best score on them. True also ends
-        training when the score stops improving. ``"auto"`` holds rows out from 1,000 on, and lets
-        a schedule that has an end come to it. ``"lbfgs"`` ignores it.
-    validation_fraction : float or "auto", default="auto"
+    early_stopping : bool, default=False
+        Whether to hold rows out of the training of all networks, and to end it when the score on
+        them stops improving. The weights with the best score are kept. ``"lbfgs"`` ignores it.
+    validation_fraction : float, default=0.1
         Share of the rows to hold out, in (0, 1), but at least 2 rows, drawn at random with each
-        class's share. ``"auto"`` is a fifth, at most 10,000 rows.
+        class's share.
     scoring : str, callable or None, default=None
-        Score on the validation rows, greater is better: ``"loss"`` (its negative), a name or a
-        scorer of scikit-learn's, or None for accuracy.
-    refit : bool or "auto", default="auto"
-        Whether to train again on all rows, those held out included, for ``best_epoch_`` epochs.
-        True needs rows held out by ``early_stopping``, and no ``warm_start``. ``"auto"`` refits
-        from 1,000 to 50,000 rows if ``early_stopping=False`` holds some out.
+        What chooses the best epoch by the rows left out, greater is better: ``"loss"`` (its
+        negative), or a name or a scorer of scikit-learn's. None takes the loss, and with
+        ``early_stopping`` accuracy.
     calibrate : bool or "auto", default="auto"
-        Whether to divide the logits by the temperature that fits the validation rows best, or where
-        there are none by that of cross-fitting; `predict` stays the same. ``"auto"`` does so from
-        20 validation rows on, or from 100 rows on where they are too few to hold any out.
+        Whether to divide the logits by the temperature that fits the rows left out best; `predict`
+        stays the same. ``"auto"`` does so with 20 such rows or more.
     warm_start : bool, default=False
         Whether `fit` goes on from the weights and the optimizer's moments of the last call. A
         schedule with an end starts anew. Classes that y lacks stay known, new ones are an error.
@@ -127,9 +130,17 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     classes_ : ndarray of shape (n_classes,)
         The classes in ascending order; for multilabel targets the label numbers.
     coefs_, intercepts_ : list of ndarray
-        Weight matrices of shape (n_in, n_out) and bias vectors of shape (n_out,), layer by layer.
+        Weight matrices of shape (n_in, n_out) and bias vectors of shape (n_out,), layer by layer;
+        with several networks they have a leading axis.
     network_ : skscratch.nn.Network
-        The trained network.
+        The trained network, or the stack of them.
+    plan_ : object
+        What each automatic choice became and why, and where the time went. Prints as a table.
+    oof_score_ : float
+        Score of what networks predict of rows that they were not trained on: accuracy, or that of
+        ``scoring``.
+    oof_decision_function_ : ndarray of shape (n_samples,) or (n_samples, n_classes)
+        Their logits, as `decision_function` gives them; NaN for rows that no network left out.
     feature_scaler_ : object or None
         What scales the features, with ``center_``, ``scale_`` and ``transform``; None without
         ``feature_scaling``.
@@ -137,13 +148,14 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         Values per epoch: ``epoch``, ``loss``, ``validation_loss``, ``validation_score``,
         ``learning_rate``, ``gradient_norm`` and ``seconds``. `pandas.DataFrame` makes it a table.
     loss_, best_loss_ : float
-        Last and smallest training loss, penalty included. The latter is None with early stopping.
+        Last and smallest training loss, penalty included. The latter is None where validation
+        chooses the epoch.
     loss_curve_ : list of float
         Training loss of each epoch.
     best_epoch_ : int or None
-        Epoch with the best validation score; None without early stopping.
+        Epoch that validated best, to which the networks go back; None without.
     validation_scores_, best_validation_score_ : list of float, float
-        Validation score of each epoch, and the best; None without early stopping.
+        Validation score of each epoch, and of the best one; None where nothing chooses it.
     temperature_ : float
         What the logits are divided by, see ``calibrate``; 1.0 without calibration.
     n_iter_ : int
