@@ -19,9 +19,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(128, 128, 128)
+    hidden_layer_sizes : int or sequence of int, default=(64, 64)
         Units of each hidden layer, >= 1; an int makes one layer, ``()`` a linear model.
-    activation : str, Activation or a sequence of these, default="selu"
+    activation : str, Activation or a sequence of these, default="relu"
         Activation of the hidden layers, or one for each: ``"identity"``, ``"logistic"`` (also
         ``"sigmoid"``), ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"selu"``, ``"gelu"``,
         ``"silu"`` (also ``"swish"``), ``"mish"``, ``"softplus"``, or an object such as
@@ -58,7 +58,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     batch_size : int, "auto", "full" or None, default="auto"
         Rows of a mini-batch, >= 1. ``"auto"`` is 64, or all rows if there are fewer; ``"full"`` and
         None take all rows.
-    learning_rate : float, default=4e-3
+    learning_rate : float, default=8e-3
         Step size, > 0; the schedule's base rate.
     lr_schedule : str or Schedule, default="cosine"
         ``"constant"``, ``"step"``, ``"exponential"``, ``"cosine"``, ``"invscaling"``,
@@ -88,8 +88,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         ``"piecewise_linear"``, ``"periodic"``, or an object such as ``Periodic(scale=0.1)``,
         searched as ``numerical_embedding__scale``. X has to be dense.
     max_iter : int or "auto", default="auto"
-        Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 64, or as many as make
-        1,000 steps; 200 with ``"lbfgs"``.
+        Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 32, or as many as make
+        400 steps; 200 with ``"lbfgs"``.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order.
     random_state : int, RandomState instance or None, default=None
@@ -119,7 +119,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         Whether `fit` goes on from the weights and the optimizer's moments of the last call. A
         schedule with an end starts anew. Classes that y lacks stay known, new ones are an error.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of training. ``"auto"`` is float32 from 1,000 rows on where the numbers allow it,
+        Precision of training. ``"auto"`` is float32 from 40 rows on where the numbers allow it,
         otherwise and with ``"lbfgs"`` float64. Predictions are float64.
     verbose : bool or int, default=False
         Whether to show each epoch: by a progress bar in a terminal if rich or tqdm is installed,
@@ -190,8 +190,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes=(128, 128, 128),
-        activation="selu",
+        hidden_layer_sizes=(64, 64),
+        activation="relu",
         *,
         n_networks="auto",
         cv=None,
@@ -202,7 +202,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         dropout=0.0,
         normalization=None,
         batch_size="auto",
-        learning_rate=4e-3,
+        learning_rate=8e-3,
         lr_schedule="cosine",
         clip_norm=None,
         loss="log_loss",

@@ -21,9 +21,9 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(128, 128, 128)
+    hidden_layer_sizes : int or sequence of int, default=(64, 64)
         Units of each hidden layer, >= 1; an int makes one layer, ``()`` a linear model.
-    activation : str, Activation or a sequence of these, default="mish"
+    activation : str, Activation or a sequence of these, default="relu"
         Activation of the hidden layers, or one for each: ``"identity"``, ``"logistic"`` (also
         ``"sigmoid"``), ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"selu"``, ``"gelu"``,
         ``"silu"`` (also ``"swish"``), ``"mish"``, ``"softplus"``, or an object such as
@@ -60,7 +60,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     batch_size : int, "auto", "full" or None, default="auto"
         Rows of a mini-batch, >= 1. ``"auto"`` is 64, or all rows if there are fewer; ``"full"`` and
         None take all rows.
-    learning_rate : float, default=7e-3
+    learning_rate : float, default=8e-3
         Step size, > 0; the schedule's base rate.
     lr_schedule : str or Schedule, default="cosine"
         ``"constant"``, ``"step"``, ``"exponential"``, ``"cosine"``, ``"invscaling"``,
@@ -86,8 +86,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``"piecewise_linear"``, ``"periodic"``, or an object such as ``Periodic(scale=0.1)``,
         searched as ``numerical_embedding__scale``. X has to be dense.
     max_iter : int or "auto", default="auto"
-        Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 64, or as many as make
-        1,000 steps; 200 with ``"lbfgs"``.
+        Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 32, or as many as make
+        400 steps; 200 with ``"lbfgs"``.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order.
     random_state : int, RandomState instance or None, default=None
@@ -113,7 +113,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         Whether `fit` goes on from the weights and the optimizer's moments of the last call. A
         schedule with an end starts anew.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of training. ``"auto"`` is float32 from 1,000 rows on where the numbers allow it,
+        Precision of training. ``"auto"`` is float32 from 40 rows on where the numbers allow it,
         otherwise and with ``"lbfgs"`` float64. Predictions are float64.
     verbose : bool or int, default=False
         Whether to show each epoch: by a progress bar in a terminal if rich or tqdm is installed,
@@ -180,8 +180,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes=(128, 128, 128),
-        activation="mish",
+        hidden_layer_sizes=(64, 64),
+        activation="relu",
         *,
         n_networks="auto",
         cv=None,
@@ -192,7 +192,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         dropout=0.0,
         normalization=None,
         batch_size="auto",
-        learning_rate=7e-3,
+        learning_rate=8e-3,
         lr_schedule="cosine",
         clip_norm=None,
         loss="squared_error",

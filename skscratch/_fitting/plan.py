@@ -34,9 +34,9 @@ ONE_FROM = 50_000
 """Rows from which one network, that leaves a part of them out, is as good as several."""
 MOST_HELD_OUT = 10_000
 AUTO_BATCH_SIZE = 64
-AUTO_EPOCHS, LEAST_STEPS = 64, 1_000
+AUTO_EPOCHS, LEAST_STEPS = 32, 400
 EPOCHS_OF_LBFGS = 200
-FLOAT32_FROM = 1_000
+FLOAT32_FROM = FOLDS_FROM
 CALIBRATE_FROM = 20
 """Rows that were not trained on, enough to calibrate on."""
 OUTPUT_INIT = "glorot_uniform"
