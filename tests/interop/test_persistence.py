@@ -81,7 +81,7 @@ def assert_alike(model, other, X):
         assert_array_equal(other.history_[name], model.history_[name])
     for name in ("n_iter_", "t_", "best_epoch_", "best_validation_score_", "out_activation_"):
         assert getattr(other, name) == getattr(model, name)
-    assert other.network_ is other._fitted.learner.network
+    assert other.network_ is other._fitted.learners[0].network
 
 
 # --- Round trips -------------------------------------------------------------------------------
@@ -133,8 +133,8 @@ def test_without_moments_training_begins_as_with_a_new_optimizer(make, data, way
     X, y = data()
     model = make(optimizer="adam").fit(X, y)
     other = way(model)
-    assert not np.any(other._fitted.learner.state.moments)
-    assert other._fitted.learner.state.t == 0
+    assert not np.any(other._fitted.learners[0].state.moments)
+    assert other._fitted.learners[0].state.t == 0
     # An optimizer that remembers nothing has nothing to lose.
     plain = make(optimizer="sgd").fit(X, y)
     other = way(plain)

@@ -21,10 +21,11 @@ WEIGHTS_EQUAL_REPETITION = [
 ]
 BATCHES = "A repeated row fills batches that a weighted one does not."
 DROPOUT = "A repeated row gets a dropout mask for each copy, a weighted one only one."
+FOLDS = "Copies of a row may be in several folds, a weighted row cannot."
 SPLIT = "Copies of a row may fall on both sides of the validation split, a weighted row cannot."
 FLOAT32 = "Sums of different order differ by float32's rounding, far above the check's 1e-7."
 
-REFIT = "The check fits one object twice and expects the same; warm_start is there to go on."
+AGAIN = "The check fits one object twice and expects the same; warm_start is there to go on."
 
 # The checks call partial_fit whatever the parameters.
 pytestmark = [
@@ -48,7 +49,7 @@ PLAIN = {
     "lr_schedule": "constant",
     "feature_scaling": None,
     "max_iter": 200,
-    "early_stopping": False,
+    "n_networks": 1,
 }
 PLAIN_CLASSIFIER = {"label_smoothing": 0.0, "calibrate": False}
 
@@ -56,7 +57,13 @@ PLAIN_CLASSIFIER = {"label_smoothing": 0.0, "calibrate": False}
 CONFIGURATIONS = [
     *(({"optimizer": name}, {}) for name in [*OPTIMIZERS, "lbfgs"]),
     ({"early_stopping": True, "learning_rate": 0.01}, weights_differ(SPLIT)),
-    ({"early_stopping": "auto", "validation_fraction": "auto"}, {}),
+    ({"n_networks": 3}, {}),
+    ({"n_networks": 3, "hidden_layer_sizes": (16,), "n_jobs": 2}, {}),
+    ({"n_networks": 2, "optimizer": "lbfgs"}, {}),
+    (
+        {"n_networks": "auto", "hidden_layer_sizes": (8,), "cv": 2, "learning_rate": 0.01},
+        weights_differ(FOLDS),
+    ),
     ({"dropout": 0.2, "learning_rate": 0.01}, weights_differ(DROPOUT)),
     ({"hidden_layer_sizes": (32, 16), "activation": ["tanh", "gelu"]}, {}),
     ({"hidden_layer_sizes": (), "learning_rate": 0.1}, {}),
@@ -70,8 +77,8 @@ CONFIGURATIONS = [
     (
         {"warm_start": True},
         {
-            "check_classifiers_multilabel_representation_invariance": REFIT,
-            "check_supervised_y_2d": REFIT,
+            "check_classifiers_multilabel_representation_invariance": AGAIN,
+            "check_supervised_y_2d": AGAIN,
         },
     ),
     ({"lr_schedule": "cosine"}, {}),
@@ -117,7 +124,7 @@ CLASSIFIER_CONFIGURATIONS = [
         {"calibrate": True, "early_stopping": True, "learning_rate": 0.01},
         weights_differ(SPLIT),
     ),
-    ({"calibrate": "auto", "early_stopping": "auto"}, {}),
+    ({"calibrate": "auto", "n_networks": 2}, {}),
 ]
 REGRESSOR_CONFIGURATIONS = [
     *(

@@ -47,8 +47,10 @@ def test_two_rows_are_enough_for_a_classifier():
 
 
 def test_two_rows_cannot_be_calibrated_but_trained():
-    estimator = ScratchMLPClassifier(**SMALL, calibrate=True).fit([[0.0], [1.0]], [0, 1])
-    assert estimator.temperature_ == 1
+    X, y = [[0.0], [1.0]], [0, 1]
+    assert ScratchMLPClassifier(**SMALL).fit(X, y).temperature_ == 1
+    with pytest.raises(ValueError, match="calibrate=True needs rows that were not trained on"):
+        ScratchMLPClassifier(**SMALL, calibrate=True).fit(X, y)
 
 
 @pytest.mark.parametrize(("make", "data"), BOTH)
@@ -81,7 +83,7 @@ def test_many_classes_take_no_table_of_all_rows(params):
     n_samples, n_classes = 6000, 500
     X = np.random.default_rng(0).normal(size=(n_samples, 5)).astype("f4")
     y = np.arange(n_samples) % n_classes
-    estimator = ScratchMLPClassifier(**SMALL | {"max_iter": 1}, **params, refit=False)
+    estimator = ScratchMLPClassifier(**SMALL | {"max_iter": 1}, **params)
     tracemalloc.start()
     estimator.fit(X, y)
     peak = tracemalloc.get_traced_memory()[1]

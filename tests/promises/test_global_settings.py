@@ -56,7 +56,7 @@ WAYS = {
     "bins": {"numerical_embedding": "piecewise_linear", **ROBUST},
     "batch": {"normalization": "batch", "dtype": "float32", "max_iter": 2},
     "lbfgs": {"optimizer": "lbfgs", "max_iter": 5},
-    "refit": {**EARLY, "refit": True},
+    "networks": {**ROBUST, "n_networks": 3},
 }
 
 
