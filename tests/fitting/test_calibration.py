@@ -244,7 +244,7 @@ def test_lbfgs():
 
 @pytest.mark.parametrize("settings", [{}, {"n_networks": 3}])
 def test_rows_that_were_all_trained_on_are_no_ground_for_it(settings):
-    X, y = (array[:FOLDS_FROM - 1] for array in cancer())
+    X, y = (array[: FOLDS_FROM - 1] for array in cancer())
     clf = classifier(calibrate=True, **settings)
     with pytest.raises(ValueError, match=r"calibrate=True needs rows that were not trained on.*"):
         clf.fit(X, y)

@@ -11,8 +11,6 @@ from scipy.special import softmax
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import get_scorer
 
-from skscratch import SGD, Adam, AdamW
-
 from ..conftest import BOTH, classifier, diabetes, iris, regressor, state
 
 both = pytest.mark.parametrize(("make", "data"), BOTH)

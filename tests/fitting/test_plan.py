@@ -120,7 +120,7 @@ def test_splits_of_the_user_and_networks_of_the_call_before_count_first():
     automatic = resolved(n_networks="auto", cv=5)
     assert make_plan(automatic, ONE_FROM, n_splits=5).n_networks == 5
     assert make_plan(resolved(n_networks=5, cv=5), 100, n_splits=5).n_networks == 5
-    with pytest.raises(ValueError, match="cv makes 5 splits, .* and n_networks=4.*'auto'"):
+    with pytest.raises(ValueError, match=r"cv makes 5 splits, .* and n_networks=4.*'auto'"):
         make_plan(resolved(n_networks=4, cv=5), 100, n_splits=5)
     automatic = resolved(n_networks="auto")
     assert make_plan(automatic, 100, incremental=True).n_networks == 1
@@ -187,9 +187,9 @@ def test_folds_of_the_user_judge_alone():
     settings = {"n_networks": "auto", "cv": 3}
     assert make_plan(resolved(**settings), 6, n_splits=3).judge == "folds"
     assert make_plan(resolved(**settings), 6, incremental=True).judge == ""
-    with pytest.raises(ValueError, match="cv=3 cuts folds.* early_stopping=True. Set cv=None"):
+    with pytest.raises(ValueError, match=r"cv=3 cuts folds.* early_stopping=True. Set cv=None"):
         make_plan(resolved(**settings, early_stopping=True), 100, n_splits=3)
-    with pytest.raises(ValueError, match="cv=3 cuts folds.* X_val. Set cv=None"):
+    with pytest.raises(ValueError, match=r"cv=3 cuts folds.* X_val. Set cv=None"):
         make_plan(resolved(**settings), 100, n_splits=3, has_validation_data=True)
 
 
@@ -298,7 +298,7 @@ def test_calibration_needs_rows_that_were_not_trained_on(params, n_samples, expe
 
 @pytest.mark.parametrize(("params", "n_samples"), [({}, 1000), ({"n_networks": 2}, FEW)])
 def test_calibration_that_is_asked_for_needs_them_too(params, n_samples):
-    with pytest.raises(ValueError, match="calibrate=True needs rows.*n_networks.*X_val and y_val"):
+    with pytest.raises(ValueError, match=r"calibrate=True needs rows.*n_networks.*X_val and y_val"):
         plan_of(n_samples, calibrate=True, **params)
 
 

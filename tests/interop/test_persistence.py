@@ -16,8 +16,8 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 import skscratch
 from skscratch import ScratchMLPClassifier
-from skscratch._fitting.settings import OPTION_TABLES
 from skscratch._base import PICKLE_FORMAT
+from skscratch._fitting.settings import OPTION_TABLES
 from skscratch._interop.skops import trusted_types
 from skscratch.nn.activations import Activation
 

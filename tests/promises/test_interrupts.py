@@ -27,7 +27,12 @@ INTERRUPTED = [
     {"early_stopping": True, "scoring": "loss", "dropout": 0.2, "normalization": "batch"},
     {"n_networks": 2, "feature_scaling": "robust"},
     {"optimizer": "lbfgs"},
-    {"feature_scaling": "robust", "numerical_embedding": "periodic", "n_networks": 2, "early_stopping": True},
+    {
+        "feature_scaling": "robust",
+        "numerical_embedding": "periodic",
+        "n_networks": 2,
+        "early_stopping": True,
+    },
 ]
 
 
