@@ -87,7 +87,7 @@ class Validator:
         """Return the loss and the score of networks; NaN if logits are not finite."""
         started, loss, score = time.perf_counter(), nan, nan
         Z, known = self.logits(*networks)
-        if np.isfinite(Z[known]).all() and known.any():
+        if np.isfinite(_known(Z, known)).all() and known.any():
             loss = self._loss(Z, known)
             score = float(self._score(Z, known, loss))
         self.seconds += time.perf_counter() - started
@@ -129,8 +129,8 @@ class Validator:
     def judged(self, *networks: Network) -> tuple[np.ndarray, Any, np.ndarray | None]:
         """Return the logits that are known, their targets, and the weights or None."""
         Z, known = self.logits(*networks)
-        counts = None if self._counts is None else self._counts[known]
-        return Z[known], self._Y[known], counts
+        counts = None if self._counts is None else _known(self._counts, known)
+        return _known(Z, known), _known(self._Y, known), counts
 
     def logits(self, *networks: Network) -> tuple[np.ndarray, np.ndarray]:
         """Return the logits of each row, and whether they are known: not if a network is lost.
@@ -170,7 +170,9 @@ class Validator:
         # Of a single class there is nothing to tell apart, and many scorers refuse to try.
         if scorer is None or len(classes) == 1:
             return lambda Z, known, loss: target.score(
-                Z[known], Y[known], None if weights is None else weights[known]
+                _known(Z, known),
+                _known(Y, known),
+                None if weights is None else _known(weights, known),
             )
         labels = target.strata(Y)
         lacking = [] if labels is None else np.delete(classes, np.unique(labels)).tolist()
@@ -197,10 +199,10 @@ class Validator:
             # history_ tells of the network, not of its calibration.
             network: Any = trained.network
             if has_own_rows or not np.all(has_finite_numbers(network)):
-                network = Seen(network, Z[known])
+                network = Seen(network, _known(Z, known))
             predictor._trained = replace(trained, network=network, temperature=1.0)
             try:
-                found = scorer(predictor, X[known], y[known], **kwargs)
+                found = scorer(predictor, _known(X, known), _known(y, known), **kwargs)
             except (ValueError, TypeError, AttributeError) as error:
                 if not (lacking or isinstance(scoring, str)):
                     raise  # a function of the user's own, and its error
@@ -217,6 +219,11 @@ class Validator:
                 ) from error
 
         return score
+
+
+def _known(values: Any, known: np.ndarray) -> Any:
+    """Return the rows that are known, without a copy if all are: tables may be large."""
+    return values if known.all() else values[known]
 
 
 class Seen:
