@@ -377,6 +377,11 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         splits = None
         if settings.cv is not None and not incremental:
             splits = split_by_user(settings.cv, data, groups, settings.is_classifier)
+        elif groups is not None:
+            warn(
+                "groups have no effect with cv=None, which shuffles all rows. To keep groups "
+                "together, set cv=GroupKFold(5), or another splitter that looks at groups."
+            )
         plan = make_plan(
             settings,
             data.X.shape[0],

@@ -241,11 +241,6 @@ class Run:
                 "keeps a row to train on. Give more data, another validation_fraction, X_val and "
                 "y_val, or set early_stopping=False."
             )
-        if sample_weight is not None and not sample_weight[held_out].any():
-            raise ValueError(
-                "sample_weight is zero in all rows of the validation part; give more rows a "
-                "weight, or set early_stopping=False."
-            )
         return rows, held_out
 
     # Going on ---------------------------------------------------------------------------------
