@@ -90,4 +90,5 @@ def assert_same_committee(estimator, other, exactly=True, history=True):
 
 
 def close(array, wanted, **options):
-    np.testing.assert_allclose(array, wanted, rtol=1e-7, atol=1e-10, **options)
+    # Behind a bias that batch normalization takes out again, Adam makes steps of rounding errors.
+    np.testing.assert_allclose(array, wanted, rtol=1e-7, atol=1e-7, **options)

@@ -221,7 +221,7 @@ def test_rows_too_few_for_folds(make, data):
         close(estimator.network_.member((k,)).snapshot()[0], alone.snapshot()[0])
     assert np.ptp(member_outputs(estimator, X), axis=0).min() > 0
     with pytest.raises(AttributeError, match="n_networks to 2 or more with 40 rows or more"):
-        estimator.oof_score_
+        _ = estimator.oof_score_
 
 
 # In scikit-learn's hands -----------------------------------------------------------------------
