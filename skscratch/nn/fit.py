@@ -259,7 +259,8 @@ def fit(
             try:
                 check(learner)
             except DivergenceError as error:
-                raise divergence(str(error), progress, per_network(learner.learning_rate)) from None
+                rate = per_network(learner.learning_rate)
+                lose(learner, groups, divergence(str(error), progress, rate))
     return progress
 
 
