@@ -3,10 +3,10 @@
 import copy
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, compress, product
 from math import inf, prod
 from typing import Any
 
@@ -397,7 +397,15 @@ class Run:
             yield map
             return
         with ThreadPoolExecutor(n_jobs) as pool:
-            yield pool.map
+
+            def run_all(turn: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
+                turns = [pool.submit(turn, *each) for each in zip(*arguments, strict=True)]
+                try:
+                    return [each.result() for each in turns]
+                finally:  # an interrupt reaches this thread alone, and the others train on
+                    wait(turns)
+
+            yield run_all
 
     def _check_best(self) -> None:
         progress = self.trained.progress
