@@ -389,6 +389,8 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             has_validation_data=validation is not None,
             incremental=incremental,
             n_before=None if before is None else math.prod(before.network.stack),
+            n_begun=None if before is None else before.n_begun,
+            n_training=None if splits is None else max(len(rows) for rows, _ in splits),
         )
         return Run(
             settings,
@@ -460,7 +462,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
 
         Where decoding too may overflow, its result is looked at in place of the logits.
         """
-        network, features = self._fitted.network, self._fitted.features
+        network, features = self._fitted.working, self._fitted.features
         X = self._validate_input(X)
 
         def decode_finite(Z: np.ndarray) -> np.ndarray:

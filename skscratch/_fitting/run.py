@@ -24,7 +24,7 @@ from ..nn.stopping import Best, Patience
 from .advice import advising, ways_to_scale
 from .calibration import find_temperature
 from .features import Features
-from .groups import Encoded, Rows, hand_over_moments, make_groups, stacks_of
+from .groups import Encoded, Rows, hand_over_moments, make_groups, regroup
 from .inputs import Data
 from .measure import Validator
 from .plan import Plan, settle_calibration, settle_dtype
@@ -33,7 +33,7 @@ from .settings import Settings
 from .split import cut_folds, split_rows
 from .targets import Labels, Quantities, Target
 from .threads import few_threads
-from .trained import OutOfFold, Trained, parts_of
+from .trained import OutOfFold, Trained
 from .warn import warn
 
 Streams = dict[str, list[np.random.Generator]]
@@ -222,14 +222,16 @@ class Run:
         A copy of the stream draws the same rows again in a warm start, so that no network is
         validated on rows that it was trained on before.
         """
-        plan, stream = self.plan, copy.deepcopy(stream)
-        if plan.judge == "folds" and self.splits is not None:
-            training, left_out = zip(*self.splits, strict=True)
-            return list(training), list(left_out)
+        plan, stream, before = self.plan, copy.deepcopy(stream), self.before
         if plan.judge == "folds":
-            everything = np.arange(plan.n_samples)
-            folds = cut_folds(plan.n_samples, plan.n_networks, stream, strata, sample_weight)
-            return [np.delete(everything, fold) for fold in folds], folds
+            splits = self.splits
+            if splits is None:
+                n_folds = plan.n_networks if before is None else before.n_begun
+                folds = cut_folds(plan.n_samples, n_folds, stream, strata, sample_weight)
+                splits = [(np.delete(np.arange(plan.n_samples), fold), fold) for fold in folds]
+            if before is not None and before.alive is not None:
+                splits = list(compress(splits, before.alive))
+            return [rows for rows, _ in splits], [left_out for _, left_out in splits]
         if not plan.n_held_out:
             return None, None
         rows, held_out = split_rows(plan.n_samples, plan.n_held_out, stream, strata)
@@ -254,6 +256,7 @@ class Run:
         """
         trained = self.trained
         trained.temperature, trained.best = before.temperature, before.best
+        trained.alive = before.alive
         hand_over_moments(before.learners, trained.learners)
         trained.progress = before.progress.copy()
         if self.in_series:
@@ -429,26 +432,25 @@ class Run:
             f"non-finite first in {reasons[0]}. Try a smaller learning_rate, or clip_norm=1."
         )
         if finite.all():
+            for learner in trained.learners:
+                for index, moment in product(learner.diverged, learner.state.moments):
+                    moment[index] = 0  # those of the end are NaN
+                learner.diverged = {}
             return
         kept, lost = np.flatnonzero(finite), np.flatnonzero(~finite)
         if self.validate is not None:
             self.validate.forget(lost)
-        old, first = trained.learners, 0
         trained.network = trained.network.part(kept if len(kept) > 1 else kept[0])
-        most = max(prod(learner.network.stack) for learner in old)
-        trained.learners = []
-        for part in parts_of(trained.network, stacks_of([0] * len(kept), most)):
-            learner = copy.copy(old[0].without_state())
-            learner.network, learner.diverged = part, {}
-            last = first + prod(part.stack)
-            numbers, first = kept[first:last], last
-            learner.streams = [trained.streams["dropout"][k] for k in numbers]
-            trained.learners.append(learner)
-        hand_over_moments(old, trained.learners, kept)
         trained.streams = {
             name: streams if name == "split" else [streams[k] for k in kept]
             for name, streams in trained.streams.items()
         }
+        trained.learners = regroup(
+            trained.learners, trained.network, kept, trained.streams["dropout"]
+        )
+        alive = np.ones(len(finite), bool) if trained.alive is None else trained.alive.copy()
+        alive[np.flatnonzero(alive)[lost]] = False
+        trained.alive = alive
         self.plan = self.plan.but("n_networks", len(kept), f"{len(lost)} diverged")
 
     def _look_back(self, validate: Validator) -> None:
@@ -461,10 +463,11 @@ class Run:
             trained.temperature = find_temperature(Z, Y, counts, target.log_loss())
         if self.plan.judge != "X_val" and validate.rows is not None:
             _, score = validate(*networks)
-            Z, _ = validate.logits(*networks)
-            trained.out_of_fold = OutOfFold(
-                validate.rows, validate.networks, Z, self.y[validate.rows], score
-            )
+            Z, known = validate.logits(*networks)
+            rows, numbers = validate.rows[known], None
+            if validate.networks is not None:  # among those that are left
+                _, numbers = np.unique(validate.networks[known], return_inverse=True)
+            trained.out_of_fold = OutOfFold(rows, numbers, Z[known], self.y[rows], score)
 
     def _warn_unless_planned(self) -> None:
         """Warn of a run that ended before it converged."""
@@ -513,7 +516,7 @@ def _check_fixed(settings: Settings, before: Trained, target: Target) -> None:
         "numerical_embedding": (settings.numerical_embedding, old.embedding),
         "feature_scaling": (settings.feature_scaling, _scaling(before)),
     }
-    if settings.n_networks != "auto":
+    if settings.n_networks not in ("auto", before.n_begun):
         fixed["n_networks"] = (settings.n_networks, prod(before.network.stack))
     if settings.dtype != "auto":
         fixed["dtype"] = (settings.dtype, str(before.network.dtype))
