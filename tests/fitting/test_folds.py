@@ -216,7 +216,7 @@ def test_groups_stay_together(make, data):
     of_group = np.empty(150, int)
     for k, fold in enumerate(folds_of(estimator)):
         of_group[fold] = k
-    assert all(len(set(of_group[GROUPS == group])) == 1 for group in range(30))
+    assert all(len(set(of_group[group == GROUPS])) == 1 for group in range(30))
     with pytest.raises(ValueError, match="'groups' parameter should not be None"):
         clone(estimator).fit(X, y)
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
@@ -284,7 +284,7 @@ def test_other_types(cv):
 
 def test_numbers_that_contradict():
     X, y = iris()
-    with pytest.raises(ValueError, match="cv makes 3 splits.* n_networks=4"):
+    with pytest.raises(ValueError, match=r"cv makes 3 splits.* n_networks=4"):
         classifier(n_networks=4, cv=3).fit(X, y)
     with pytest.raises(ValueError, match="n_networks=1 wants one"):
         classifier(n_networks=1, cv=3).fit(X, y)
@@ -292,9 +292,9 @@ def test_numbers_that_contradict():
 
 def test_other_rows_that_judge():
     X, y = iris()
-    with pytest.raises(ValueError, match="early_stopping=True.*Set cv=None"):
+    with pytest.raises(ValueError, match=r"early_stopping=True.*Set cv=None"):
         classifier(n_networks=3, cv=3, early_stopping=True).fit(X, y)
-    with pytest.raises(ValueError, match="X_val.*Set cv=None"):
+    with pytest.raises(ValueError, match=r"X_val.*Set cv=None"):
         classifier(n_networks=3, cv=3).fit(X, y, X_val=X, y_val=y)
 
 
@@ -304,7 +304,7 @@ def test_weights_that_leave_a_part_without(make, data):
     weights = np.repeat([0.0, 1.0], [75, 75])
     training, left_out = np.arange(75, 150), np.arange(75)
     estimator = make(n_networks="auto", cv=[(training, left_out)])
-    with pytest.raises(ValueError, match="sample_weight.* is zero in all of the rows held out"):
+    with pytest.raises(ValueError, match=r"sample_weight.* is zero in all of the rows held out"):
         estimator.fit(X, y, sample_weight=weights)
     with pytest.raises(ValueError, match="sample_weight is zero in all rows of the training part"):
         estimator.set_params(cv=[(left_out, training)]).fit(X, y, sample_weight=weights)
