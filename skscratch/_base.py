@@ -349,7 +349,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
                 f"n_iter_no_change={self.n_iter_no_change} calls. Call fit to start anew."
             )
             return
-        n_epochs = run.n_epochs_before, run.plan.max_iter
+        n_epochs = run.n_epochs_before, run.most_epochs
         run.begin(run.watcher.begin_fit(X_val, y_val, *n_epochs))
         self._trained = run.train()
         run.watcher.end_fit(run.snapshot)

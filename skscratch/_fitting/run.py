@@ -17,7 +17,7 @@ from sklearn.utils import check_random_state
 
 from ..nn.batches import Batches
 from ..nn.divergence import has_finite_numbers
-from ..nn.fit import Progress, fit
+from ..nn.fit import UNTRAINED, Progress, fit
 from ..nn.network import Architecture, Network
 from ..nn.schedules import Adaptive
 from ..nn.stopping import Best, Patience
@@ -118,6 +118,12 @@ class Run:
     def n_epochs_before(self) -> int:
         """Number of epochs of the calls that this one goes on from."""
         return 0 if self.before is None else len(self.before.progress.rows)
+
+    @property
+    def most_epochs(self) -> int:
+        """The most epochs that are told of: L-BFGS makes its own for each network."""
+        one_by_one = self.settings.optimizer.full_batch
+        return self.plan.max_iter * (self.plan.n_networks if one_by_one else 1)
 
     # What trains the networks -----------------------------------------------------------------
 
@@ -377,7 +383,7 @@ class Run:
             if progress.ended == "stalled":
                 progress.best.restore([learner.network for learner in trained.learners])
             return
-        with self.watcher.showing(n_epochs), self._pool() as run_all:
+        with self.watcher.showing(self.most_epochs), self._pool() as run_all:
             fit(
                 trained.learners,
                 self.batches,
@@ -427,10 +433,19 @@ class Run:
             return
         finite = np.ravel(has_finite_numbers(trained.network))
         left = "have gone back to their best epoch" if finite.all() else "are left out"
-        warn(
-            f"{len(reasons)} of {len(finite)} networks diverged and {left}: the numbers became "
-            f"non-finite first in {reasons[0]}. Try a smaller learning_rate, or clip_norm=1."
-        )
+        n_untrained = reasons.count(UNTRAINED)
+        if n_untrained:
+            warn(
+                f"{n_untrained} of {len(finite)} networks are left out, since training ended "
+                "before it was their turn: L-BFGS trains one after the other."
+            )
+        if n_untrained < len(reasons):
+            where = next(reason for reason in reasons if reason != UNTRAINED)
+            warn(
+                f"{len(reasons) - n_untrained} of {len(finite)} networks diverged and {left}: the "
+                f"numbers became non-finite first in {where}. Try a smaller learning_rate, or "
+                "clip_norm=1."
+            )
         if finite.all():
             for learner in trained.learners:
                 for index, moment in product(learner.diverged, learner.state.moments):
@@ -451,7 +466,7 @@ class Run:
         alive = np.ones(len(finite), bool) if trained.alive is None else trained.alive.copy()
         alive[np.flatnonzero(alive)[lost]] = False
         trained.alive = alive
-        self.plan = self.plan.but("n_networks", len(kept), f"{len(lost)} diverged")
+        self.plan = self.plan.but("n_networks", len(kept), f"{len(lost)} are left out")
 
     def _look_back(self, validate: Validator) -> None:
         """Let what networks predict of rows left out tell how good and how sure they are."""
