@@ -105,6 +105,9 @@ class Run:
         self.started = time.perf_counter()
         # A call of partial_fit after another one is an epoch of the same run.
         self.in_series = before is not None and self.incremental and before.progress.endless
+        # A splitter may draw others each time, with rows that a network was trained on before.
+        if self.splits and before is not None and before.plan.n_samples == self.plan.n_samples:
+            self.splits = before.splits or self.splits
 
     @property
     def has_stalled(self) -> bool:
@@ -146,7 +149,7 @@ class Run:
             self.plan = self.plan.but("dtype", str(network.dtype), why)
             self.plan = self.plan.but("feature_scaling", _scaling(before), why)
         if checkpoint is not None:
-            streams = checkpoint["streams_at_start"]
+            streams, self.splits = checkpoint["streams_at_start"], checkpoint["trained"].splits
         self.streams_at_start = copy.deepcopy(streams)
         Y = target.encode(y, network.dtype)
         rows, left_out = self._part(target.strata(Y), sample_weight, streams["split"][0])
@@ -156,7 +159,9 @@ class Run:
         learners, self.batches = make_groups(
             settings, self.plan, network, target, self.encoded, rows, streams
         )
-        self.trained = Trained(self.plan, features, target, network, learners, Progress(), streams)
+        self.trained = Trained(
+            self.plan, features, target, network, learners, Progress(), streams, splits=self.splits
+        )
         if before is None:
             network.dense[-1].b[...] = target.loss.initial_bias(Y, weights)
         else:

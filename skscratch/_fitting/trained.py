@@ -75,6 +75,8 @@ class Trained:
         What networks predict of rows of X that they were not trained on.
     alive : ndarray of bool of shape (n_begun,), or None
         Which of the networks that were begun with are left; None for all.
+    splits : list of tuple of ndarray of int, or None
+        What the user's ``cv`` made.
     """
 
     plan: Plan
@@ -88,6 +90,7 @@ class Trained:
     best: tuple[Features, Target] | None = None
     out_of_fold: OutOfFold | None = None
     alive: np.ndarray | None = None
+    splits: list[tuple[np.ndarray, np.ndarray]] | None = None
 
     @property
     def n_begun(self) -> int:
@@ -117,6 +120,7 @@ class Trained:
             learners=[learner.without_state() for learner in self.learners],
             features=self.features.without_rows(),
             target=self.target.without_rows(),
+            splits=None,
         )
 
     def member(self, number: int) -> Self:
