@@ -18,6 +18,7 @@ from skscratch.nn import DivergenceError, Network
 
 from ..callbacks.checks import Recorder, raising
 from ..conftest import BOTH, classes_for, classifier, diabetes, iris, output, regressor, state
+from ..promises.test_interrupts import count_lines, interrupt_fit
 from .committees import (
     assert_same_committee,
     close,
@@ -271,8 +272,10 @@ def test_a_checkpoint_knows_what_is_lost(at_most, lose, monkeypatch, tmp_path):
 
 
 def interrupted(estimator, *data):
-    with pytest.warns(UserWarning, match="Training was interrupted after"):
-        return estimator.fit(*data)
+    with pytest.warns(UserWarning, match="interrupted after|left out, since") as caught:
+        estimator.fit(*data)
+    assert "Training was interrupted after" in str(caught[0].message)
+    return estimator
 
 
 @grouped
@@ -343,6 +346,22 @@ def test_an_interrupt_in_a_callback(make, data, at, optimizer):
     assert estimator.n_iter_ == (0 if at.startswith("begin") else int(at[-1]))
     assert np.isfinite(output(estimator, X)).all()
     assert np.isfinite(estimator.oof_score_)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [{}, {"early_stopping": True}, {"optimizer": "lbfgs"}, {"n_jobs": 2, "calibrate": True}],
+    ids=str,
+)
+@pytest.mark.parametrize("at_most", [1, 8])
+def test_an_interrupt_at_any_line(params, at_most, monkeypatch):
+    in_groups(monkeypatch, at_most)
+    X, y = iris()
+    X, y = X[::2], y[::2]
+    estimator = classifier(n_networks=3, max_iter=2, batch_size=20, **params)
+    n_lines, rng = count_lines(estimator, X, y), np.random.default_rng(at_most)
+    for at in rng.integers(1, n_lines + 1, 6):
+        interrupt_fit(copy.deepcopy(estimator), X, y, at)
 
 
 def test_an_interrupt_after_one_was_lost(lose, monkeypatch):

@@ -9,6 +9,7 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone, is_classifier
+from sklearn.model_selection import KFold
 
 from skscratch import SGD
 from skscratch.callbacks import Callback, Checkpoint, HistoryCSV, StopOnPlateau, TimeBudget
@@ -125,6 +126,35 @@ def test_another_number_of_networks(make, data, method):
 
 
 @both
+def test_a_splitter_that_draws_others_each_time(make, data):
+    X, y = data()
+    cv = KFold(3, shuffle=True)
+    estimator = make(n_networks="auto", cv=cv, warm_start=True).fit(X, y)
+    folds = folds_of(estimator)
+    estimator = pickle.loads(pickle.dumps(estimator)).fit(X, y)
+    assert all(map(np.array_equal, folds_of(estimator), folds))
+    assert not all(map(np.array_equal, folds_of(clone(estimator).fit(X, y)), folds))
+    assert sum(map(len, folds_of(estimator.fit(X[:99], y[:99])))) == 99
+
+
+@both
+def test_a_checkpoint_knows_the_splits(make, data, tmp_path):
+    X, y = data()
+    path, cv = tmp_path / "run.ckpt", KFold(3, shuffle=True)
+    params = {"n_networks": "auto", "cv": cv, "max_iter": 6}
+    folds = []
+    keep = Recorder(raising("end epoch 4", RuntimeError))
+    with pytest.raises(RuntimeError, match="in end epoch"):
+        make(**params).set_callbacks(Checkpoint(path), keep).fit(X, y)
+    for _ in range(2):
+        again = tmp_path / "copy.ckpt"
+        again.write_bytes(path.read_bytes())
+        estimator = make(**params).set_callbacks(Checkpoint(again, resume=True)).fit(X, y)
+        folds.append(folds_of(estimator))
+    assert all(map(np.array_equal, *folds))
+
+
+@both
 def test_another_number_of_splits(make, data):
     X, y = data()
     estimator = make(n_networks="auto", cv=3, warm_start=True).fit(X, y).set_params(cv=4)
@@ -157,6 +187,22 @@ def test_lbfgs_trains_one_after_the_other(make, data):
     name = "oof_decision_function_" if is_classifier(estimator) else "oof_prediction_"
     assert np.isfinite(getattr(estimator, name)).all()
     close(estimator.history_["validation_score"][-1], estimator.oof_score_)
+
+
+@pytest.mark.parametrize("at", ["end epoch 1", "end epoch 30"])
+@both
+def test_lbfgs_leaves_out_those_whose_turn_did_not_come(make, data, at):
+    X, y = data()
+    estimator = make(n_networks=3, optimizer="lbfgs", max_iter=20, warm_start=True)
+    estimator.set_callbacks(Recorder(lambda event: event == at))
+    n_left = 1 if at == "end epoch 1" else 2
+    with pytest.warns(UserWarning, match=f"{3 - n_left} of 3 networks are left out, since"):
+        estimator.fit(X, y)
+    assert estimator.plan_.n_networks == n_left
+    assert estimator.n_iter_ == int(at.split()[-1])
+    with warnings.catch_warnings():  # a further call has as many
+        warnings.simplefilter("ignore")
+        assert estimator.set_callbacks().fit(X, y).plan_.n_networks == n_left
 
 
 # Copies and files ------------------------------------------------------------------------------
