@@ -156,8 +156,9 @@ class Validator:
             Z = network.predict(self._X, rows)
             parts += [Z[k, : len(each)] for k, each in enumerate(own)]
         Z = np.full((len(self._Y), parts[0].shape[-1]), nan)
-        Z[np.isin(self.networks, left)] = np.concatenate(parts)
-        return Z, np.isin(self.networks, left[~lost])
+        numbers: Any = self.networks
+        Z[np.isin(numbers, left)] = np.concatenate(parts)
+        return Z, np.isin(numbers, left[~lost])
 
     def _choose(
         self, scoring: Any, data: Any, predictor: Any, place: str
