@@ -349,7 +349,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
                 f"n_iter_no_change={self.n_iter_no_change} calls. Call fit to start anew."
             )
             return
-        n_epochs = run.n_epochs_before, run.plan.max_iter
+        n_epochs = run.n_epochs_before, run.most_epochs
         run.begin(run.watcher.begin_fit(X_val, y_val, *n_epochs))
         self._trained = run.train()
         run.watcher.end_fit(run.snapshot)
@@ -377,6 +377,11 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         splits = None
         if settings.cv is not None and not incremental:
             splits = split_by_user(settings.cv, data, groups, settings.is_classifier)
+        elif groups is not None:
+            warn(
+                "groups have no effect with cv=None, which shuffles all rows. To keep groups "
+                "together, set cv=GroupKFold(5), or another splitter that looks at groups."
+            )
         plan = make_plan(
             settings,
             data.X.shape[0],
@@ -384,6 +389,8 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             has_validation_data=validation is not None,
             incremental=incremental,
             n_before=None if before is None else math.prod(before.network.stack),
+            n_begun=None if before is None else before.n_begun,
+            n_training=None if splits is None else max(len(rows) for rows, _ in splits),
         )
         return Run(
             settings,
@@ -455,7 +462,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
 
         Where decoding too may overflow, its result is looked at in place of the logits.
         """
-        network, features = self._fitted.network, self._fitted.features
+        network, features = self._fitted.working, self._fitted.features
         X = self._validate_input(X)
 
         def decode_finite(Z: np.ndarray) -> np.ndarray:

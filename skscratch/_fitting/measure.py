@@ -70,7 +70,7 @@ class Validator:
         self.seconds = 0.0
         self._target, self._X = target, X
         self._own = rows if isinstance(rows, list) else None
-        self.rows, self.networks = rows, None
+        self.rows, self.networks, self._gone = rows, None, np.array([], int)
         if self._own is not None:
             self.rows = np.concatenate(self._own)
             self.networks = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
@@ -79,6 +79,11 @@ class Validator:
         self._weights = self._shares = self._counts = None
         if sample_weight is not None:
             self._weights = self._counts = sample_weight[taken].astype(np.float64)
+            if not self._weights.any():
+                raise ValueError(
+                    f"sample_weight, times class_weight, is zero in all of {place}; give more "
+                    "rows a weight, or leave out others."
+                )
             self._shares = self._weights / self._weights.mean()
             self._weights = self._weights.mean(axis=1)
         self._score = self._choose(scoring, data, predictor, place)
@@ -104,7 +109,9 @@ class Validator:
             shares = None if self._shares is None else self._shares[rows][kept]
             value = self._target.loss.value_and_gradient(logits, Y, shares, np.empty_like(logits))
             loss += float(value) * len(logits)
-        return loss / np.count_nonzero(known)
+        total = np.count_nonzero(known)
+        # The mean of all shares is 1; that of those that are left need not be.
+        return loss / total if self._shares is None else loss / (total * self._shares[known].mean())
 
     @property
     def n_rows(self) -> int:
@@ -114,17 +121,8 @@ class Validator:
         return int(np.count_nonzero(self._weights))
 
     def forget(self, networks: np.ndarray) -> None:
-        """Measure no more on the rows of networks that are lost, given their numbers."""
-        if self._own is None or self.networks is None:
-            return
-        kept = ~np.isin(self.networks, networks)
-        self._own = [own for k, own in enumerate(self._own) if k not in networks]
-        self.rows = self.rows[kept]
-        self.networks = np.repeat(np.arange(len(self._own)), [len(own) for own in self._own])
-        self._Y = self._Y[kept]
-        for name in ("_weights", "_shares", "_counts"):
-            values = getattr(self, name)
-            setattr(self, name, None if values is None else values[kept])
+        """Expect no longer to get some networks, given their numbers: their rows are not known."""
+        self._gone = networks
 
     def judged(self, *networks: Network) -> tuple[np.ndarray, Any, np.ndarray | None]:
         """Return the logits that are known, their targets, and the weights or None."""
@@ -146,8 +144,9 @@ class Validator:
             kept = Z[~lost] if lost.any() and not lost.all() else Z
             return kept.mean(axis=0), np.ones(Z.shape[1], bool)
         parts, first = [], 0
+        left = np.delete(np.arange(len(self._own)), self._gone)
         for network in networks:
-            own = self._own[first : first + max(1, math.prod(network.stack))]
+            own = [self._own[k] for k in left[first : first + math.prod(network.stack)]]
             first += len(own)
             if not network.stack:
                 parts.append(network.predict(self._X, own[0]))
@@ -156,7 +155,10 @@ class Validator:
             rows = np.array([np.resize(each, longest) for each in own])
             Z = network.predict(self._X, rows)
             parts += [Z[k, : len(each)] for k, each in enumerate(own)]
-        return np.concatenate(parts), ~lost[self.networks]
+        Z = np.full((len(self._Y), parts[0].shape[-1]), nan)
+        numbers: Any = self.networks
+        Z[np.isin(numbers, left)] = np.concatenate(parts)
+        return Z, np.isin(numbers, left[~lost])
 
     def _choose(
         self, scoring: Any, data: Any, predictor: Any, place: str
@@ -243,7 +245,7 @@ class Seen:
             network.sizes,
             network.architecture,
         )
-        self._logits = logits
+        self.stack, self._logits = (), logits
 
     def predict(self, X: Any, rows: Any = None, decode: Any = None) -> np.ndarray:
         """Return what the network predicts for the rows that are scored, all of them."""

@@ -1,12 +1,14 @@
 """What a call of fit leaves behind."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from ..nn.divergence import has_finite_numbers
 from ..nn.fit import Progress
 from ..nn.network import Network
 from ..nn.step import Learner
@@ -71,6 +73,10 @@ class Trained:
         What the best call of a series of `partial_fit` had learned of X and y.
     out_of_fold : OutOfFold or None
         What networks predict of rows of X that they were not trained on.
+    alive : ndarray of bool of shape (n_begun,), or None
+        Which of the networks that were begun with are left; None for all.
+    splits : list of tuple of ndarray of int, or None
+        What the user's ``cv`` made.
     """
 
     plan: Plan
@@ -83,6 +89,22 @@ class Trained:
     temperature: float = 1.0
     best: tuple[Features, Target] | None = None
     out_of_fold: OutOfFold | None = None
+    alive: np.ndarray | None = None
+    splits: list[tuple[np.ndarray, np.ndarray]] | None = None
+
+    @property
+    def n_begun(self) -> int:
+        """Number of networks that were begun with."""
+        return math.prod(self.network.stack) if self.alive is None else len(self.alive)
+
+    @property
+    def working(self) -> Network:
+        """The network, without those that have diverged: there may be such until a call ends."""
+        network = self.network
+        if not network.stack or not any(learner.diverged for learner in self.learners):
+            return network
+        finite = np.flatnonzero(has_finite_numbers(network))
+        return network if len(finite) in (0, network.stack[0]) else network.part(finite)
 
     @property
     def restored_epoch(self) -> int | None:
@@ -98,6 +120,7 @@ class Trained:
             learners=[learner.without_state() for learner in self.learners],
             features=self.features.without_rows(),
             target=self.target.without_rows(),
+            splits=None,
         )
 
     def member(self, number: int) -> Self:
