@@ -81,7 +81,8 @@ class Validator:
             self._weights = self._counts = sample_weight[taken].astype(np.float64)
             self._shares = self._weights / self._weights.mean()
             self._weights = self._weights.mean(axis=1)
-        self._score = self._choose(scoring, data, predictor, place)
+        self._scoring = scoring, data, predictor, place
+        self._score = self._choose(*self._scoring)
 
     def __call__(self, *networks: Network) -> tuple[float, float]:
         """Return the loss and the score of networks; NaN if logits are not finite."""
@@ -125,6 +126,7 @@ class Validator:
         for name in ("_weights", "_shares", "_counts"):
             values = getattr(self, name)
             setattr(self, name, None if values is None else values[kept])
+        self._score = self._choose(*self._scoring)
 
     def judged(self, *networks: Network) -> tuple[np.ndarray, Any, np.ndarray | None]:
         """Return the logits that are known, their targets, and the weights or None."""
