@@ -101,7 +101,7 @@ class Trained:
         )
 
     def member(self, number: int) -> Self:
-        """Return what one of several networks is alone."""
+        """Return what one of several networks is alone; its arrays are views."""
         if not self.network.stack:
             return self
         network, first = self.network.member((number,)), 0
@@ -110,10 +110,14 @@ class Trained:
             if number < first + n:
                 break
             first += n
-        alone = copy.copy(learner.without_state())
-        alone.network = network
+        alone, k = copy.copy(learner), number - first
+        alone.network, alone.streams, alone.diverged = network, learner.streams[k : k + 1], {}
         if np.ndim(alone.mean_weight):
-            alone.mean_weight = float(alone.mean_weight[number - first, 0])
+            alone.mean_weight = float(alone.mean_weight[k, 0])
+        if "state" in vars(learner) and learner.network.stack:
+            arrays = {name: getattr(learner.state, name) for name in ("moments", "scratch")}
+            own = {name: tuple(array[k] for array in each) for name, each in arrays.items()}
+            alone.state = replace(learner.state, **own)
         return replace(self, network=network, learners=[alone], out_of_fold=None)
 
     def __getstate__(self) -> dict[str, Any]:
