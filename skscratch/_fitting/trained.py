@@ -115,9 +115,11 @@ class Trained:
         if np.ndim(alone.mean_weight):
             alone.mean_weight = float(alone.mean_weight[k, 0])
         if "state" in vars(learner) and learner.network.stack:
-            arrays = {name: getattr(learner.state, name) for name in ("moments", "scratch")}
-            own = {name: tuple(array[k] for array in each) for name, each in arrays.items()}
-            alone.state = replace(learner.state, **own)
+            state = learner.state
+            moments, scratch = (
+                tuple(array[k] for array in arrays) for arrays in (state.moments, state.scratch)
+            )
+            alone.state = replace(state, moments=moments, scratch=scratch)
         return replace(self, network=network, learners=[alone], out_of_fold=None)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -127,15 +127,16 @@ def summary(estimator: Any, *, member: int = 0) -> Summary:
     >>> from skscratch.inspection import summary
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = ScratchMLPClassifier((16,), activation="relu", feature_scaling="robust",
-    ...                            random_state=0)
+    ...                            n_networks=4, random_state=0)
     >>> summary(clf.fit(X, y))
-    ScratchMLPClassifier: 4 → 16 → 3 in float64
+    ScratchMLPClassifier: 4 → 16 → 3 in float64, member=0 of 4 networks
     <BLANKLINE>
     layer         kind    outputs  arrays                parameters  FLOPs forward  backward
     dense 1       Dense        16  W (4, 16), b (1, 16)          80            128       144
     activation 1  ReLU()       16                                 0              0         0
     dense 2       Dense         3  W (16, 3), b (1, 3)           51             96       195
     <BLANKLINE>
+    All numbers are those of one of 4 networks
     Parameters: 131
     Memory: 1.0 KiB of parameters, 0 B of running averages
     In training also: gradient 1.0 KiB, optimizer 2.0 KiB, 304 B for each row of a batch
