@@ -177,6 +177,7 @@ def _train(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, str
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", ".* networks diverged and")  # which is a finding
             return trained.fit(X, y, sample_weight), ""
     except DivergenceError as error:
         return None, str(error)

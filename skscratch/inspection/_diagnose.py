@@ -118,11 +118,11 @@ def diagnose(
     >>> from skscratch import ScratchMLPClassifier
     >>> from skscratch.inspection import diagnose
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = ScratchMLPClassifier((16, 8), optimizer="sgd", learning_rate=100, random_state=0)
-    >>> for finding in diagnose(clf, X, y).findings:
-    ...     print(f"{finding.name}: {finding.remedy}")
-    non-finite loss: lower learning_rate, to 0.034 say
-    learning rate too large: set learning_rate=0.034 in place of 100
+    >>> clf = ScratchMLPClassifier((16, 8), optimizer="sgd", learning_rate=100, n_networks=1,
+    ...                            feature_scaling="robust", random_state=0)
+    >>> finding = diagnose(clf, X, y).findings[0]
+    >>> print(f"{finding.name}: {finding.remedy}")
+    learning rate too large: set learning_rate=0.039 in place of 100
     >>> diagnose(ScratchMLPClassifier(random_state=0).fit(X, y), X, y).findings
     []
     """

@@ -59,13 +59,10 @@ def diverged(case: Case) -> Iterator[Finding]:
     """Find that training ended, of all or of some networks, as the numbers were not finite."""
     evidence = case.failure.split(". ")[0].split(": ", 1)[-1]
     if case.trained is not None:
-        lost = case.trained.plan_.why["n_networks"]  # such as "2 diverged"
-        n_left = case.trained.plan_.n_networks
-        evidence = (
-            f"{lost}, of {n_left + int(lost.split()[0])} networks"
-            if lost.endswith("diverged")
-            else ""
-        )
+        plan, evidence = case.trained.plan_, ""
+        if plan.why["n_networks"].endswith("diverged"):  # such as "2 diverged"
+            lost = int(plan.why["n_networks"].split()[0])
+            evidence = f"{lost} of {lost + plan.n_networks} networks diverged"
     if evidence:
         remedy = "lower learning_rate, or set clip_norm=1"
         if case.suggestion is not None and case.suggestion < case.rate:

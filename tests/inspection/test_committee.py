@@ -325,7 +325,7 @@ def test_networks_that_diverged_are_found():
         est.fit(X, y)
     found = diagnose(est, X, y, member=1)
     assert found.findings[0].name == "non-finite loss"
-    assert found.findings[0].evidence == "1 diverged, of 3 networks"
+    assert found.findings[0].evidence == "1 of 3 networks diverged"
     assert found.title.endswith("member=1 of 2 networks")
 
 
