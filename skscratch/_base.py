@@ -140,9 +140,12 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         `partial_fit` goes on with the optimizer's moments where it has that optimizer. What matters
         for training only and is unknown to scikit-learn (dropout, another schedule, ...) is left
         out: the result would train without it. A standardized target's mean and scale become part
-        of the last layer, and so does the temperature of calibrated probabilities. An unfitted
-        estimator is nothing but its parameters, and has to be free of such. Initial weights are
-        drawn in scikit-learn's way, and the precision is that of X.
+        of the last layer, and so does the temperature of calibrated probabilities. Several networks
+        become one, which is as wide as all of them together: their weights are blocks of its own,
+        with zeros between them, and its last layer takes the mean. It has no moments to go on with.
+        An unfitted estimator is nothing but its parameters, and has to be free of what is unknown
+        there, ``n_networks`` other than 1 included. Initial weights are drawn in scikit-learn's
+        way, and the precision is that of X.
 
         Returns
         -------

@@ -124,7 +124,7 @@ class Trained:
         )
 
     def member(self, number: int) -> Self:
-        """Return what one of several networks is alone."""
+        """Return what one of several networks is alone; its arrays are views."""
         if not self.network.stack:
             return self
         network, first = self.network.member((number,)), 0
@@ -133,10 +133,16 @@ class Trained:
             if number < first + n:
                 break
             first += n
-        alone = copy.copy(learner.without_state())
-        alone.network = network
+        alone, k = copy.copy(learner), number - first
+        alone.network, alone.streams, alone.diverged = network, learner.streams[k : k + 1], {}
         if np.ndim(alone.mean_weight):
-            alone.mean_weight = float(alone.mean_weight[number - first, 0])
+            alone.mean_weight = float(alone.mean_weight[k, 0])
+        if "state" in vars(learner) and learner.network.stack:
+            state = learner.state
+            moments, scratch = (
+                tuple(array[k] for array in arrays) for arrays in (state.moments, state.scratch)
+            )
+            alone.state = replace(state, moments=moments, scratch=scratch)
         return replace(self, network=network, learners=[alone], out_of_fold=None)
 
     def __getstate__(self) -> dict[str, Any]:
