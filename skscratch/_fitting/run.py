@@ -459,8 +459,9 @@ class Run:
         if self.plan.judge != "X_val" and validate.rows is not None:
             _, score = validate(*networks)
             Z, _ = validate.logits(*networks)
+            y = self.y[validate.rows]
             trained.out_of_fold = OutOfFold(
-                validate.rows, validate.networks, Z, self.y[validate.rows], score
+                validate.rows, validate.networks, Z, y, score, validate.counting
             )
 
     def _warn_unless_planned(self) -> None:
