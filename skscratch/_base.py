@@ -26,6 +26,14 @@ from ._interop.notebook import NotebookReprMixin
 from .callbacks._protocol import CallbackSupportMixin, with_callbacks
 from .callbacks._watcher import Watcher
 from .nn.network import Network
+from .nn.options import Interval, check_real
+
+NO_OUT_OF_FOLD = (
+    "There are no out-of-fold predictions, since no rows were left out of training. Set n_networks "
+    "to 2 or more with 40 rows or more, or early_stopping=True, and do without X_val and "
+    "partial_fit."
+)
+OPEN_FRACTION = Interval(0, 1, closed="neither")
 
 PICKLE_FORMAT = 4
 """Number of what a pickled estimator holds; a change that older versions cannot read raises it."""
@@ -302,12 +310,16 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     def _out_of_fold(self) -> OutOfFold:
         found = self._fitted.out_of_fold
         if found is None:
-            raise AttributeError(
-                "There are no out-of-fold predictions, since no rows were left out of training. "
-                "Set n_networks to 2 or more with 40 rows or more, or early_stopping=True, and do "
-                "without X_val and partial_fit."
-            )
+            raise AttributeError(NO_OUT_OF_FOLD)
         return found
+
+    def _left_out(self, confidence_level: Any) -> tuple[OutOfFold, float]:
+        """Return the left-out rows that have a weight, and the level as a checked number."""
+        level = check_real("confidence_level", confidence_level, OPEN_FRACTION)
+        found = self._fitted.out_of_fold
+        if found is None:
+            raise ValueError(NO_OUT_OF_FOLD)
+        return found.that_count(), level
 
     # Training ---------------------------------------------------------------------------------
 
@@ -460,16 +472,18 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         X: Any,
         decode: Callable[[np.ndarray], np.ndarray] | None = None,
         may_overflow: bool = False,
+        average: bool = True,
     ) -> np.ndarray:
         """Return the logits for X, or what ``decode`` makes of each block of them.
 
-        Where decoding too may overflow, its result is looked at in place of the logits.
+        Where decoding too may overflow, its result is looked at in place of the logits. Without
+        ``average`` it gets those of each of several networks, along a leading axis.
         """
         network, features = self._fitted.working, self._fitted.features
         X = self._validate_input(X)
 
         def decode_finite(Z: np.ndarray) -> np.ndarray:
-            Z = Z.mean(axis=0) if Z.ndim > 2 else Z
+            Z = Z.mean(axis=0) if average and Z.ndim > 2 else Z
             decoded = Z if decode is None else decode(Z)
             outputs = decoded if may_overflow else Z
             # A sum is quick, and finite unless there is something to look for.

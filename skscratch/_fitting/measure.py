@@ -114,11 +114,15 @@ class Validator:
         return loss / total if self._shares is None else loss / (total * self._shares[known].mean())
 
     @property
+    def counting(self) -> np.ndarray | None:
+        """Whether each row has a weight above 0; None if all have the same."""
+        return None if self._weights is None else self._weights > 0
+
+    @property
     def n_rows(self) -> int:
         """Number of rows that count."""
-        if self._weights is None:
-            return len(self._Y)
-        return int(np.count_nonzero(self._weights))
+        counting = self.counting
+        return len(self._Y) if counting is None else int(np.count_nonzero(counting))
 
     def forget(self, networks: np.ndarray) -> None:
         """Expect no longer to get some networks, given their numbers: their rows are not known."""

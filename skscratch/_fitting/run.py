@@ -487,7 +487,15 @@ class Run:
             rows, numbers = validate.rows[known], None
             if validate.networks is not None:  # among those that are left
                 _, numbers = np.unique(validate.networks[known], return_inverse=True)
-            trained.out_of_fold = OutOfFold(rows, numbers, Z[known], self.y[rows], score)
+            counting = validate.counting
+            trained.out_of_fold = OutOfFold(
+                rows,
+                numbers,
+                Z[known],
+                self.y[rows],
+                score,
+                None if counting is None else counting[known],
+            )
 
     def _warn_unless_planned(self) -> None:
         """Warn of a run that ended before it converged."""

@@ -33,6 +33,8 @@ class OutOfFold:
         The targets in the caller's labels and units.
     score : float
         The score of the predictions.
+    counts : ndarray of bool of shape (n,), or None
+        Whether a row has a weight above 0; None if all have.
     """
 
     rows: np.ndarray
@@ -40,6 +42,21 @@ class OutOfFold:
     logits: np.ndarray
     y: np.ndarray
     score: float
+    counts: np.ndarray | None = None
+
+    def that_count(self) -> Self:
+        """Return the rows that have a weight."""
+        if self.counts is None or self.counts.all():
+            return self
+        kept, networks = self.counts, self.networks
+        return replace(
+            self,
+            rows=self.rows[kept],
+            networks=None if networks is None else networks[kept],
+            logits=self.logits[kept],
+            y=self.y[kept],
+            counts=None,
+        )
 
     def table(self, values: np.ndarray, n_samples: int) -> np.ndarray:
         """Return values of these rows as those of all rows: their mean, or NaN without any."""
