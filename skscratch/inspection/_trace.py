@@ -98,7 +98,7 @@ def trace(estimator: Any, X: Any, y: Any = None, *, member: int = 0) -> Trace:
     ...     print(f"{step.part:<11}{step.name:<18}{step.equation}")
     forward    input             X
     forward    feature scaling   X' = a (X - m), X0 = X' / sqrt(1 + (X' / 3)^2)
-    forward    dense 1           Z1 = (X0 * (1 + 60 t1)^T) W1 + b1
+    forward    dense 1           Z1 = (X0 * (1 + 20 t1)^T) W1 + b1
     forward    activation 1      A1 = f(Z1), f = Tanh(), f(z) = tanh(z),  f'(z) = 1 - f^2
     forward    dense 2           Z2 = A1 W2 + b2
     prediction temperature       Zt = Z2 / T
@@ -111,7 +111,7 @@ def trace(estimator: Any, X: Any, y: Any = None, *, member: int = 0) -> Trace:
     backward   loss              dZ2 = dL/dZ2 = (p - Ys) / n
     backward   dense 2           dW2 = A1^T dZ2, db2 = 1^T dZ2, dA1 = dZ2 W2^T
     backward   activation 1      dZ1 = dA1 * f'(Z1)
-    backward   dense 1           D = X0^T dZ1, dW1 = (1 + 60 t1) * D, ...
+    backward   dense 1           D = X0^T dZ1, dW1 = (1 + 20 t1) * D, ...
     >>> steps["dW1"].shape
     (4, 4)
     """
