@@ -23,7 +23,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     ----------
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
         Units of each hidden layer, >= 1; an int makes one layer, ``()`` a linear model.
-    activation : str, Activation or a sequence of these, default="relu"
+    activation : str, Activation or a sequence of these, default="silu"
         Activation of the hidden layers, or one for each: ``"identity"``, ``"logistic"`` (also
         ``"sigmoid"``), ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"selu"``, ``"gelu"``,
         ``"silu"`` (also ``"swish"``), ``"mish"``, ``"softplus"``, or an object such as
@@ -121,8 +121,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         Whether `fit` goes on from the weights and the optimizer's moments of the last call. A
         schedule with an end starts anew. Classes that y lacks stay known, new ones are an error.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of training. ``"auto"`` is float32 from 40 rows on where the numbers allow it,
-        otherwise and with ``"lbfgs"`` float64. Predictions are float64.
+        Precision of training. ``"auto"`` is float32 where the numbers allow it, from 1,000 rows
+        times networks on; otherwise and with ``"lbfgs"`` float64. Predictions are float64.
     verbose : bool or int, default=False
         Whether to show each epoch: by a progress bar in a terminal if rich or tqdm is installed,
         otherwise by a line.
@@ -193,7 +193,7 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
     def __init__(
         self,
         hidden_layer_sizes=(64, 64),
-        activation="relu",
+        activation="silu",
         *,
         n_networks="auto",
         cv=None,

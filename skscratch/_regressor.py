@@ -24,7 +24,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     ----------
     hidden_layer_sizes : int or sequence of int, default=(64, 64)
         Units of each hidden layer, >= 1; an int makes one layer, ``()`` a linear model.
-    activation : str, Activation or a sequence of these, default="relu"
+    activation : str, Activation or a sequence of these, default="silu"
         Activation of the hidden layers, or one for each: ``"identity"``, ``"logistic"`` (also
         ``"sigmoid"``), ``"tanh"``, ``"relu"``, ``"leaky_relu"``, ``"elu"``, ``"selu"``, ``"gelu"``,
         ``"silu"`` (also ``"swish"``), ``"mish"``, ``"softplus"``, or an object such as
@@ -114,8 +114,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         Whether `fit` goes on from the weights and the optimizer's moments of the last call. A
         schedule with an end starts anew.
     dtype : {"auto", "float32", "float64"}, default="auto"
-        Precision of training. ``"auto"`` is float32 from 40 rows on where the numbers allow it,
-        otherwise and with ``"lbfgs"`` float64. Predictions are float64.
+        Precision of training. ``"auto"`` is float32 where the numbers allow it, from 1,000 rows
+        times networks on; otherwise and with ``"lbfgs"`` float64. Predictions are float64.
     verbose : bool or int, default=False
         Whether to show each epoch: by a progress bar in a terminal if rich or tqdm is installed,
         otherwise by a line.
@@ -182,7 +182,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     def __init__(
         self,
         hidden_layer_sizes=(64, 64),
-        activation="relu",
+        activation="silu",
         *,
         n_networks="auto",
         cv=None,

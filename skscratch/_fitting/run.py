@@ -27,7 +27,7 @@ from .features import Features
 from .groups import Encoded, Rows, hand_over_moments, make_groups, regroup
 from .inputs import Data
 from .measure import Validator
-from .plan import Plan, settle_calibration, settle_dtype
+from .plan import Plan, pace_of, settle_calibration, settle_dtype
 from .ranges import warn_out_of_range
 from .settings import Settings
 from .split import cut_folds, split_rows
@@ -214,6 +214,7 @@ class Run:
             settings.dropout,
             normalization=settings.normalization,
             learned_scales=self.plan.feature_scaling == "learned",
+            pace=pace_of(settings),
             embedding=embedding,
             edges=edges,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ class Architecture:
         Normalization of the hidden layers; none by default.
     learned_scales : bool, default=False
         Whether the first layer learns a scale for each feature, see `ScaledDense`.
+    pace : float, default=20.0
+        How many times as far as other parameters the scales move in a step of Adam.
     embedding : Embedding, optional
         Embedding of the features before the first affine map; none by default. Inputs must be
         dense.
@@ -50,6 +53,7 @@ class Architecture:
     dropout: Sequence[Any] = ()
     normalization: str | None = None
     learned_scales: bool = False
+    pace: float = ScaledDense.pace
     embedding: Embedding | None = None
     edges: Sequence[np.ndarray] = ()
 
@@ -60,7 +64,7 @@ class Architecture:
         if self.embedding is not None:
             first = self.embedding.layer(self.edges)
             layers, n_in = [first], first.n_out
-        affine = ScaledDense if self.learned_scales else Dense
+        affine: Any = partial(ScaledDense, pace=self.pace) if self.learned_scales else Dense
         dropouts = self.dropout or [0.0] * len(hidden)
         for n_units, activation, dropout in zip(hidden, self.activations, dropouts, strict=True):
             layers.append(affine(n_in, n_units, input_gradient=bool(layers)))

@@ -14,8 +14,8 @@ class ScaledDense(Dense):
 
         dW_s = X^T dZ      dW = s * dW_s      ds_j = sum_k w_jk (dW_s)_jk      dX = dZ W_s^T
 
-    The parameter is t, with ``s = 1 + 20 t`` and so ``dt = 20 ds``. The scales therefore move 20
-    times as far in a step of Adam as other parameters do. Parameters as `Dense`'s.
+    The parameter is t, with ``s = 1 + pace t`` and so ``dt = pace ds``. The scales therefore move
+    ``pace`` times as far in a step of Adam as other parameters do. Parameters as `Dense`'s.
 
     Attributes
     ----------
@@ -29,7 +29,11 @@ class ScaledDense(Dense):
     the scales, and 1 / sqrt(n) times the base for the weights of n inputs.
     """
 
-    pace = 20.0
+    pace: float = 20.0
+
+    def __init__(self, n_in, n_out, *, input_gradient=True, pace=pace):
+        super().__init__(n_in, n_out, input_gradient=input_gradient)
+        self.pace = pace
 
     def shapes(self):
         return [*super().shapes(), Shape(self.n_in, 1, penalized=False)]

@@ -474,6 +474,7 @@ def test_a_rate_that_killed_the_units_at_once(rate):
         optimizer="momentum",
         learning_rate=rate,
         lr_schedule="constant",
+        feature_scaling="robust",
         n_networks=1,
         max_iter=10,
         random_state=0,

@@ -62,7 +62,7 @@ def as_given(X, form, shift=None):
 def test_scaled_dense_of_the_textbook():
     layer = ScaledDense(3, 2)
     W, s = np.array([[1.0, 2, 3], [2, 3, 4]]).T, np.array([[1.0], [2], [-2]])
-    layer.bind([W, np.full((1, 2), 5.0), (s - 1) / 60], [])
+    layer.bind([W, np.full((1, 2), 5.0), (s - 1) / ScaledDense.pace], [])
     X = np.array([[1.0, 1, 1], [2, 2, 2]])
     Z = layer.forward(X, layer.prepare(room_for(n_rows=2), None, context_of()))
     np.testing.assert_allclose(layer.s, s, rtol=1e-15)
@@ -214,11 +214,11 @@ def test_scaling_the_features_is_scaling_the_rows_of_the_first_weights(stack, sp
 def test_gradient_of_a_network(sizes, loss, normalization):
     activations = [Tanh(), GELU()][: len(sizes) - 2]
     network = network_of(sizes, activations, normalization=normalization, learned_scales=True)
-    randomized(network).dense[0].t[...] /= 60  # scales near 1
+    randomized(network).dense[0].t[...] /= ScaledDense.pace  # scales near 1
     assert max(gradient_errors(network, LOSSES[loss]())) < 1e-6
 
 
-def test_scales_move_60_times_as_far_as_other_parameters():
+def test_scales_move_20_times_as_far_as_other_parameters():
     """Adam's first step is as long as the learning rate, whatever the gradient."""
     X, Y, _ = problem()
     network = randomized(network_of([3, 4, 2], [Tanh()], learned_scales=True))
@@ -259,7 +259,7 @@ def test_a_duplicate_keeps_its_scales(duplicate, stack):
     assert [type(layer) for layer in other.layers] == [type(layer) for layer in network.layers]
     np.testing.assert_array_equal(other.predict(X), before)
     assert np.shares_memory(other.dense[0].t, other.parameters.vector)
-    other.dense[0].t[...] = -1 / 60  # the features no longer count
+    other.dense[0].t[...] = -1 / ScaledDense.pace  # the features no longer count
     np.testing.assert_allclose(np.ptp(other.predict(X), axis=-2), 0, atol=1e-12)
     other.parameters.vector[...] = 0
     np.testing.assert_array_equal(other.predict(X), 0)
