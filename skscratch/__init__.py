@@ -63,7 +63,7 @@ _NAMES = {
     "WarmupCosine",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
-_SUBPACKAGES = ("callbacks", "inspection", "nn")
+_SUBPACKAGES = ("callbacks", "inspection", "model_selection", "nn")
 
 __all__ = [*_HOMES, "__version__"]
 

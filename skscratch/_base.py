@@ -26,6 +26,14 @@ from ._interop.notebook import NotebookReprMixin
 from .callbacks._protocol import CallbackSupportMixin, with_callbacks
 from .callbacks._watcher import Watcher
 from .nn.network import Network
+from .nn.options import Interval, check_real
+
+NO_OUT_OF_FOLD = (
+    "There are no out-of-fold predictions, since no rows were left out of training. Set n_networks "
+    "to 2 or more with 40 rows or more, or early_stopping=True, and do without X_val and "
+    "partial_fit."
+)
+OPEN_FRACTION = Interval(0, 1, closed="neither")
 
 PICKLE_FORMAT = 4
 """Number of what a pickled estimator holds; a change that older versions cannot read raises it."""
@@ -140,9 +148,12 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         `partial_fit` goes on with the optimizer's moments where it has that optimizer. What matters
         for training only and is unknown to scikit-learn (dropout, another schedule, ...) is left
         out: the result would train without it. A standardized target's mean and scale become part
-        of the last layer, and so does the temperature of calibrated probabilities. An unfitted
-        estimator is nothing but its parameters, and has to be free of such. Initial weights are
-        drawn in scikit-learn's way, and the precision is that of X.
+        of the last layer, and so does the temperature of calibrated probabilities. Several networks
+        become one, which is as wide as all of them together: their weights are blocks of its own,
+        with zeros between them, and its last layer takes the mean. It has no moments to go on with.
+        An unfitted estimator is nothing but its parameters, and has to be free of what is unknown
+        there, ``n_networks`` other than 1 included. Initial weights are drawn in scikit-learn's
+        way, and the precision is that of X.
 
         Returns
         -------
@@ -299,12 +310,16 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     def _out_of_fold(self) -> OutOfFold:
         found = self._fitted.out_of_fold
         if found is None:
-            raise AttributeError(
-                "There are no out-of-fold predictions, since no rows were left out of training. "
-                "Set n_networks to 2 or more with 40 rows or more, or early_stopping=True, and do "
-                "without X_val and partial_fit."
-            )
+            raise AttributeError(NO_OUT_OF_FOLD)
         return found
+
+    def _left_out(self, confidence_level: Any) -> tuple[OutOfFold, float]:
+        """Return the left-out rows that have a weight, and the level as a checked number."""
+        level = check_real("confidence_level", confidence_level, OPEN_FRACTION)
+        found = self._fitted.out_of_fold
+        if found is None:
+            raise ValueError(NO_OUT_OF_FOLD)
+        return found.that_count(), level
 
     # Training ---------------------------------------------------------------------------------
 
@@ -349,7 +364,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
                 f"n_iter_no_change={self.n_iter_no_change} calls. Call fit to start anew."
             )
             return
-        n_epochs = run.n_epochs_before, run.plan.max_iter
+        n_epochs = run.n_epochs_before, run.most_epochs
         run.begin(run.watcher.begin_fit(X_val, y_val, *n_epochs))
         self._trained = run.train()
         run.watcher.end_fit(run.snapshot)
@@ -377,6 +392,11 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         splits = None
         if settings.cv is not None and not incremental:
             splits = split_by_user(settings.cv, data, groups, settings.is_classifier)
+        elif groups is not None:
+            warn(
+                "groups have no effect with cv=None, which shuffles all rows. To keep groups "
+                "together, set cv=GroupKFold(5), or another splitter that looks at groups."
+            )
         plan = make_plan(
             settings,
             data.X.shape[0],
@@ -384,6 +404,8 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             has_validation_data=validation is not None,
             incremental=incremental,
             n_before=None if before is None else math.prod(before.network.stack),
+            n_begun=None if before is None else before.n_begun,
+            n_training=None if splits is None else max(len(rows) for rows, _ in splits),
         )
         return Run(
             settings,
@@ -450,16 +472,18 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         X: Any,
         decode: Callable[[np.ndarray], np.ndarray] | None = None,
         may_overflow: bool = False,
+        average: bool = True,
     ) -> np.ndarray:
         """Return the logits for X, or what ``decode`` makes of each block of them.
 
-        Where decoding too may overflow, its result is looked at in place of the logits.
+        Where decoding too may overflow, its result is looked at in place of the logits. Without
+        ``average`` it gets those of each of several networks, along a leading axis.
         """
-        network, features = self._fitted.network, self._fitted.features
+        network, features = self._fitted.working, self._fitted.features
         X = self._validate_input(X)
 
         def decode_finite(Z: np.ndarray) -> np.ndarray:
-            Z = Z.mean(axis=0) if Z.ndim > 2 else Z
+            Z = Z.mean(axis=0) if average and Z.ndim > 2 else Z
             decoded = Z if decode is None else decode(Z)
             outputs = decoded if may_overflow else Z
             # A sum is quick, and finite unless there is something to look for.

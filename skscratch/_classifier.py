@@ -1,12 +1,14 @@
 """The classifier: labels to columns on the way in, probabilities to labels on the way out."""
 
 from typing import Any, Self
+from zlib import crc32
 
 import numpy as np
 from sklearn.base import ClassifierMixin
 from sklearn.utils.metaestimators import available_if
 
 from ._base import BaseScratchMLP, is_stochastic
+from ._fitting.conformal import inclusion_scores, rank_of, sets, sort_scores
 from ._fitting.targets import Labels, clean_labels, sort_classes
 
 
@@ -375,6 +377,90 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             Logarithms in float64, in the order of ``classes_``.
         """
         return self._predict(X, lambda Z: self._target.log_probabilities(self._temper(Z)))
+
+    def predict_set(self, X: Any, confidence_level: float = 0.9) -> np.ndarray:
+        """Predict a set of classes for each row, which holds the true one as often as wanted.
+
+        It is CV+ for classes, of Romano, Sesia and Candes [1]_: the likeliest classes up to a sum
+        of probabilities that was enough on rows left out of training, each with the network that
+        was not trained on it. With rows left out of all networks (``early_stopping=True``, or one
+        network) it is their split conformal prediction.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+            The inputs.
+        confidence_level : float, default=0.9
+            The share of rows whose set is to hold the true class, in (0, 1).
+
+        Returns
+        -------
+        inside : ndarray of bool of shape (n_samples, n_classes)
+            Whether each class belongs to the set, in the order of ``classes_``.
+
+        Raises
+        ------
+        ValueError
+            If no rows were left out of training, if ``confidence_level`` is not in (0, 1) or more
+            than so few rows can tell, if the target is multilabel, or if X is not what `fit` takes.
+
+        Notes
+        -----
+        What it rests on is that the rows trained on and the new ones are exchangeable, see
+        `ScratchMLPRegressor.predict_interval`, whose bounds hold here, too: the true class is
+        inside with a probability of ``2 * confidence_level - 1`` at least, less a term of the order
+        ``1 / sqrt(n)``; ``confidence_level`` is what one finds. This is an average over all rows,
+        and not a promise for each class: rare ones may be missed more often. The best epoch and the
+        temperature are chosen by the same rows, which the proof does not allow for.
+
+        **Sets may be empty.** Whether the last class belongs to a set is left to chance, in the
+        measure that makes the share right. Where the network is right more often than
+        ``confidence_level``, some rows have to go without: ask for more, or take `predict` for
+        them. The random numbers come from the rows themselves, so that the same call gives the same
+        sets, and a part of X other ones.
+
+        References
+        ----------
+        .. [1] Romano, Sesia and Candes (2020), "Classification with valid and adaptive coverage",
+           NeurIPS, arXiv:2006.02544.
+
+        Examples
+        --------
+        >>> from sklearn.datasets import load_digits
+        >>> from sklearn.model_selection import train_test_split
+        >>> from skscratch import ScratchMLPClassifier
+        >>> X, y = load_digits(return_X_y=True)
+        >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+        >>> clf = ScratchMLPClassifier((16,), max_iter=10, random_state=0).fit(X_train, y_train)
+        >>> inside = clf.predict_set(X_test)
+        >>> bool(0.85 < inside[range(450), y_test].mean() < 0.97)  # the classes are 0 to 9
+        True
+        """
+        found, level = self._left_out(confidence_level)
+        target = self._target
+        if target.multilabel:
+            raise ValueError(
+                "predict_set needs rows that have one class each, and the target is multilabel. "
+                "Take predict_proba, or fit a classifier for each label."
+            )
+        rank = rank_of(level, len(found.y))
+
+        def score(Z: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+            P = target.probabilities(self._temper(Z.reshape(-1, Z.shape[-1])))
+            P = P.reshape(*Z.shape[:-1], P.shape[-1])
+            return inclusion_scores(P, rng.random(Z.shape[-2:-1]))
+
+        own = np.searchsorted(target.classes, found.y).ravel()
+        scores = score(found.logits, np.random.default_rng(0))[np.arange(len(own)), own]
+        left_out = sort_scores(scores, found.networks)
+
+        def decode(Z: np.ndarray) -> np.ndarray:
+            # Numbers that depend on the rows are the same in each call, and yet not the same for
+            # all rows that come one by one.
+            rng = np.random.default_rng(crc32(Z.tobytes()))
+            return sets(score(Z if Z.ndim > 2 else Z[np.newaxis], rng), left_out, rank)
+
+        return self._predict(X, decode, average=found.networks is None)
 
     @property
     def classes_(self) -> np.ndarray:

@@ -119,23 +119,66 @@ def hand_over_moments(
 
     ``kept`` has the numbers of the networks that are still there, by default all.
     """
-    if new[0].optimizer != old[0].optimizer or any("state" not in vars(each) for each in old):
+    owners = _owners(old) if kept is None else [_owners(old)[k] for k in kept]
+    if new[0].optimizer != old[0].optimizer or any("state" not in vars(each) for each, _ in owners):
         return
-    n_parameters = new[0].network.parameters.vector.shape[-1]
-    moments = [
-        np.concatenate([moment.reshape(-1, n_parameters) for moment in of_all])
-        for of_all in zip(*(learner.state.moments for learner in old), strict=True)
-    ]
-    if kept is not None:
-        moments = [moment[kept] for moment in moments]
     first = 0
     for learner in new:
         vector = learner.network.parameters.vector
         last = first + math.prod(learner.network.stack)
-        state = copy.copy(old[0].state)
+        own, first = owners[first:last], last
+        state = copy.copy(own[0][0].state)  # with the number of steps, the same in a group
         state.scratch = learner.state.scratch
-        state.moments = tuple(moment[first:last].reshape(vector.shape).copy() for moment in moments)
-        learner.state, first = state, last
+        state.moments = tuple(
+            np.array([each.state.moments[i][index] for each, index in own]).reshape(vector.shape)
+            for i in range(len(state.moments))
+        )
+        learner.state = state
+
+
+def regroup(
+    old: Sequence[Learner],
+    network: Network,
+    kept: np.ndarray,
+    streams: Sequence[np.random.Generator],
+) -> list[Learner]:
+    """Make learners of those networks that are kept, given their numbers.
+
+    Parameters
+    ----------
+    old : sequence of Learner
+        The learners of all networks.
+    network : Network
+        The networks that are kept.
+    kept : ndarray of int
+        Their numbers.
+    streams : sequence of Generator
+        Their sources of dropout.
+    """
+    owners = [_owners(old)[k] for k in kept]
+    at_once = max(math.prod(learner.network.stack) for learner in old)
+    new, first = [], 0
+    for part in parts_of(network, stacks_of([0] * len(kept), at_once)):
+        last = first + math.prod(part.stack)
+        own = owners[first:last]
+        learner = copy.copy(own[0][0].without_state())
+        means = [
+            float(np.broadcast_to(each.mean_weight, (*each.network.stack, 1))[index][0])
+            for each, index in own
+        ]
+        learner.mean_weight = means[0]
+        if len(set(means)) > 1:
+            learner.mean_weight = np.array(means, network.dtype)[:, np.newaxis]
+        learner.network, learner.diverged, learner.streams = part, {}, streams[first:last]
+        new.append(learner)
+        first = last
+    hand_over_moments(old, new, kept)
+    return new
+
+
+def _owners(learners: Sequence[Learner]) -> list[tuple[Learner, tuple[int, ...]]]:
+    """Return each network's learner, and its place in that one's stack."""
+    return [(each, index) for each in learners for index in np.ndindex(each.network.stack)]
 
 
 def _normalize(

@@ -70,7 +70,7 @@ class Validator:
         self.seconds = 0.0
         self._target, self._X = target, X
         self._own = rows if isinstance(rows, list) else None
-        self.rows, self.networks = rows, None
+        self.rows, self.networks, self._gone = rows, None, np.array([], int)
         if self._own is not None:
             self.rows = np.concatenate(self._own)
             self.networks = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
@@ -79,6 +79,11 @@ class Validator:
         self._weights = self._shares = self._counts = None
         if sample_weight is not None:
             self._weights = self._counts = sample_weight[taken].astype(np.float64)
+            if not self._weights.any():
+                raise ValueError(
+                    f"sample_weight, times class_weight, is zero in all of {place}; give more "
+                    "rows a weight, or leave out others."
+                )
             self._shares = self._weights / self._weights.mean()
             self._weights = self._weights.mean(axis=1)
         self._score = self._choose(scoring, data, predictor, place)
@@ -87,7 +92,7 @@ class Validator:
         """Return the loss and the score of networks; NaN if logits are not finite."""
         started, loss, score = time.perf_counter(), nan, nan
         Z, known = self.logits(*networks)
-        if np.isfinite(Z[known]).all() and known.any():
+        if np.isfinite(_known(Z, known)).all() and known.any():
             loss = self._loss(Z, known)
             score = float(self._score(Z, known, loss))
         self.seconds += time.perf_counter() - started
@@ -104,33 +109,30 @@ class Validator:
             shares = None if self._shares is None else self._shares[rows][kept]
             value = self._target.loss.value_and_gradient(logits, Y, shares, np.empty_like(logits))
             loss += float(value) * len(logits)
-        return loss / np.count_nonzero(known)
+        total = np.count_nonzero(known)
+        # The mean of all shares is 1; that of those that are left need not be.
+        return loss / total if self._shares is None else loss / (total * self._shares[known].mean())
+
+    @property
+    def counting(self) -> np.ndarray | None:
+        """Whether each row has a weight above 0; None if all have the same."""
+        return None if self._weights is None else self._weights > 0
 
     @property
     def n_rows(self) -> int:
         """Number of rows that count."""
-        if self._weights is None:
-            return len(self._Y)
-        return int(np.count_nonzero(self._weights))
+        counting = self.counting
+        return len(self._Y) if counting is None else int(np.count_nonzero(counting))
 
     def forget(self, networks: np.ndarray) -> None:
-        """Measure no more on the rows of networks that are lost, given their numbers."""
-        if self._own is None or self.networks is None:
-            return
-        kept = ~np.isin(self.networks, networks)
-        self._own = [own for k, own in enumerate(self._own) if k not in networks]
-        self.rows = self.rows[kept]
-        self.networks = np.repeat(np.arange(len(self._own)), [len(own) for own in self._own])
-        self._Y = self._Y[kept]
-        for name in ("_weights", "_shares", "_counts"):
-            values = getattr(self, name)
-            setattr(self, name, None if values is None else values[kept])
+        """Expect no longer to get some networks, given their numbers: their rows are not known."""
+        self._gone = networks
 
     def judged(self, *networks: Network) -> tuple[np.ndarray, Any, np.ndarray | None]:
         """Return the logits that are known, their targets, and the weights or None."""
         Z, known = self.logits(*networks)
-        counts = None if self._counts is None else self._counts[known]
-        return Z[known], self._Y[known], counts
+        counts = None if self._counts is None else _known(self._counts, known)
+        return _known(Z, known), _known(self._Y, known), counts
 
     def logits(self, *networks: Network) -> tuple[np.ndarray, np.ndarray]:
         """Return the logits of each row, and whether they are known: not if a network is lost.
@@ -146,8 +148,9 @@ class Validator:
             kept = Z[~lost] if lost.any() and not lost.all() else Z
             return kept.mean(axis=0), np.ones(Z.shape[1], bool)
         parts, first = [], 0
+        left = np.delete(np.arange(len(self._own)), self._gone)
         for network in networks:
-            own = self._own[first : first + max(1, math.prod(network.stack))]
+            own = [self._own[k] for k in left[first : first + math.prod(network.stack)]]
             first += len(own)
             if not network.stack:
                 parts.append(network.predict(self._X, own[0]))
@@ -156,7 +159,10 @@ class Validator:
             rows = np.array([np.resize(each, longest) for each in own])
             Z = network.predict(self._X, rows)
             parts += [Z[k, : len(each)] for k, each in enumerate(own)]
-        return np.concatenate(parts), ~lost[self.networks]
+        Z = np.full((len(self._Y), parts[0].shape[-1]), nan)
+        numbers: Any = self.networks
+        Z[np.isin(numbers, left)] = np.concatenate(parts)
+        return Z, np.isin(numbers, left[~lost])
 
     def _choose(
         self, scoring: Any, data: Any, predictor: Any, place: str
@@ -170,7 +176,9 @@ class Validator:
         # Of a single class there is nothing to tell apart, and many scorers refuse to try.
         if scorer is None or len(classes) == 1:
             return lambda Z, known, loss: target.score(
-                Z[known], Y[known], None if weights is None else weights[known]
+                _known(Z, known),
+                _known(Y, known),
+                None if weights is None else _known(weights, known),
             )
         labels = target.strata(Y)
         lacking = [] if labels is None else np.delete(classes, np.unique(labels)).tolist()
@@ -197,10 +205,10 @@ class Validator:
             # history_ tells of the network, not of its calibration.
             network: Any = trained.network
             if has_own_rows or not np.all(has_finite_numbers(network)):
-                network = Seen(network, Z[known])
+                network = Seen(network, _known(Z, known))
             predictor._trained = replace(trained, network=network, temperature=1.0)
             try:
-                found = scorer(predictor, X[known], y[known], **kwargs)
+                found = scorer(predictor, _known(X, known), _known(y, known), **kwargs)
             except (ValueError, TypeError, AttributeError) as error:
                 if not (lacking or isinstance(scoring, str)):
                     raise  # a function of the user's own, and its error
@@ -217,6 +225,11 @@ class Validator:
                 ) from error
 
         return score
+
+
+def _known(values: Any, known: np.ndarray) -> Any:
+    """Return the rows that are known, without a copy if all are: tables may be large."""
+    return values if known.all() else values[known]
 
 
 class Seen:
@@ -236,7 +249,7 @@ class Seen:
             network.sizes,
             network.architecture,
         )
-        self._logits = logits
+        self.stack, self._logits = (), logits
 
     def predict(self, X: Any, rows: Any = None, decode: Any = None) -> np.ndarray:
         """Return what the network predicts for the rows that are scored, all of them."""

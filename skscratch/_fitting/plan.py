@@ -152,6 +152,8 @@ def make_plan(
     has_validation_data: bool = False,
     incremental: bool = False,
     n_before: int | None = None,
+    n_begun: int | None = None,
+    n_training: int | None = None,
 ) -> Plan:
     """Decide what a call does.
 
@@ -169,6 +171,10 @@ def make_plan(
         Whether the call is one of `partial_fit`.
     n_before : int, optional
         Number of networks that the call goes on with.
+    n_begun : int, optional
+        Number of networks that there were before some of them diverged.
+    n_training : int, optional
+        The most rows that a split of ``cv`` trains on.
 
     Returns
     -------
@@ -182,11 +188,10 @@ def make_plan(
         return value
 
     n_networks = choose(
-        "n_networks", _n_networks(settings, n_samples, n_splits, incremental, n_before)
+        "n_networks", _n_networks(settings, n_samples, n_splits, incremental, n_before, n_begun)
     )
-    judge = choose(
-        "judge", _judge(settings, n_samples, n_networks, has_validation_data, incremental)
-    )
+    n_folds = n_begun or n_networks
+    judge = choose("judge", _judge(settings, n_samples, n_folds, has_validation_data, incremental))
     n_held_out = 0
     if judge == "held-out rows":
         n_held_out = choose("n_held_out", _n_held_out(settings, n_samples))
@@ -205,7 +210,7 @@ def make_plan(
         dtype=choose("dtype", _dtype(settings, n_samples)),
         why=why,
     )
-    plan = plan.but("max_iter", *_epochs(settings, plan, incremental))
+    plan = plan.but("max_iter", *_epochs(settings, plan, incremental, n_training))
     if settings.is_classifier:
         n_judging = {"": 0, "X_val": CALIBRATE_FROM, "folds": n_samples}.get(judge, n_held_out)
         continuing = n_before is not None
@@ -219,8 +224,15 @@ def _n_networks(
     n_splits: int | None,
     incremental: bool,
     n_before: int | None,
+    n_begun: int | None,
 ) -> tuple[int, str]:
-    if n_before is not None and settings.n_networks in ("auto", n_before):
+    if n_before is not None and settings.n_networks in ("auto", n_before, n_begun):
+        if n_splits not in (None, n_begun):
+            raise ValueError(
+                f"cv makes {n_splits} splits, one for each network, and training would continue "
+                f"with {n_begun} networks. Have as many splits, or set warm_start=False to start "
+                "anew."
+            )
         return n_before, "those of the call before"
     if settings.n_networks != "auto":
         n_networks = int(settings.n_networks)
@@ -306,7 +318,9 @@ def rows_per_batch(settings: Settings, n_samples: int) -> tuple[int, str]:
     return min(AUTO_BATCH_SIZE, n_samples), f"{AUTO_BATCH_SIZE} if there are as many"
 
 
-def _epochs(settings: Settings, plan: Plan, incremental: bool) -> tuple[int, str]:
+def _epochs(
+    settings: Settings, plan: Plan, incremental: bool, n_training: int | None
+) -> tuple[int, str]:
     if incremental:
         return 1, "a call of partial_fit makes one epoch"
     if settings.max_iter != "auto":
@@ -314,7 +328,8 @@ def _epochs(settings: Settings, plan: Plan, incremental: bool) -> tuple[int, str
     if settings.optimizer.full_batch:
         return EPOCHS_OF_LBFGS, "L-BFGS stops by itself"
     join_single = settings.normalization == "batch"
-    n_steps = len(batch_starts(max(1, plan.n_training), plan.batch_size, join_single))
+    n_rows = n_training or max(1, plan.n_training)
+    n_steps = len(batch_starts(n_rows, plan.batch_size, join_single))
     enough = math.ceil(LEAST_STEPS / n_steps)
     if enough > AUTO_EPOCHS:
         return enough, f"{LEAST_STEPS:,} steps at least"

@@ -3,10 +3,10 @@
 import copy
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, compress, product
 from math import inf, prod
 from typing import Any
 
@@ -17,14 +17,14 @@ from sklearn.utils import check_random_state
 
 from ..nn.batches import Batches
 from ..nn.divergence import has_finite_numbers
-from ..nn.fit import Progress, fit
+from ..nn.fit import UNTRAINED, Progress, fit
 from ..nn.network import Architecture, Network
 from ..nn.schedules import Adaptive
 from ..nn.stopping import Best, Patience
 from .advice import advising, ways_to_scale
 from .calibration import find_temperature
 from .features import Features
-from .groups import Encoded, Rows, hand_over_moments, make_groups, stacks_of
+from .groups import Encoded, Rows, hand_over_moments, make_groups, regroup
 from .inputs import Data
 from .measure import Validator
 from .plan import Plan, settle_calibration, settle_dtype
@@ -33,7 +33,7 @@ from .settings import Settings
 from .split import cut_folds, split_rows
 from .targets import Labels, Quantities, Target
 from .threads import few_threads
-from .trained import OutOfFold, Trained, parts_of
+from .trained import OutOfFold, Trained
 from .warn import warn
 
 Streams = dict[str, list[np.random.Generator]]
@@ -105,6 +105,9 @@ class Run:
         self.started = time.perf_counter()
         # A call of partial_fit after another one is an epoch of the same run.
         self.in_series = before is not None and self.incremental and before.progress.endless
+        # A splitter may draw others each time, with rows that a network was trained on before.
+        if self.splits and before is not None and before.plan.n_samples == self.plan.n_samples:
+            self.splits = before.splits or self.splits
 
     @property
     def has_stalled(self) -> bool:
@@ -118,6 +121,12 @@ class Run:
     def n_epochs_before(self) -> int:
         """Number of epochs of the calls that this one goes on from."""
         return 0 if self.before is None else len(self.before.progress.rows)
+
+    @property
+    def most_epochs(self) -> int:
+        """The most epochs that are told of: L-BFGS makes its own for each network."""
+        one_by_one = self.settings.optimizer.full_batch
+        return self.plan.max_iter * (self.plan.n_networks if one_by_one else 1)
 
     # What trains the networks -----------------------------------------------------------------
 
@@ -140,7 +149,7 @@ class Run:
             self.plan = self.plan.but("dtype", str(network.dtype), why)
             self.plan = self.plan.but("feature_scaling", _scaling(before), why)
         if checkpoint is not None:
-            streams = checkpoint["streams_at_start"]
+            streams, self.splits = checkpoint["streams_at_start"], checkpoint["trained"].splits
         self.streams_at_start = copy.deepcopy(streams)
         Y = target.encode(y, network.dtype)
         rows, left_out = self._part(target.strata(Y), sample_weight, streams["split"][0])
@@ -150,7 +159,9 @@ class Run:
         learners, self.batches = make_groups(
             settings, self.plan, network, target, self.encoded, rows, streams
         )
-        self.trained = Trained(self.plan, features, target, network, learners, Progress(), streams)
+        self.trained = Trained(
+            self.plan, features, target, network, learners, Progress(), streams, splits=self.splits
+        )
         if before is None:
             network.dense[-1].b[...] = target.loss.initial_bias(Y, weights)
         else:
@@ -222,14 +233,16 @@ class Run:
         A copy of the stream draws the same rows again in a warm start, so that no network is
         validated on rows that it was trained on before.
         """
-        plan, stream = self.plan, copy.deepcopy(stream)
-        if plan.judge == "folds" and self.splits is not None:
-            training, left_out = zip(*self.splits, strict=True)
-            return list(training), list(left_out)
+        plan, stream, before = self.plan, copy.deepcopy(stream), self.before
         if plan.judge == "folds":
-            everything = np.arange(plan.n_samples)
-            folds = cut_folds(plan.n_samples, plan.n_networks, stream, strata, sample_weight)
-            return [np.delete(everything, fold) for fold in folds], folds
+            splits = self.splits
+            if splits is None:
+                n_folds = plan.n_networks if before is None else before.n_begun
+                folds = cut_folds(plan.n_samples, n_folds, stream, strata, sample_weight)
+                splits = [(np.delete(np.arange(plan.n_samples), fold), fold) for fold in folds]
+            if before is not None and before.alive is not None:
+                splits = list(compress(splits, before.alive))
+            return [rows for rows, _ in splits], [left_out for _, left_out in splits]
         if not plan.n_held_out:
             return None, None
         rows, held_out = split_rows(plan.n_samples, plan.n_held_out, stream, strata)
@@ -240,11 +253,6 @@ class Run:
                 f"{len(held_out)} to validate on; at least 1 and 2 are needed, and each class "
                 "keeps a row to train on. Give more data, another validation_fraction, X_val and "
                 "y_val, or set early_stopping=False."
-            )
-        if sample_weight is not None and not sample_weight[held_out].any():
-            raise ValueError(
-                "sample_weight is zero in all rows of the validation part; give more rows a "
-                "weight, or set early_stopping=False."
             )
         return rows, held_out
 
@@ -259,6 +267,7 @@ class Run:
         """
         trained = self.trained
         trained.temperature, trained.best = before.temperature, before.best
+        trained.alive = before.alive
         hand_over_moments(before.learners, trained.learners)
         trained.progress = before.progress.copy()
         if self.in_series:
@@ -379,7 +388,7 @@ class Run:
             if progress.ended == "stalled":
                 progress.best.restore([learner.network for learner in trained.learners])
             return
-        with self.watcher.showing(n_epochs), self._pool() as run_all:
+        with self.watcher.showing(self.most_epochs), self._pool() as run_all:
             fit(
                 trained.learners,
                 self.batches,
@@ -402,7 +411,15 @@ class Run:
             yield map
             return
         with ThreadPoolExecutor(n_jobs) as pool:
-            yield pool.map
+
+            def run_all(turn: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
+                turns = [pool.submit(turn, *each) for each in zip(*arguments, strict=True)]
+                try:
+                    return [each.result() for each in turns]
+                finally:  # an interrupt reaches this thread alone, and the others train on
+                    wait(turns)
+
+            yield run_all
 
     def _check_best(self) -> None:
         progress = self.trained.progress
@@ -421,32 +438,40 @@ class Run:
             return
         finite = np.ravel(has_finite_numbers(trained.network))
         left = "have gone back to their best epoch" if finite.all() else "are left out"
-        warn(
-            f"{len(reasons)} of {len(finite)} networks diverged and {left}: the numbers became "
-            f"non-finite first in {reasons[0]}. Try a smaller learning_rate, or clip_norm=1."
-        )
+        n_untrained = reasons.count(UNTRAINED)
+        if n_untrained:
+            warn(
+                f"{n_untrained} of {len(finite)} networks are left out, since training ended "
+                "before it was their turn: L-BFGS trains one after the other."
+            )
+        if n_untrained < len(reasons):
+            where = next(reason for reason in reasons if reason != UNTRAINED)
+            warn(
+                f"{len(reasons) - n_untrained} of {len(finite)} networks diverged and {left}: the "
+                f"numbers became non-finite first in {where}. Try a smaller learning_rate, or "
+                "clip_norm=1."
+            )
         if finite.all():
+            for learner in trained.learners:
+                for index, moment in product(learner.diverged, learner.state.moments):
+                    moment[index] = 0  # those of the end are NaN
+                learner.diverged = {}
             return
         kept, lost = np.flatnonzero(finite), np.flatnonzero(~finite)
         if self.validate is not None:
             self.validate.forget(lost)
-        old, first = trained.learners, 0
         trained.network = trained.network.part(kept if len(kept) > 1 else kept[0])
-        most = max(prod(learner.network.stack) for learner in old)
-        trained.learners = []
-        for part in parts_of(trained.network, stacks_of([0] * len(kept), most)):
-            learner = copy.copy(old[0].without_state())
-            learner.network, learner.diverged = part, {}
-            last = first + prod(part.stack)
-            numbers, first = kept[first:last], last
-            learner.streams = [trained.streams["dropout"][k] for k in numbers]
-            trained.learners.append(learner)
-        hand_over_moments(old, trained.learners, kept)
         trained.streams = {
             name: streams if name == "split" else [streams[k] for k in kept]
             for name, streams in trained.streams.items()
         }
-        self.plan = self.plan.but("n_networks", len(kept), f"{len(lost)} diverged")
+        trained.learners = regroup(
+            trained.learners, trained.network, kept, trained.streams["dropout"]
+        )
+        alive = np.ones(len(finite), bool) if trained.alive is None else trained.alive.copy()
+        alive[np.flatnonzero(alive)[lost]] = False
+        trained.alive = alive
+        self.plan = self.plan.but("n_networks", len(kept), f"{len(lost)} are left out")
 
     def _look_back(self, validate: Validator) -> None:
         """Let what networks predict of rows left out tell how good and how sure they are."""
@@ -458,9 +483,18 @@ class Run:
             trained.temperature = find_temperature(Z, Y, counts, target.log_loss())
         if self.plan.judge != "X_val" and validate.rows is not None:
             _, score = validate(*networks)
-            Z, _ = validate.logits(*networks)
+            Z, known = validate.logits(*networks)
+            rows, numbers = validate.rows[known], None
+            if validate.networks is not None:  # among those that are left
+                _, numbers = np.unique(validate.networks[known], return_inverse=True)
+            counting = validate.counting
             trained.out_of_fold = OutOfFold(
-                validate.rows, validate.networks, Z, self.y[validate.rows], score
+                rows,
+                numbers,
+                Z[known],
+                self.y[rows],
+                score,
+                None if counting is None else counting[known],
             )
 
     def _warn_unless_planned(self) -> None:
@@ -510,7 +544,7 @@ def _check_fixed(settings: Settings, before: Trained, target: Target) -> None:
         "numerical_embedding": (settings.numerical_embedding, old.embedding),
         "feature_scaling": (settings.feature_scaling, _scaling(before)),
     }
-    if settings.n_networks != "auto":
+    if settings.n_networks not in ("auto", before.n_begun):
         fixed["n_networks"] = (settings.n_networks, prod(before.network.stack))
     if settings.dtype != "auto":
         fixed["dtype"] = (settings.dtype, str(before.network.dtype))

@@ -278,7 +278,7 @@ def _cv(value: Any, n_networks: Any) -> Any:
     """Check what cuts the folds, which is asked for them once the rows are there."""
     if value is None:
         return None
-    if isinstance(value, str) or not (
+    if isinstance(value, str | bytes | bool) or not (
         isinstance(value, Integral) or hasattr(value, "split") or np.iterable(value)
     ):
         raise TypeError(

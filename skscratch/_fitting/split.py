@@ -1,5 +1,6 @@
 """Rows that are left out of training, as row indices."""
 
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -114,22 +115,31 @@ def split_by_user(
     Raises
     ------
     ValueError
-        If a split lacks rows, or trains on rows that it leaves out.
+        If a split is no pair of row numbers, lacks rows, or trains on rows that it leaves out.
     """
     y = data.y[:, 0] if data.y.shape[1:] == (1,) else data.y
-    splitter = check_cv(cv, y, classifier=is_classifier)
-    splits = [
-        (np.arange(len(y))[training], np.arange(len(y))[left_out])
-        for training, left_out in splitter.split(data.X, y, groups)
-    ]
-    for number, (training, left_out) in enumerate(splits, start=1):
+    shown, everything = reprlib.repr(cv), np.arange(len(y))
+    pairs, splits = cv, []
+    if not np.iterable(cv):
+        pairs = check_cv(cv, y, classifier=is_classifier).split(data.X, y, groups)
+    for number, split in enumerate(pairs, start=1):
+        try:
+            training, left_out = (
+                everything[np.asarray(part, None if len(part) else int)] for part in split
+            )
+        except (IndexError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"Split {number} of cv={shown} has to be a pair: numbers of rows to train on, and "
+                f"of rows to leave out, from 0 to {len(y) - 1}. {error}"
+            ) from error
         shared = np.intersect1d(training, left_out)
         if not (len(training) and len(left_out)) or len(shared):
             raise ValueError(
-                f"Split {number} of cv={cv!r} has {len(training)} rows to train on and "
+                f"Split {number} of cv={shown} has {len(training)} rows to train on and "
                 f"{len(left_out)} left out, {len(shared)} of them in both. Each split needs rows "
                 "of both kinds, and none in both."
             )
+        splits.append((training, left_out))
     if not splits:
-        raise ValueError(f"cv={cv!r} makes no splits.")
+        raise ValueError(f"cv={shown} makes no splits.")
     return splits

@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
-from ..nn.losses import Loss, SoftmaxLogLoss
+from ..nn.losses import AbsoluteError, Gamma, Huber, Loss, SoftmaxLogLoss, SquaredError
 from ..nn.options import REAL_LINE, lookup
 from ..nn.rows import OneHot, cast
 from .class_weight import weigh_classes, weigh_labels
@@ -315,6 +315,21 @@ class Quantities(Target):
             return y
         # inverse_transform would validate y first, which takes longer than a row in the network.
         return y * self.scaler.scale_ + self.scaler.mean_
+
+    @property
+    def has_symmetric_errors(self) -> bool:
+        """Whether too much and too little are as bad: errors on both sides then count alike."""
+        return isinstance(self.loss, SquaredError | AbsoluteError | Huber)
+
+    def spread(self, y: np.ndarray) -> np.ndarray:
+        """Return the unit of errors at predictions y: the standard deviation the loss assumes."""
+        if self.loss.out_activation != "exp":
+            return np.ones_like(y)
+        return y if isinstance(self.loss, Gamma) else np.sqrt(y)
+
+    def clip(self, y: np.ndarray) -> np.ndarray:
+        """Return y within what the loss takes for targets."""
+        return np.clip(y, self.loss.target_domain.low, self.loss.target_domain.high)
 
     def without_rows(self) -> Self:
         if self.running is None:

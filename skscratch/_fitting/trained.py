@@ -1,12 +1,14 @@
 """What a call of fit leaves behind."""
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from ..nn.divergence import has_finite_numbers
 from ..nn.fit import Progress
 from ..nn.network import Network
 from ..nn.step import Learner
@@ -31,6 +33,8 @@ class OutOfFold:
         The targets in the caller's labels and units.
     score : float
         The score of the predictions.
+    counts : ndarray of bool of shape (n,), or None
+        Whether a row has a weight above 0; None if all have.
     """
 
     rows: np.ndarray
@@ -38,6 +42,21 @@ class OutOfFold:
     logits: np.ndarray
     y: np.ndarray
     score: float
+    counts: np.ndarray | None = None
+
+    def that_count(self) -> Self:
+        """Return the rows that have a weight."""
+        if self.counts is None or self.counts.all():
+            return self
+        kept, networks = self.counts, self.networks
+        return replace(
+            self,
+            rows=self.rows[kept],
+            networks=None if networks is None else networks[kept],
+            logits=self.logits[kept],
+            y=self.y[kept],
+            counts=None,
+        )
 
     def table(self, values: np.ndarray, n_samples: int) -> np.ndarray:
         """Return values of these rows as those of all rows: their mean, or NaN without any."""
@@ -71,6 +90,10 @@ class Trained:
         What the best call of a series of `partial_fit` had learned of X and y.
     out_of_fold : OutOfFold or None
         What networks predict of rows of X that they were not trained on.
+    alive : ndarray of bool of shape (n_begun,), or None
+        Which of the networks that were begun with are left; None for all.
+    splits : list of tuple of ndarray of int, or None
+        What the user's ``cv`` made.
     """
 
     plan: Plan
@@ -83,6 +106,22 @@ class Trained:
     temperature: float = 1.0
     best: tuple[Features, Target] | None = None
     out_of_fold: OutOfFold | None = None
+    alive: np.ndarray | None = None
+    splits: list[tuple[np.ndarray, np.ndarray]] | None = None
+
+    @property
+    def n_begun(self) -> int:
+        """Number of networks that were begun with."""
+        return math.prod(self.network.stack) if self.alive is None else len(self.alive)
+
+    @property
+    def working(self) -> Network:
+        """The network, without those that have diverged: there may be such until a call ends."""
+        network = self.network
+        if not network.stack or not any(learner.diverged for learner in self.learners):
+            return network
+        finite = np.flatnonzero(has_finite_numbers(network))
+        return network if len(finite) in (0, network.stack[0]) else network.part(finite)
 
     @property
     def restored_epoch(self) -> int | None:
@@ -98,10 +137,11 @@ class Trained:
             learners=[learner.without_state() for learner in self.learners],
             features=self.features.without_rows(),
             target=self.target.without_rows(),
+            splits=None,
         )
 
     def member(self, number: int) -> Self:
-        """Return what one of several networks is alone."""
+        """Return what one of several networks is alone; its arrays are views."""
         if not self.network.stack:
             return self
         network, first = self.network.member((number,)), 0
@@ -110,10 +150,16 @@ class Trained:
             if number < first + n:
                 break
             first += n
-        alone = copy.copy(learner.without_state())
-        alone.network = network
+        alone, k = copy.copy(learner), number - first
+        alone.network, alone.streams, alone.diverged = network, learner.streams[k : k + 1], {}
         if np.ndim(alone.mean_weight):
-            alone.mean_weight = float(alone.mean_weight[number - first, 0])
+            alone.mean_weight = float(alone.mean_weight[k, 0])
+        if "state" in vars(learner) and learner.network.stack:
+            state = learner.state
+            moments, scratch = (
+                tuple(array[k] for array in arrays) for arrays in (state.moments, state.scratch)
+            )
+            alone.state = replace(state, moments=moments, scratch=scratch)
         return replace(self, network=network, learners=[alone], out_of_fold=None)
 
     def __getstate__(self) -> dict[str, Any]:

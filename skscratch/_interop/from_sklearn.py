@@ -159,6 +159,7 @@ def _our_parameters(mlp: Any) -> dict[str, Any]:
         if fitted
         else mlp.hidden_layer_sizes,
         "activation": mlp.activation,
+        "n_jobs": None,
         "init": "glorot_uniform",
         "optimizer": _our_optimizer(mlp),
         "l2": mlp.alpha,

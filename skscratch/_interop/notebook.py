@@ -51,16 +51,15 @@ def describe_network(estimator: Any) -> str | None:
     --------
     >>> from sklearn.datasets import load_iris
     >>> from skscratch import ScratchMLPClassifier
-    >>> clf = ScratchMLPClassifier((16, 8), max_iter=5, random_state=0)
-    >>> describe_network(clf.fit(*load_iris(return_X_y=True)))
-    '8 x 4 → 16 → 8 → 3, 1,976 parameters, float64, epoch 5 of 5'
+    >>> X, y = load_iris(return_X_y=True)
+    >>> clf = ScratchMLPClassifier((16, 8), n_networks=1, feature_scaling=None, max_iter=5)
+    >>> describe_network(clf.fit(X, y))
+    '4 → 16 → 8 → 3, 243 parameters, float64, 5 epochs'
 
-    Where not all epochs of the history made the network, it says which did:
+    Of several networks it says how many, and which epoch they have gone back to, if not the last:
 
-    >>> clf.set_params(early_stopping=True, n_iter_no_change=9)
-    ScratchMLPClassifier(...)
-    >>> describe_network(clf.fit(*load_iris(return_X_y=True)))
-    '8 x 4 → 16 → 8 → 3, 1,976 parameters, float64, epoch ... of 5'
+    >>> describe_network(clf.set_params(n_networks=2).fit(X, y))
+    '2 x 4 → 16 → 8 → 3, 486 parameters, float64, ...'
     """
     network = getattr(estimator, "network_", None)
     if network is None:

@@ -7,6 +7,7 @@ it does not know. Here it is. The graph computes what prediction does:
 - the hidden layers are computed in the network's precision, or in float32 where X is float32;
 - a learned scale of the features is part of the first layer's weights; temperature, mean and scale
   of the targets, and the second logit of two classes are part of the last one's;
+- several networks are computed side by side, and their logits averaged;
 - dropout is not there, as in prediction.
 """
 
@@ -19,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 from .._classifier import ScratchMLPClassifier
 from .._regressor import ScratchMLPRegressor
 from ..inspection import HiddenLayerTransformer
-from .onnx_nodes import Graph, add_layer, add_scaling
+from .onnx_nodes import Graph, add_affine, add_layer, add_scaling
 
 LINKS = {"softmax": "Softmax", "logistic": "Sigmoid", "exp": "Exp", "identity": "Identity"}
 FIRST_OPSET = 13
@@ -158,7 +159,7 @@ def _float_type(operator: Any) -> Any:
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     """Add the nodes of an estimator, or of its layers up to a hidden one, to the graph."""
     model, estimator = operator.raw_operator, _estimator_of(operator)
-    network = estimator.network_
+    network = estimator.network_ if model is estimator else model._network
     opset = container.target_opset_any_domain("")
     needed = FIRST_OPSETS.get(network.architecture.normalization, FIRST_OPSET)
     if opset < needed:
@@ -196,15 +197,15 @@ def _add_targets(graph: Graph, estimator: Any, X: str, outputs: list[Any]) -> No
     scaler = estimator._target.scaler
     if scaler is not None:
         W, b = W * scaler.scale_, b * scaler.scale_ + scaler.mean_
-    _link(graph, _link_of(estimator), graph("Gemm", X, W, b), outputs[0])
+    _link(graph, _link_of(estimator), _add_mean(graph, X, W, b), outputs[0])
 
 
 def _add_labels(graph: Graph, estimator: Any, X: str, outputs: list[Any]) -> None:
     labels, probabilities = outputs
     W, b = (array / estimator.temperature_ for array in _last_layer(estimator))
     if estimator._target.is_binary:
-        W, b = np.hstack([-W, W]), np.hstack([-b, b])
-    Z = graph("Gemm", X, W, b)
+        W, b = (np.concatenate([-array, array], axis=-1) for array in (W, b))
+    Z = _add_mean(graph, X, W, b)
     # What calls decision_function, as CalibratedClassifierCV does, has its converter ask for this.
     raw = graph.scope.get_options(estimator, {"raw_scores": False})["raw_scores"]
     _link(graph, "identity" if raw else _link_of(estimator), Z, probabilities)
@@ -217,7 +218,16 @@ def _add_labels(graph: Graph, estimator: Any, X: str, outputs: list[Any]) -> Non
 
 def _last_layer(estimator: Any) -> tuple[np.ndarray, np.ndarray]:
     layer = estimator.network_.dense[-1]
-    return layer.coefficients.astype(np.float64), layer.b[0].astype(np.float64)
+    return layer.coefficients.astype(np.float64), layer.b.astype(np.float64)
+
+
+def _add_mean(graph: Graph, X: str, W: np.ndarray, b: np.ndarray) -> str:
+    """Add the nodes of the last affine map, and of the mean if there are several networks."""
+    if W.ndim == 2:
+        return add_affine(graph, X, W, b)
+    # The axes of ReduceMean are an attribute or an input, depending on the opset.
+    Z = add_affine(graph, X, W / len(W), b / len(b))
+    return graph("ReduceSum", Z, np.array([0]), keepdims=0)
 
 
 def _link_of(estimator: Any) -> str:

@@ -1,4 +1,8 @@
-"""The nodes of a network's layers: what each computes in prediction, in ONNX's operators."""
+"""The nodes of a network's layers: what each computes in prediction, in ONNX's operators.
+
+Several networks have arrays with one more axis in front, as they have in NumPy; MatMul and the
+element-wise operators broadcast over it.
+"""
 
 import math
 from collections.abc import Callable
@@ -94,14 +98,13 @@ def add_scaling(graph: Graph, scaler: RobustSmoothClip, X: str) -> str:
 def add_layer(graph: Graph, layer: Layer, X: str) -> str:
     """Add the nodes of a hidden layer or of an embedding."""
     if isinstance(layer, Dense):
-        return graph("Gemm", X, layer.coefficients, layer.b[0])
+        return add_affine(graph, X, layer.coefficients, layer.b)
     if isinstance(layer, BatchNorm):
-        arrays = (layer.gamma, layer.beta, layer.mean, layer.variance)
-        rows = [array[0] for array in arrays]
-        return graph("BatchNormalization", X, *rows, epsilon=layer.epsilon)
+        scale = layer.gamma / np.sqrt(layer.variance.astype(np.float64) + layer.epsilon)
+        return graph("Add", graph("Mul", graph("Sub", X, layer.mean), scale), layer.beta)
     if isinstance(layer, LayerNorm):
-        rows = [layer.gamma[0], layer.beta[0]]
-        return graph("LayerNormalization", X, *rows, epsilon=layer.epsilon)
+        normal = graph("LayerNormalization", X, np.ones(layer.n_units), epsilon=layer.epsilon)
+        return graph("Add", graph("Mul", normal, layer.gamma), layer.beta)
     if isinstance(layer, Activate):
         return _activate(graph, layer.activation, X)
     if isinstance(layer, EmbeddingLayer):
@@ -110,25 +113,34 @@ def add_layer(graph: Graph, layer: Layer, X: str) -> str:
     return X
 
 
+def add_affine(graph: Graph, X: str, W: np.ndarray, b: np.ndarray) -> str:
+    """Add the nodes of X W + b, of each network."""
+    return graph("Add", graph("MatMul", X, W), b)
+
+
 def _embed(graph: Graph, layer: EmbeddingLayer, X: str) -> str:
     n_features, n_functions, n_outputs = len(layer.embedded), layer.n_functions, layer.n_outputs
     if n_features == 0:
         return X
     x = graph("Gather", X, layer.embedded.astype(np.int64), axis=1)
-    # From here on the axes are features, batch, functions.
+    # From here on the axes are features, batch, functions, after that of the networks, if any.
     x = graph("Unsqueeze", graph("Transpose", x, perm=[1, 0]), np.array([2]))
     if isinstance(layer, PeriodicEmbedding):
-        P = graph("Mul", x, 2 * math.pi * layer.w[:, np.newaxis])
+        P = graph("Mul", x, 2 * math.pi * layer.w[..., np.newaxis, :])
         # Not every ONNX Runtime has a cosine in double precision, but all have a sine.
-        H = graph("Sin", graph("Add", P, layer.b[:, np.newaxis] + math.pi / 2))
+        H = graph("Sin", graph("Add", P, layer.b[..., np.newaxis, :] + math.pi / 2))
     else:
         assert isinstance(layer, PiecewiseLinearEmbedding)
         ramps = graph("Mul", graph("Sub", x, layer.middle.mT), layer.slope.mT)
         H = graph("Clip", ramps, -0.5, 0.5)
-    E = graph("MatMul", H, layer.a.reshape(n_features, n_functions, n_outputs))
-    E = graph("Transpose", E, perm=[1, 0, 2])
-    E = graph("Reshape", E, np.array([0, n_features * n_outputs]))  # 0 keeps the number of rows
-    return graph("Concat", X, E, axis=1)
+    stack = layer.a.shape[:-2]
+    E = graph("MatMul", H, layer.a.reshape(*stack, n_features, n_functions, n_outputs))
+    E = graph("Transpose", E, perm=[0, 2, 1, 3] if stack else [1, 0, 2])
+    # 0 keeps the number of networks, and of rows.
+    E = graph("Reshape", E, np.array([0] * len(stack) + [0, n_features * n_outputs]))
+    if stack:
+        X = graph("Expand", X, np.array([*stack, 1, 1]))
+    return graph("Concat", X, E, axis=-1)
 
 
 # Activations --------------------------------------------------------------------------------------

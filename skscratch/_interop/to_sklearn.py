@@ -1,11 +1,12 @@
 """Our estimators turned into scikit-learn's."""
 
 import copy
-from math import inf
+from math import inf, prod
 from typing import Any
 
 import numpy as np
 import sklearn
+from scipy.linalg import block_diag
 from sklearn.base import is_classifier
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
@@ -14,6 +15,7 @@ from .._fitting.lbfgs import LBFGS
 from .._fitting.plan import schedule_of
 from .._fitting.settings import REGRESSOR_LOSSES, Settings, resolve
 from ..nn.activations import ACTIVATIONS, Activation
+from ..nn.network import Network
 from ..nn.optimizers import SGD, Adam, Optimizer
 from ..nn.schedules import Constant, InverseScaling
 from .correspondence import (
@@ -96,8 +98,11 @@ def _their_parameters(estimator: Any, settings: Settings) -> tuple[dict[str, Any
             lacking["calibrate"] = False  # nothing is held out that could calibrate
         in_the_way |= {name: given[name] for name in lacking if lacking[name]}
 
+    hidden = settings.hidden_layer_sizes
+    if fitted:  # several networks become one, as wide as all of them
+        hidden = tuple(n * prod(estimator.network_.stack) for n in built.sizes[1:-1])
     params = {
-        "hidden_layer_sizes": tuple(built.sizes[1:-1]) if fitted else settings.hidden_layer_sizes,
+        "hidden_layer_sizes": hidden,
         "activation": activation,
         "alpha": settings.l2,
         # scikit-learn's "auto" is 200 as well, but does not warn if there are fewer rows.
@@ -176,12 +181,25 @@ def _their_schedule(settings: Settings) -> dict[str, Any] | None:
     return None
 
 
+def _as_one(network: Network) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return weights and biases of one network, whose logits are the mean of those of all."""
+    coefs = [layer.coefficients.reshape(-1, layer.n_in, layer.n_out) for layer in network.dense]
+    intercepts = [layer.b.reshape(-1, layer.n_out) for layer in network.dense]
+    coefs[-1], intercepts[-1] = coefs[-1] / len(coefs[-1]), intercepts[-1].mean(axis=0)
+    if len(coefs) == 1:
+        return [coefs[0].sum(axis=0)], intercepts
+    # All share the inputs, and all have a part in the outputs; in between each is for itself.
+    first, *hidden, last = coefs
+    blocks = [block_diag(*W) for W in hidden]
+    coefs = [np.concatenate(list(first), axis=1), *blocks, np.concatenate(list(last))]
+    return coefs, [b.flatten() for b in intercepts]
+
+
 def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     """Fit scikit-learn's estimator to predict, and to go on training, as ours does."""
     build_state(mlp, estimator, **({"solver": "sgd"} if mlp.solver == "lbfgs" else {}))
     network, learner = estimator.network_, estimator._fitted.learners[0]
-    mlp.coefs_ = [layer.coefficients.copy() for layer in network.dense]
-    mlp.intercepts_ = [layer.b[0].copy() for layer in network.dense]
+    mlp.coefs_, mlp.intercepts_ = _as_one(network)
     scaler = getattr(estimator._target, "scaler", None)
     scale, mean = (1.0, 0.0) if scaler is None else (scaler.scale_, scaler.mean_)
     temperature = getattr(estimator, "temperature_", 1.0)
@@ -201,8 +219,8 @@ def _teach_theirs(mlp: Any, estimator: Any, settings: Settings) -> None:
     mlp.n_iter_, mlp.t_ = estimator.n_iter_, estimator.t_
 
     names = MOMENTS.get(type(settings.optimizer), ())
-    rescaled = scaler is not None or temperature != 1
-    if not names or learner.optimizer != settings.optimizer or rescaled:
+    other_weights = scaler is not None or temperature != 1 or network.stack
+    if not names or learner.optimizer != settings.optimizer or other_weights:
         del mlp._optimizer  # partial_fit makes a new one
         return
     theirs, state = mlp._optimizer, copy.copy(learner).state  # which may have to make it

@@ -19,9 +19,7 @@ class TimeBudget(OfOneNetwork):
     Parameters
     ----------
     seconds : float
-        The budget, > 0, counted from the start of fit; a resumed fit has all of it again. Where it
-        is not spent by the last epoch, ``refit`` and the cross-fitting of ``calibrate`` come on
-        top.
+        The budget, > 0, counted from the start of fit; a resumed fit has all of it again.
 
     Examples
     --------

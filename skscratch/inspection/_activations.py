@@ -19,10 +19,10 @@ from .._base import BaseScratchMLP
 from ..nn.layers import Activate
 from ..nn.network import Network
 from ..nn.options import check_integer
-from ._passes import check_estimator_is_ours, run_passes
+from ._passes import check_estimator_is_ours, one_network, run_passes
 
 
-def activations(estimator: Any, X: Any) -> dict[str, np.ndarray]:
+def activations(estimator: Any, X: Any, *, member: int = 0) -> dict[str, np.ndarray]:
     """Return every layer's output for given inputs.
 
     Dropout is off and batch normalization goes by its running averages, as in prediction. All is
@@ -34,6 +34,9 @@ def activations(estimator: Any, X: Any) -> dict[str, np.ndarray]:
         A fitted estimator.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The inputs, as `predict` takes them.
+    member : int, default=0
+        The number of the network, if there are several. They differ by chance alone, so the first
+        is as typical as any.
 
     Returns
     -------
@@ -47,6 +50,8 @@ def activations(estimator: Any, X: Any) -> dict[str, np.ndarray]:
     ------
     TypeError
         If the estimator is none of ours.
+    ValueError
+        If there is no such network.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
@@ -70,7 +75,7 @@ def activations(estimator: Any, X: Any) -> dict[str, np.ndarray]:
     activation 2 (150, 8)
     dense 3 (150, 3)
     """
-    passes = run_passes(estimator, X)
+    passes = run_passes(one_network(estimator, member), X)
     return dict(zip(passes.names, passes.outputs, strict=True))
 
 
@@ -90,6 +95,9 @@ class HiddenLayerTransformer(
         `sklearn.frozen.FrozenEstimator`; `fit` then leaves it as it is.
     layer : int, default=-1
         The hidden layer, counted from 0; negative numbers count from the last one, -1.
+    member : int, default=0
+        The number of the network, if there are several. They differ by chance alone, so the first
+        is as typical as any.
 
     Attributes
     ----------
@@ -124,9 +132,10 @@ class HiddenLayerTransformer(
 
     estimator_: BaseScratchMLP
 
-    def __init__(self, estimator, *, layer=-1):
+    def __init__(self, estimator, *, layer=-1, member=0):
         self.estimator = estimator
         self.layer = layer
+        self.member = member
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Train a clone of the network, or take it as it is if it is frozen.
@@ -150,7 +159,7 @@ class HiddenLayerTransformer(
         TypeError
             If the estimator is none of ours.
         ValueError
-            If there is no such layer.
+            If there is no such layer, or no such network.
         sklearn.exceptions.NotFittedError
             If a frozen estimator is not fitted.
         """
@@ -161,7 +170,8 @@ class HiddenLayerTransformer(
             fitted.fit(X, y, sample_weight)
         else:
             check_estimator_is_ours(fitted)
-        self._index = _hidden_layer(fitted.network_, self.layer)
+        one_network(fitted, self.member)
+        self._index, self._member = _hidden_layer(fitted.network_, self.layer), self.member
         self.estimator_ = fitted
         return self
 
@@ -181,7 +191,7 @@ class HiddenLayerTransformer(
         check_is_fitted(self)
         estimator = self.estimator_
         X = estimator._validate_input(X)
-        shortened = copy.copy(estimator.network_)  # with the same parameters, not copies of them
+        shortened = copy.copy(self._network)  # with the same parameters, not copies of them
         shortened.layers = shortened.layers[: self._index + 1]
         return shortened.predict(estimator._fitted.features.rows(X, shortened.dtype))
 
@@ -199,6 +209,10 @@ class HiddenLayerTransformer(
         if "estimator_" not in vars(self):
             raise AttributeError(f"{name} is there once the transformer is fitted.")
         return getattr(self.estimator_, name)
+
+    @property
+    def _network(self) -> Network:
+        return self.estimator_._fitted.member(self._member).network
 
     @property
     def _n_features_out(self) -> int:

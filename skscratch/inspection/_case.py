@@ -21,7 +21,7 @@ from ..nn.layers import Activate
 from ..nn.losses import Loss
 from ..nn.step import Learner
 from ._layers import layer_statistics
-from ._passes import Passes, clone_for_all_rows, run_passes
+from ._passes import Passes, clone_for_all_rows, one_network, run_passes
 
 MOST_ROWS = 1_000
 """Rows that gradients and activations are computed on."""
@@ -45,9 +45,9 @@ class Case:
     Attributes
     ----------
     start : BaseScratchMLP
-        An estimator with the first weights.
+        An estimator with the first weights, of a single network.
     trained : BaseScratchMLP or None
-        A trained one; None if training failed.
+        A trained one, with all of its networks; None if training failed.
     failure : str
         The error that it failed with.
     X, y, sample_weight, X_val, y_val
@@ -65,7 +65,7 @@ class Case:
     start_passes : Passes
         Some rows' way through the first network.
     start_statistics, statistics : dict of list
-        Those of the layers, at first and in the end.
+        Those of the layers of one network, at first and in the end.
     reference_loss : float
         The larger of the losses at the start and of a constant prediction, penalty included.
     constant_loss : float
@@ -127,11 +127,13 @@ def examine(
     y_val: Any,
     given_X_val: Any,
     range_test: bool,
+    member: int,
 ) -> Case:
     """Measure an estimator, which is trained for it if it is not fitted."""
     trained, failure = estimator, ""
     if not estimator.__sklearn_is_fitted__():
         trained, failure = _train(estimator, X, y, sample_weight)
+    alone = None if trained is None else one_network(trained, member)
     start = _untrained(estimator, X, y, sample_weight)
     settings = resolve(estimator.get_params(deep=False))
     notes: list[str] = []
@@ -141,7 +143,7 @@ def examine(
     with np.errstate(all="ignore"):
         start_passes = run_passes(start, *rows)
         start_statistics = _statistics(start, rows)
-        statistics = start_statistics if trained is None else _statistics(trained, rows)
+        statistics = start_statistics if alone is None else _statistics(alone, rows)
         constant_loss = _constant_loss(start_passes, start._fitted.learners[0].loss)
         start_loss = start_passes.loss + _penalty(start, settings, len(start_passes.targets))
     inputs, targets, _ = check_data(start, X, y, None, start._clean_target, reset=False)
@@ -175,6 +177,7 @@ def _train(estimator: Any, X: Any, y: Any, sample_weight: Any) -> tuple[Any, str
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
+            warnings.filterwarnings("ignore", ".* networks diverged and")  # which is a finding
             return trained.fit(X, y, sample_weight), ""
     except DivergenceError as error:
         return None, str(error)
@@ -195,7 +198,9 @@ def _untrained(estimator: Any, X: Any, y: Any, sample_weight: Any) -> Any:
 
 def has_held_out(trained: Any) -> bool:
     """Say whether there is a score, of the kind `score` gives, on rows that were held out."""
-    return trained._fitted.progress.goes_back and trained.scoring is None
+    found = trained._fitted
+    judged = found.progress.goes_back or found.out_of_fold is not None
+    return judged and trained.scoring is None
 
 
 def _some_rows(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any]:

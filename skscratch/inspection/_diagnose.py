@@ -20,7 +20,7 @@ from ._findings_data import (
 )
 from ._findings_network import constant_predictions, gradients, idle_units
 from ._findings_training import diverged, few_steps, large_rate, overfitting, small_rate
-from ._passes import check_estimator_is_ours
+from ._passes import check_estimator_is_ours, name_member
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     unscaled,
@@ -50,6 +50,7 @@ def diagnose(
     X_val: Any = None,
     y_val: Any = None,
     range_test: bool = True,
+    member: int = 0,
 ) -> Diagnosis:
     """Find out why a network does not learn, or not well.
 
@@ -63,7 +64,10 @@ def diagnose(
     trained, without the validation rows. The first weights are examined too; the range test trains
     another clone for up to 100 steps, or three clones where it is far from the learning rate; and
     if training made 200 steps or fewer, two more are trained on a part of the rows, to see what
-    four times as many would bring.
+    four times as many would bring. These clones have one network.
+
+    Of several networks one is looked into, for its gradients and units. All else is found in what
+    they predict together, and in the history, the mean over all of them.
 
     Parameters
     ----------
@@ -78,10 +82,13 @@ def diagnose(
         Weights of the rows, >= 0; None means 1 everywhere.
     X_val, y_val : array-like, default=None
         Rows that it was not trained on, to judge overfitting by, in the form in which `fit` got
-        them if it did. Without them the rows serve that ``early_stopping`` held out, if any.
+        them if it did. Without them the score on rows left out of training serves, if any.
     range_test : bool, default=True
         Whether to make a `learning_rate_range_test`. Without one there are no findings of too small
         a learning rate, and no rate is suggested.
+    member : int, default=0
+        The number of the network to look into, if there are several. They differ by chance alone,
+        so the first is as typical as any.
 
     Returns
     -------
@@ -111,11 +118,11 @@ def diagnose(
     >>> from skscratch import ScratchMLPClassifier
     >>> from skscratch.inspection import diagnose
     >>> X, y = load_iris(return_X_y=True)
-    >>> clf = ScratchMLPClassifier((16, 8), optimizer="sgd", learning_rate=100, random_state=0)
-    >>> for finding in diagnose(clf, X, y).findings:
-    ...     print(f"{finding.name}: {finding.remedy}")
-    non-finite loss: lower learning_rate, to 0.034 say
-    learning rate too large: set learning_rate=0.034 in place of 100
+    >>> clf = ScratchMLPClassifier((16, 8), optimizer="sgd", learning_rate=100, n_networks=1,
+    ...                            feature_scaling="robust", random_state=0)
+    >>> finding = diagnose(clf, X, y).findings[0]
+    >>> print(f"{finding.name}: {finding.remedy}")
+    learning rate too large: set learning_rate=0.039 in place of 100
     >>> diagnose(ScratchMLPClassifier(random_state=0).fit(X, y), X, y).findings
     []
     """
@@ -127,7 +134,7 @@ def diagnose(
         estimator, X, X_val = _last_step(estimator, X, y, X_val)
     if not isinstance(estimator, BaseScratchMLP):
         check_estimator_is_ours(estimator)
-    case = examine(estimator, X, y, sample_weight, X_val, y_val, given_X_val, range_test)
+    case = examine(estimator, X, y, sample_weight, X_val, y_val, given_X_val, range_test, member)
     with np.errstate(over="ignore", invalid="ignore"):  # losses of networks that exploded
         findings = [finding for check in CHECKS for finding in check(case)]
     how = (
@@ -139,6 +146,7 @@ def diagnose(
     if len(sizes) > 8:
         sizes = [*sizes[:3], "...", sizes[-1]]
     title = f"Diagnosis of {type(estimator).__name__} ({' → '.join(sizes)}), {how}"
+    title += name_member(case.network, member)
     return Diagnosis(title, findings, case.notes, case.range_test, case.statistics)
 
 

@@ -56,8 +56,14 @@ GAP = {"accuracy": 0.15, "R2": 0.3}
 
 
 def diverged(case: Case) -> Iterator[Finding]:
-    """Find that training ended because the loss or the parameters were not finite."""
-    if case.failure:
+    """Find that training ended, of all or of some networks, as the numbers were not finite."""
+    evidence = case.failure.split(". ")[0].split(": ", 1)[-1]
+    if case.trained is not None:
+        plan, evidence = case.trained.plan_, ""
+        if plan.why["n_networks"].endswith("diverged"):  # such as "2 diverged"
+            lost = int(plan.why["n_networks"].split()[0])
+            evidence = f"{lost} of {lost + plan.n_networks} networks diverged"
+    if evidence:
         remedy = "lower learning_rate, or set clip_norm=1"
         if case.suggestion is not None and case.suggestion < case.rate:
             remedy = f"lower learning_rate, to {case.suggestion:.2g} say"
@@ -68,7 +74,7 @@ def diverged(case: Case) -> Iterator[Finding]:
         yield Finding(
             "non-finite loss",
             "error",
-            case.failure.split(". ")[0].split(": ", 1)[-1],
+            evidence,
             "the loss and the parameters stay finite",
             remedy,
         )
@@ -267,8 +273,11 @@ def _gap(case: Case) -> tuple[str, str] | None:
         n_rows = case.X_val.shape[0] if hasattr(case.X_val, "shape") else len(case.X_val)
         others = f"{n_rows} others"
     elif has_held_out(trained):
-        held_out, n_rows = trained.best_validation_score_, trained.plan_.n_held_out
-        n_rows = n_rows or n_given // 5  # X_val of the fit, whose number is not known
+        # What X_val had in the fit, and how many rows it was, is not known afterwards.
+        held_out, n_rows = trained.best_validation_score_, n_given // 5
+        out_of_fold = trained._fitted.out_of_fold
+        if out_of_fold is not None:
+            held_out, n_rows = out_of_fold.score, len(out_of_fold.rows)
         others = f"{n_rows} held out"
     else:
         return None  # the notes say so

@@ -14,9 +14,9 @@ from ..nn.options import POSITIVE, check_integer, check_real
 from ..nn.step import Learner, loss_and_gradient
 from ._passes import (
     Passes,
-    check_estimator_is_ours,
     clone_for_all_rows,
     named_parameters,
+    one_network,
     run_passes,
 )
 from ._report import data_frame, html_table, page, text_table
@@ -94,6 +94,7 @@ def gradient_check(
     n_coordinates: int = 10,
     tolerance: float = 1e-5,
     random_state: Any = 0,
+    member: int = 0,
 ) -> GradientCheck:
     r"""Compare the gradient of back-propagation with finite differences of the loss.
 
@@ -111,8 +112,8 @@ def gradient_check(
     Parameters
     ----------
     estimator : ScratchMLPClassifier or ScratchMLPRegressor
-        The estimator. If it is not fitted, a clone is trained for an epoch first, at a learning
-        rate of 0.001.
+        The estimator. If it is not fitted, a clone of a single network is trained for an epoch
+        first, at a learning rate of 0.001.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The inputs. Of more than 50 rows as many are taken, evenly spaced.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
@@ -126,6 +127,9 @@ def gradient_check(
         The largest relative error that passes, > 0.
     random_state : int, RandomState instance or None, default=0
         Source of the random coordinates and directions.
+    member : int, default=0
+        The number of the network, if there are several. They differ by chance alone, so the first
+        is as typical as any.
 
     Returns
     -------
@@ -135,7 +139,7 @@ def gradient_check(
     Raises
     ------
     ValueError, TypeError
-        If an argument is not what it may be.
+        If an argument is not what it may be, or if there is no such network.
 
     Notes
     -----
@@ -173,7 +177,8 @@ def gradient_check(
     rng = check_random_state(random_state)
     if isinstance(estimator, BaseScratchMLP) and not estimator.__sklearn_is_fitted__():
         estimator = _barely_trained(estimator, X, y, sample_weight)
-    passes = run_passes(check_estimator_is_ours(estimator), X, y, sample_weight, MOST_ROWS)
+    estimator = one_network(estimator, member)
+    passes = run_passes(estimator, X, y, sample_weight, MOST_ROWS)
     vector = passes.network.parameters.vector
     vector += _JITTER * rng.standard_normal(len(vector))
     objective = _Objective(estimator._fitted.learners[0], passes)

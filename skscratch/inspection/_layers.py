@@ -29,7 +29,7 @@ def layer_statistics(
     Parameters
     ----------
     estimator : ScratchMLPClassifier or ScratchMLPRegressor
-        A fitted estimator. It stays as it is.
+        A fitted estimator, of several networks what `one_network` returns. It stays as it is.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The inputs.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)

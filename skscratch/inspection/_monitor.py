@@ -10,6 +10,7 @@ from sklearn.utils import _safe_indexing, indexable, resample
 from ..callbacks._base import OfOneNetwork, is_epoch, run_of
 from ..nn.options import check_integer
 from ._layers import layer_statistics
+from ._passes import one_network
 
 COLUMNS = (
     "epoch",
@@ -36,6 +37,9 @@ class LayerMonitor(OfOneNetwork):
         How many rows to look at, at most; >= 1.
     every : int, default=1
         Number of epochs between two records, >= 1: with 10, epochs 1, 11, 21, ... are recorded.
+    member : int, default=0
+        The number of the network, if there are several. They differ by chance alone, so the first
+        is as typical as any.
 
     Attributes
     ----------
@@ -88,10 +92,11 @@ class LayerMonitor(OfOneNetwork):
     3     11      2
     """
 
-    def __init__(self, n_rows: int = 256, every: int = 1):
+    def __init__(self, n_rows: int = 256, every: int = 1, member: int = 0):
         super().__init__()
         self.n_rows = check_integer("n_rows", n_rows, 1)
         self.every = check_integer("every", every, 1)
+        self.member = check_integer("member", member, 0)
         self.record: dict[str, list[Any]] = {name: [] for name in COLUMNS}
         # How long each row's epoch took, which is as good as a name: no two take the same time.
         self._seconds: list[float] = []
@@ -130,7 +135,7 @@ class LayerMonitor(OfOneNetwork):
             return
         if run.record is None:
             run.record, run.seconds = self._so_far(history)
-        statistics = layer_statistics(fitted_estimator, **run.data)
+        statistics = layer_statistics(one_network(fitted_estimator, self.member), **run.data)
         n_layers = len(statistics["layer"])
         for name, values in {"epoch": [epoch] * n_layers, **statistics}.items():
             run.record[name] += values

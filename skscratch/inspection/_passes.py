@@ -1,6 +1,8 @@
 """One forward and backward pass of a fitted estimator, with everything in between kept."""
 
+import copy
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ from ..nn.layers import Activate, Dense, Dropout, Layer
 from ..nn.losses import Loss
 from ..nn.network import Network
 from ..nn.normalization import BatchNorm, LayerNorm
+from ..nn.options import check_integer
 from ..nn.parameters import Parameters
 from ..nn.rows import SparseBlock
 from ..nn.workspace import Workspace
@@ -80,6 +83,34 @@ def check_estimator_is_ours(estimator: Any) -> BaseScratchMLP:
     return estimator
 
 
+def one_network(estimator: Any, member: Any) -> Any:
+    """Return a copy of a fitted estimator that has one of its networks alone, as views.
+
+    It predicts what this network does, at the temperature of all.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If there is no such network, or if the estimator is none of ours.
+    sklearn.exceptions.NotFittedError
+        If it is not fitted.
+    """
+    estimator = check_estimator_is_ours(estimator)
+    number, n_networks = check_integer("member", member, 0), prod(estimator.network_.stack)
+    if number >= n_networks:
+        numbers = "0, as there is one network" if n_networks == 1 else f"from 0 to {n_networks - 1}"
+        raise ValueError(f"member must be {numbers}, got {number}.")
+    alone = copy.copy(estimator)
+    alone._trained = estimator._fitted.member(number)
+    return alone
+
+
+def name_member(estimator: Any, member: int) -> str:
+    """Say in a title which network it is about, if there are several."""
+    stack = estimator.network_.stack
+    return f", member={member} of {stack[0]} networks" if stack else ""
+
+
 def clone_for_all_rows(estimator: BaseScratchMLP) -> Any:
     """Clone an estimator so that it trains on all rows it gets, once, and tells nobody of it."""
     cloned = clone(estimator).set_callbacks()
@@ -90,7 +121,7 @@ def clone_for_all_rows(estimator: BaseScratchMLP) -> Any:
 def run_passes(
     estimator: Any, X: Any, y: Any = None, sample_weight: Any = None, most_rows: int | None = None
 ) -> Passes:
-    """Pass rows through a fitted estimator's network, and back again if their targets are known.
+    """Pass rows through a single fitted network, and back again if their targets are known.
 
     The estimator stays as it is, dropout is off, and all is computed in float64. Without targets
     batch normalization goes by its running averages, as in prediction; with them, by the averages
@@ -99,7 +130,7 @@ def run_passes(
     Parameters
     ----------
     estimator : ScratchMLPClassifier or ScratchMLPRegressor
-        A fitted estimator.
+        A fitted estimator, of several networks what `one_network` returns.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The inputs, as `predict` takes them.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), optional

@@ -1,13 +1,14 @@
 """The summary of a network: its layers, and what they take in memory and in computation."""
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from .._fitting.lbfgs import LBFGS
 from ..nn.layers import Activate, Dense, Dropout, Layer
 from ..nn.network import Network
 from ..nn.step import Learner
-from ._passes import check_estimator_is_ours, layer_names, named_parameters
+from ._passes import layer_names, name_member, named_parameters, one_network
 from ._report import data_frame, html_table, page, show_bytes, text_table
 
 _COLUMNS = (
@@ -37,11 +38,14 @@ class Summary:
         Bytes of ``"parameters"``, of ``"statistics"`` (running averages of batch normalization),
         and in training besides of the ``"gradient"``, of the ``"optimizer"``'s state, and of the
         ``"workspace"`` that each row of a batch takes.
+    n_networks : int
+        How many such networks there are. All other numbers are those of one.
     """
 
     title: str
     rows: list[tuple[str, str, int, str, int, int, int]]
     memory: dict[str, int]
+    n_networks: int = 1
 
     @property
     def n_parameters(self) -> int:
@@ -64,7 +68,9 @@ class Summary:
 
     def _notes(self) -> list[str]:
         sizes = {name: show_bytes(n) for name, n in self.memory.items()}
+        several = [f"All numbers are those of one of {self.n_networks} networks"]
         return [
+            *several[: self.n_networks > 1],
             f"Parameters: {self.n_parameters:,}",
             f"Memory: {sizes['parameters']} of parameters, "
             f"{sizes['statistics']} of running averages",
@@ -82,13 +88,15 @@ class Summary:
         return page(self.title, html_table(_COLUMNS, self.rows), notes)
 
 
-def summary(estimator: Any) -> Summary:
+def summary(estimator: Any, *, member: int = 0) -> Summary:
     """Summarize a fitted network: layers, shapes, parameters, memory and cost.
 
     Parameters
     ----------
     estimator : ScratchMLPClassifier or ScratchMLPRegressor
         A fitted estimator; before, the numbers of inputs and outputs are not known.
+    member : int, default=0
+        The number of the network, if there are several. All are built alike.
 
     Returns
     -------
@@ -99,6 +107,8 @@ def summary(estimator: Any) -> Summary:
     ------
     TypeError
         If the estimator is none of ours.
+    ValueError
+        If there is no such network.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
@@ -117,21 +127,22 @@ def summary(estimator: Any) -> Summary:
     >>> from skscratch.inspection import summary
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = ScratchMLPClassifier((16,), activation="relu", feature_scaling="robust",
-    ...                            random_state=0)
+    ...                            n_networks=4, random_state=0)
     >>> summary(clf.fit(X, y))
-    ScratchMLPClassifier: 4 → 16 → 3 in float64
+    ScratchMLPClassifier: 4 → 16 → 3 in float64, member=0 of 4 networks
     <BLANKLINE>
     layer         kind    outputs  arrays                parameters  FLOPs forward  backward
     dense 1       Dense        16  W (4, 16), b (1, 16)          80            128       144
     activation 1  ReLU()       16                                 0              0         0
     dense 2       Dense         3  W (16, 3), b (1, 3)           51             96       195
     <BLANKLINE>
+    All numbers are those of one of 4 networks
     Parameters: 131
     Memory: 1.0 KiB of parameters, 0 B of running averages
     In training also: gradient 1.0 KiB, optimizer 2.0 KiB, 304 B for each row of a batch
     Cost of a row: 224 FLOPs to predict, 563 to train on
     """
-    estimator = check_estimator_is_ours(estimator)
+    whole, estimator = estimator, one_network(estimator, member)
     network: Network = estimator.network_
     rows = []
     n_units = network.sizes[0]
@@ -155,8 +166,8 @@ def summary(estimator: Any) -> Summary:
         "workspace": sum(array.nbytes for array in workspace._arrays),
     }
     sizes = " → ".join(map(str, network.sizes))
-    title = f"{type(estimator).__name__}: {sizes} in {network.dtype}"
-    return Summary(title, rows, memory)
+    title = f"{type(estimator).__name__}: {sizes} in {network.dtype}{name_member(whole, member)}"
+    return Summary(title, rows, memory, prod(whole.network_.stack))
 
 
 def _kind(layer: Layer) -> str:

@@ -14,7 +14,7 @@ from ..nn.embeddings import PeriodicEmbedding, PiecewiseLinearEmbedding
 from ..nn.layers import Activate, Dense
 from ..nn.normalization import BatchNorm, LayerNorm
 from ..nn.scaled_dense import ScaledDense
-from ._passes import Passes, check_estimator_is_ours, named_parameters, run_passes
+from ._passes import Passes, name_member, named_parameters, one_network, run_passes
 from ._trace_report import Trace, TraceStep
 
 # The loss of a row with logits Z and targets Y, and its derivative by Z, a row of it being divided
@@ -37,12 +37,14 @@ _LOSSES = {
 }
 
 
-def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
+def trace(estimator: Any, X: Any, y: Any = None, *, member: int = 0) -> Trace:
     """Follow a few rows through a fitted network, step by step, and the gradient on its way back.
 
     Each step has a name, an equation, and the arrays it starts from and arrives at. The forward
     part leads from X to the logits, the prediction from there to what `predict` returns. With
     targets the loss follows, and back-propagation from its gradient to those of all parameters.
+    Of several networks one is followed, and the prediction is its own; `predict` goes by the mean
+    of their logits.
 
     Dropout is off, and all is computed in float64. The L2 penalty, which adds ``l2 W / n`` to a dW
     of a batch of n rows, is left out.
@@ -55,6 +57,9 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
         The rows, preferably two or three. They are taken for one batch.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
         Their targets; without them the trace ends with the prediction.
+    member : int, default=0
+        The number of the network, if there are several. They differ by chance alone, so the first
+        is as typical as any.
 
     Returns
     -------
@@ -66,6 +71,8 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
     ------
     TypeError
         If the estimator is none of ours.
+    ValueError
+        If there is no such network.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
@@ -91,7 +98,7 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
     ...     print(f"{step.part:<11}{step.name:<18}{step.equation}")
     forward    input             X
     forward    feature scaling   X' = a (X - m), X0 = X' / sqrt(1 + (X' / 3)^2)
-    forward    dense 1           Z1 = (X0 * (1 + 60 t1)^T) W1 + b1
+    forward    dense 1           Z1 = (X0 * (1 + 20 t1)^T) W1 + b1
     forward    activation 1      A1 = f(Z1), f = Tanh(), f(z) = tanh(z),  f'(z) = 1 - f^2
     forward    dense 2           Z2 = A1 W2 + b2
     prediction temperature       Zt = Z2 / T
@@ -104,11 +111,11 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
     backward   loss              dZ2 = dL/dZ2 = (p - Ys) / n
     backward   dense 2           dW2 = A1^T dZ2, db2 = 1^T dZ2, dA1 = dZ2 W2^T
     backward   activation 1      dZ1 = dA1 * f'(Z1)
-    backward   dense 1           D = X0^T dZ1, dW1 = (1 + 60 t1) * D, ...
+    backward   dense 1           D = X0^T dZ1, dW1 = (1 + 20 t1) * D, ...
     >>> steps["dW1"].shape
     (4, 4)
     """
-    estimator = check_estimator_is_ours(estimator)
+    whole, estimator = estimator, one_network(estimator, member)
     passes = run_passes(estimator, X, y)
     raw = estimator._validate_input(X)
     raw = raw.toarray() if issparse(raw) else np.asarray(raw, np.float64)
@@ -126,7 +133,8 @@ def trace(estimator: Any, X: Any, y: Any = None) -> Trace:
             steps.append(_backward_step(passes, i, symbols[i], symbols[i + 1]))
     sizes = " → ".join(map(str, passes.network.sizes))
     rows = count(len(raw), "row")
-    return Trace(f"Trace of {rows} through {type(estimator).__name__}: {sizes}", steps)
+    title = f"Trace of {rows} through {type(estimator).__name__}: {sizes}"
+    return Trace(title + name_member(whole, member), steps)
 
 
 _EMBEDDINGS: dict[type, str] = {

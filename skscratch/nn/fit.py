@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -51,6 +52,9 @@ HISTORY = (
 
 For networks side by side, all but ``epoch`` and ``seconds`` are arrays with a number for each.
 """
+
+UNTRAINED = "a network whose turn to be trained did not come"
+"""Why a network is lost where a run of a full-batch optimizer ends early."""
 
 Group = tuple[Learner, Batches]
 """A network or stack that learns, and its training data."""
@@ -259,7 +263,8 @@ def fit(
             try:
                 check(learner)
             except DivergenceError as error:
-                raise divergence(str(error), progress, per_network(learner.learning_rate)) from None
+                rate = per_network(learner.learning_rate)
+                lose(learner, groups, divergence(str(error), progress, rate))
     return progress
 
 
@@ -270,18 +275,35 @@ def search(
     begin: Callable[[], Any],
     end_epoch: Callable[[dict[str, Any], float], bool],
 ) -> None:
-    """Let a full-batch optimizer minimize each learner's loss, one after the other."""
+    """Let a full-batch optimizer minimize each learner's loss, one after the other.
+
+    If a new run ends early, networks whose turn did not come are lost, unless all are.
+    """
     remaining, reason = epochs - progress.epochs, ""
-    for learner, batches in groups:
-        if remaining <= 0 or progress.ended:
-            return
-        try:
-            found = learner.optimizer.minimize(learner, batches, remaining, begin, end_epoch)
-        except DivergenceError as error:
-            no_learning_rate = math.nan
-            lose(learner, groups, divergence(str(error), progress, no_learning_rate))
-            continue
-        reason = reason or found
+    trained: set[int] = set()
+
+    def end(number: int, row: dict[str, Any], started: float) -> bool:
+        trained.add(number)
+        return end_epoch(row, started)
+
+    try:
+        for number, (learner, batches) in enumerate(groups):
+            if remaining <= 0 or progress.ended:
+                return
+            try:
+                found = learner.optimizer.minimize(
+                    learner, batches, remaining, begin, partial(end, number)
+                )
+            except DivergenceError as error:
+                no_learning_rate = math.nan
+                lose(learner, groups, divergence(str(error), progress, no_learning_rate))
+                continue
+            reason = reason or found
+    finally:
+        if progress.epochs_before == 0 and any(not groups[k][0].is_lost for k in trained):
+            for number, (learner, _) in enumerate(groups):
+                if number not in trained:
+                    lose(learner, groups, DivergenceError(UNTRAINED))
     progress.reason = reason
     if not reason:
         progress.ended = progress.ended or "stalled"

@@ -184,12 +184,12 @@ class OneHot:
     def take(self, chosen: Any, out: Any) -> np.ndarray:
         """Write some rows, by a slice or by indices, to the start of ``out``, and return them."""
         labels = self.labels[chosen]
-        n_rows = len(labels)
-        if n_rows > len(self._starts):
-            self._starts = np.arange(0, n_rows * self.n_classes, self.n_classes)
+        n_rows, starts = len(labels), self._starts
+        if n_rows > len(starts):  # other threads may be about it, too, for fewer rows
+            self._starts = starts = np.arange(0, n_rows * self.n_classes, self.n_classes)
         out = out[:n_rows]
         out.fill(self.values[0])
-        out.reshape(-1)[self._starts[:n_rows] + labels] = self.values[1]
+        out.reshape(-1)[starts[:n_rows] + labels] = self.values[1]
         return out
 
 

@@ -14,7 +14,7 @@ class ScaledDense(Dense):
 
         dW_s = X^T dZ      dW = s * dW_s      ds_j = sum_k w_jk (dW_s)_jk      dX = dZ W_s^T
 
-    The parameter is t, with ``s = 1 + 60 t`` and so ``dt = 60 ds``. The scales therefore move 60
+    The parameter is t, with ``s = 1 + 20 t`` and so ``dt = 20 ds``. The scales therefore move 20
     times as far in a step of Adam as other parameters do. Parameters as `Dense`'s.
 
     Attributes
@@ -29,7 +29,7 @@ class ScaledDense(Dense):
     the scales, and 1 / sqrt(n) times the base for the weights of n inputs.
     """
 
-    pace = 60.0
+    pace = 20.0
 
     def shapes(self):
         return [*super().shapes(), Shape(self.n_in, 1, penalized=False)]

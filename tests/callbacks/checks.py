@@ -72,13 +72,15 @@ def assert_same_run(estimator, other):
         assert getattr(estimator, name) == getattr(other, name), name
     assert estimator._fitted.progress.clock == other._fitted.progress.clock
     # Moments and random streams, too.
-    streams = [
-        {name: stream.bit_generator.state for name, stream in each._fitted.streams.items()}
-        for each in (estimator, other)
-    ]
-    assert streams[0] == streams[1]
-    moments = [joblib.hash(each._fitted.learner.state) for each in (estimator, other)]
-    assert moments[0] == moments[1]
+    one, another = estimator._fitted, other._fitted
+    assert states_of(one.streams) == states_of(another.streams)
+    for learner, wanted in zip(one.learners, another.learners, strict=True):
+        assert joblib.hash(learner.state) == joblib.hash(wanted.state)
+
+
+def states_of(streams):
+    """Return the states of random streams, one for each purpose and network."""
+    return {name: [each.bit_generator.state for each in own] for name, own in streams.items()}
 
 
 def interrupted(estimator, path, epoch, *data, every=1, **more):

@@ -182,7 +182,7 @@ def test_every_few_epochs(make, data, tmp_path, monkeypatch):
     original = _checkpoint.write_atomically
 
     def recording(path, content):
-        written.append(pickle.loads(content)["progress"].epochs)
+        written.append(pickle.loads(content)["trained"].progress.epochs)
         original(path, content)
 
     monkeypatch.setattr(_checkpoint, "write_atomically", recording)

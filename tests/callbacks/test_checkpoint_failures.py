@@ -41,7 +41,7 @@ def test_a_failing_write_leaves_the_last_checkpoint_whole(
     assert state_without_callbacks(estimator) == before
     assert list(tmp_path.iterdir()) == [path]
     assert path.read_bytes() == content[0]
-    assert pickle.loads(content[0])["progress"].epochs == 3
+    assert pickle.loads(content[0])["trained"].progress.epochs == 3
     monkeypatch.undo()
     assert resume(estimator, path, X, y) == 2
     assert_same_run(estimator, make().fit(X, y))
@@ -145,7 +145,7 @@ def test_a_process_that_is_killed_at_the_end_of_an_epoch_resumes_to_the_same_end
     for _ in range(2):  # after 25 and 50 of 60 epochs
         assert run_killed("itself", path).returncode == -9
         assert not path.with_suffix(".result").exists()
-    assert pickle.loads(path.read_bytes())["progress"].epochs == 50
+    assert pickle.loads(path.read_bytes())["trained"].progress.epochs == 50
     process = run_killed("itself", path)
     assert process.returncode == 0, process.stderr
     assert_result_is(tmp_path / "checkpoint.result", uninterrupted)

@@ -75,4 +75,4 @@ def test_callbacks_work_together(tmp_path):
     estimator = regressor(max_iter=50).set_callbacks(*ours).fit(X, y)
     assert estimator.n_iter_ == 3
     assert_table_is(tmp_path / "history.csv", estimator.history_)
-    assert pickle.loads((tmp_path / "checkpoint").read_bytes())["progress"].epochs == 3
+    assert pickle.loads((tmp_path / "checkpoint").read_bytes())["trained"].progress.epochs == 3

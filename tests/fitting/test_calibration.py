@@ -15,11 +15,11 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import scale
 
-from skscratch import Focal, Normal, ScratchMLPClassifier, ScratchMLPRegressor
+from skscratch import Focal, ScratchMLPClassifier, ScratchMLPRegressor
 from skscratch._fitting.calibration import HIGHEST, PRIOR_ROWS, find_temperature
-from skscratch._fitting.split import split_rows
-from skscratch.callbacks import Callback, Checkpoint, TimeBudget
-from skscratch.nn import OneHot, fit
+from skscratch._fitting.plan import FOLDS_FROM
+from skscratch.callbacks import Callback, Checkpoint
+from skscratch.nn import OneHot
 from skscratch.nn.losses import LogisticLogLoss, SoftmaxLogLoss
 
 from ..conftest import Cauchit, cancer, classifier, iris, multilabel
@@ -235,93 +235,66 @@ def test_lbfgs():
     (X, y), (X_val, y_val), _ = digits()
     clf = classifier(optimizer="lbfgs", calibrate=True, max_iter=50)
     assert clf.fit(X, y, X_val=X_val, y_val=y_val).temperature_ != 1
-    assert clf.fit(X, y).temperature_ > 1.1  # sure of rows that it has learned by heart
+    clf.set_params(n_networks=2)
+    assert clf.fit(X, y).temperature_ > 1.1  # sure of rows that the networks learned by heart
 
 
 # Where there is little or nothing to learn from -------------------------------------------------
 
 
+@pytest.mark.parametrize("settings", [{}, {"n_networks": 3}])
+def test_rows_that_were_all_trained_on_are_no_ground_for_it(settings):
+    X, y = (array[: FOLDS_FROM - 1] for array in cancer())
+    clf = classifier(calibrate=True, **settings)
+    with pytest.raises(ValueError, match=r"calibrate=True needs rows that were not trained on.*"):
+        clf.fit(X, y)
+    assert not hasattr(clf, "network_")
+    assert clf.set_params(calibrate="auto").fit(X, y).temperature_ == 1
+    assert clf.set_params(calibrate=True).fit(X, y, X_val=X, y_val=y).temperature_ != 1
+
+
 @each_target
 @pytest.mark.parametrize("weighted", [False, True])
-def test_without_rows_held_out_two_halves_judge_each_other(target, weighted, monkeypatch):
+def test_each_fold_is_judged_by_the_network_that_left_it_out(target, weighted):
     X, y = DATA[target]()
     weights = np.random.default_rng(0).integers(0, 3, len(X)) if weighted else None
-    halves = []
-
-    def split(n_samples, n_validation, rng, labels=None):
-        halves.append(split_rows(n_samples, n_validation, rng, labels))
-        return halves[-1]
-
-    monkeypatch.setattr("skscratch._fitting.run.split_rows", split)
-    # A network without hidden layers starts at zero here and sees all rows in each step, so that
-    # chance has no part in it.
-    settings = {"hidden_layer_sizes": (), "init": Normal(std=0.0), "batch_size": None}
+    settings = {"n_networks": 3, "label_smoothing": 0.3}
+    plain = classifier(**settings).fit(X, y, weights)
     clf = classifier(calibrate=True, **settings).fit(X, y, weights)
-    counted = np.arange(len(X)) if weights is None else np.flatnonzero(weights)
-    assert len(halves) == 1
-    Z, Y, counts = [], [], []
-    for rows, others in (halves[0], halves[0][::-1]):
-        rows, others = counted[rows], counted[others]
-        half = classifier(**settings).fit(
-            X[rows], y[rows], None if weights is None else weights[rows]
-        )
-        Z.append(half.decision_function(X[others]).reshape(len(others), -1))
-        Y.append(
-            np.eye(3)[y[others]] if target == "multiclass" else y[others].reshape(len(others), -1)
-        )
-        counts.append(np.ones(len(others)) if weights is None else weights[others])
+    assert_array_equal(clf.coefs_[0], plain.coefs_[0])
+    assert clf.history_["validation_loss"] == plain.history_["validation_loss"]
+    found = plain._fitted.out_of_fold
+    assert sorted(found.rows) == list(range(len(X)))
+    Z = np.empty_like(found.logits)
+    for k in range(3):
+        alone = copy.copy(plain)
+        alone._trained = plain._fitted.member(k)
+        own = found.networks == k
+        Z[own] = alone.decision_function(X[found.rows[own]]).reshape(own.sum(), -1)
+    y = y[found.rows]
+    Y = np.eye(3)[y] if target == "multiclass" else y.reshape(len(y), -1)
+    counts = None if weights is None else weights[found.rows, np.newaxis].astype(float)
     loss = SoftmaxLogLoss() if target == "multiclass" else LogisticLogLoss()
-    expected = find_temperature(
-        np.vstack(Z), np.vstack(Y).astype(float), np.concatenate(counts)[:, np.newaxis], loss
-    )
+    expected = find_temperature(Z, Y.astype(float), counts, loss)
     assert clf.temperature_ == pytest.approx(expected, rel=1e-6)
-    assert clf.temperature_ != 1
+    assert_allclose(clf.decision_function(X), plain.decision_function(X) / expected, rtol=1e-6)
 
 
-def test_cross_fitting_leaves_the_network_as_it_is():
-    X, y = iris()
-    settings = {"dropout": 0.2, "normalization": "batch", "batch_size": 20}
-    plain, clf = classifier(**settings).fit(X, y), classifier(calibrate=True, **settings).fit(X, y)
-    assert_array_equal(clf.coefs_[0], plain.coefs_[0])
-    assert clf.history_["loss"] == plain.history_["loss"]
-    assert clf.temperature_ == clone(clf).fit(X, y).temperature_ != 1
-    # What comes after goes on with the same streams.
-    plain.set_params(warm_start=True).fit(X, y)
-    clf.set_params(warm_start=True).fit(X, y)
-    assert_array_equal(clf.coefs_[0], plain.coefs_[0])
-
-
-def test_cross_fitting_improves_the_log_loss_of_the_defaults_on_few_rows():
+def test_the_folds_improve_the_log_loss_of_the_defaults_on_few_rows():
     (X, y), (X_test, y_test), _ = digits()
-    clf = ScratchMLPClassifier(random_state=0).fit(X, y)
-    plain = ScratchMLPClassifier(random_state=0, calibrate=False).fit(X, y)
+    settings = {"hidden_layer_sizes": (32,), "label_smoothing": 0.3, "random_state": 0}
+    clf = ScratchMLPClassifier(**settings).fit(X, y)
     assert clf.temperature_ < 0.9
-    losses = [log_loss(y_test, c.predict_proba(X_test)) for c in (clf, plain)]
-    assert losses[0] < 0.9 * losses[1]
-
-
-def test_a_class_that_one_half_lacks_judges_nothing():
-    X, y = iris()
-    y = y.copy()
-    y[0] = 7  # the only one of its class
-    clf = classifier(calibrate=True, label_smoothing=0.1).fit(X, y)
-    assert 0.3 < clf.temperature_ < 1.5
+    before = softmax(clf.decision_function(X_test) * clf.temperature_, axis=1)
+    assert log_loss(y_test, clf.predict_proba(X_test)) < 0.9 * log_loss(y_test, before)
 
 
 def test_one_warning_is_enough():
     X, y = iris()
     with pytest.warns(ConvergenceWarning) as caught:
-        classifier(optimizer="lbfgs", calibrate=True, max_iter=3).fit(X, y)
+        classifier(optimizer="lbfgs", calibrate=True, max_iter=3, n_networks=3).fit(X, y)
     assert len(caught) == 1
     assert caught[0].filename == __file__
-
-
-def test_auto_cross_fits_few_rows_only():
-    X, y = iris()  # 150 rows
-    clf = classifier(calibrate="auto", early_stopping="auto")
-    assert clf.fit(X, y).temperature_ != 1
-    assert clf.fit(X[::2], y[::2]).temperature_ == 1
-    assert clf.set_params(early_stopping=False).fit(X, y).temperature_ == 1
 
 
 def test_auto_needs_enough_of_them(monkeypatch):
@@ -389,50 +362,10 @@ def test_an_interrupted_fit_is_calibrated():
     assert clf.temperature_ == pytest.approx(expected, rel=1e-8)
 
 
-def test_a_fit_that_ended_before_its_time_is_not_cross_fitted():
+@pytest.mark.parametrize("params", [{"early_stopping": True}, {"n_networks": 3}], ids=repr)
+def test_a_resumed_fit_has_the_same_temperature(tmp_path, params):
     X, y = iris()
-    clf = classifier(calibrate=True)
-    clf.X_seen = X
-    clf.set_callbacks(Interrupt())
-    with pytest.warns(UserWarning, match="interrupted after 3 epochs"):
-        assert clf.fit(X, y).temperature_ == 1
-    for optimizer in ("adam", "lbfgs"):
-        clf.set_params(optimizer=optimizer).set_callbacks(TimeBudget(1e-9))
-        assert clf.fit(X, y).temperature_ == 1
-
-
-def test_an_interrupted_cross_fit_leaves_the_probabilities_as_they_are(monkeypatch):
-    X, y = iris()
-    plain = classifier().fit(X, y)
-    begun = []
-    epoch = fit.__globals__["epoch"]
-
-    def interrupt(learner, *args):
-        begun.append(learner)
-        if len(begun) > 5 + 2:
-            raise KeyboardInterrupt
-        return epoch(learner, *args)
-
-    monkeypatch.setitem(fit.__globals__, "epoch", interrupt)
-    with pytest.warns(UserWarning, match="interrupted before the network was cal") as caught:
-        clf = classifier(calibrate=True).fit(X, y)
-    assert caught[0].filename == __file__
-    assert clf.temperature_ == 1
-    assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
-
-
-def test_a_resumed_fit_that_a_callback_had_ended_is_not_cross_fitted(tmp_path):
-    X, y = iris()
-    path = tmp_path / "run.ckpt"
-    first = classifier(calibrate=True).set_callbacks(Checkpoint(path), TimeBudget(1e-9)).fit(X, y)
-    again = classifier(calibrate=True).set_callbacks(Checkpoint(path, resume=True)).fit(X, y)
-    assert first.temperature_ == again.temperature_ == 1
-
-
-@pytest.mark.parametrize("early_stopping", [True, False])
-def test_a_resumed_fit_has_the_same_temperature(tmp_path, early_stopping):
-    X, y = iris()
-    settings = {"calibrate": True, "early_stopping": early_stopping}
+    settings = {"calibrate": True, **params}
     whole = classifier(**settings).fit(X, y)
     path = tmp_path / "run.ckpt"
     first = classifier(**settings)
@@ -454,7 +387,7 @@ def test_copies_and_searches():
     assert clone(clf).calibrate is True
     assert not hasattr(clone(clf), "temperature_")
     assert clf.fit(X, y).temperature_ == clone(clf).fit(X, y).temperature_
-    grid = {"calibrate": [False, True, "auto"]}
+    grid = {"calibrate": [False, True, "auto"]}  # each of two folds holds 15 rows out
     search = GridSearchCV(clone(clf), grid, scoring="neg_log_loss", cv=2).fit(X, y)
     scores = search.cv_results_["mean_test_score"]
     assert scores[0] == scores[2] != scores[1]

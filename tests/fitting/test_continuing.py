@@ -75,7 +75,7 @@ def test_moments_are_kept(make, data, method):
     X, y = data()
     estimator = make(optimizer=SGD(momentum=0.9), warm_start=True, max_iter=3).fit(X, y)
     fresh = copy.deepcopy(estimator)
-    fresh._fitted.learner.state = fresh._fitted.learner.optimizer.init(
+    fresh._fitted.learners[0].state = fresh._fitted.learners[0].optimizer.init(
         fresh.network_.parameters.vector
     )
     getattr(estimator.set_params(max_iter=1), method)(X, y)
@@ -207,14 +207,14 @@ def test_only_fit_holds_rows_out(make, data, splits):
 
 
 @both
-def test_automatic_early_stopping_does_not_warn_in_partial_fit(make, data):
+def test_without_early_stopping_partial_fit_monitors_and_does_not_warn(make, data):
     X, y = data()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        estimator = partial_fit(make(early_stopping="auto"), X, y, times=2)
+        estimator = partial_fit(make(), X, y, times=2)
         partial_fit(estimator, X, y, X_val=X, y_val=y)
-    assert estimator.validation_scores_[-1] == estimator.best_validation_score_
-    assert np.isnan(estimator.validation_scores_).tolist() == [True, True, False]
+    assert estimator.validation_scores_ is None
+    assert np.isnan(estimator.history_["validation_score"]).tolist() == [True, True, False]
 
 
 # partial_fit with early stopping --------------------------------------------------------------
@@ -257,8 +257,9 @@ def test_further_calls_warn_and_change_nothing(make, data):
     np.testing.assert_array_equal(weights_of(estimator), weights)
     assert estimator.history_ == history
     assert estimator.n_iter_ == 1
-    for name, stream in estimator._fitted.streams.items():
-        assert stream.bit_generator.state == contents["_trained"].streams[name].bit_generator.state
+    for name, (stream,) in estimator._fitted.streams.items():
+        (before,) = contents["_trained"].streams[name]
+        assert stream.bit_generator.state == before.bit_generator.state
 
 
 @both

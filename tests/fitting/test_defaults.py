@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import math
 import re
 import warnings
 
@@ -15,6 +16,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from skscratch import Cosine, ScratchMLPClassifier, ScratchMLPRegressor
+from skscratch._fitting.plan import AUTO_BATCH_SIZE, AUTO_EPOCHS, EPOCHS_OF_LBFGS, LEAST_STEPS
 
 from ..conftest import BOTH, classifier, regressor
 
@@ -24,17 +26,11 @@ each = pytest.mark.parametrize("make", [classifier, regressor])
 AUTO = {
     "hidden_layer_sizes": (2,),
     "batch_size": "auto",
-    "lr_schedule": "auto",
+    "lr_schedule": "cosine",
     "max_iter": "auto",
-    "early_stopping": "auto",
-    "validation_fraction": "auto",
     "n_iter_no_change": 10,
     "learning_rate": 1e-3,
 }
-
-
-MANY = 1000
-"""From so many rows on there are mini-batches, and rows held out."""
 
 
 def rows(n_samples, make):
@@ -47,61 +43,61 @@ def rows(n_samples, make):
 # Epochs ---------------------------------------------------------------------------------------
 
 
+@each
 @pytest.mark.parametrize(
-    ("make", "n_samples"),
-    [(classifier, 20), (classifier, MANY - 1), (regressor, 20), (regressor, 299)],
+    ("n_samples", "params", "n_training"),
+    [
+        (20, {}, 20),
+        (20, {"n_networks": 3}, 20),
+        (500, {}, 500),
+        (500, {"batch_size": None}, 500),
+        (500, {"batch_size": 100, "early_stopping": True, "n_iter_no_change": np.inf}, 400),
+        (500, {"batch_size": 100, "n_networks": 5}, 400),
+    ],
 )
-@pytest.mark.parametrize("params", [{}, {"batch_size": 64}, {"early_stopping": False}], ids=repr)
-def test_epochs_on_few_rows(make, params, n_samples):
+def test_epochs_make_the_least_steps_at_least(make, n_samples, params, n_training):
     X, y = rows(n_samples, make)
     estimator = make(**{**AUTO, **params}).fit(X, y)
-    assert estimator.n_iter_ == len(estimator.loss_curve_) == 100
-    assert estimator.t_ == 100 * n_samples
+    n_epochs = estimator.n_iter_
+    assert n_epochs == len(estimator.loss_curve_) == estimator.plan_.max_iter
+    assert estimator.t_ == n_epochs * n_training
+    assert estimator._fitted.progress.clock.horizon == n_epochs
+    batch_size = params.get("batch_size", min(AUTO_BATCH_SIZE, n_samples)) or n_samples
+    n_steps = math.ceil(n_training / batch_size)
+    assert all(learner.state.t == n_steps * n_epochs for learner in estimator._fitted.learners)
+    assert (n_epochs - 1) * n_steps < LEAST_STEPS <= n_epochs * n_steps
 
 
 @each
-@pytest.mark.parametrize(
-    ("n_samples", "params", "n_epochs"),
-    [
-        (MANY, {}, 250),  # four batches of 800 rows
-        (MANY, {"batch_size": 100}, 125),
-        (MANY, {"batch_size": None}, 1000),
-        (MANY, {"early_stopping": False}, 250),
-        (MANY, {"validation_fraction": 0.5}, 500),
-        (5000, {}, 64),  # 16 batches of 4000 rows
-    ],
-)
-def test_epochs_on_more_rows_make_a_thousand_steps(make, n_samples, params, n_epochs):
-    X, y = rows(n_samples, make)
-    estimator = make(**{**AUTO, **params}).fit(X, y)
-    assert estimator.n_iter_ == n_epochs
-    n_steps = estimator._fitted.learner.state.t
-    assert estimator._fitted.progress.clock.horizon == n_epochs
-    assert 1000 <= n_steps < 1000 + n_steps / n_epochs or n_epochs == 64
+def test_many_rows_have_a_number_of_epochs(make):
+    X, y = rows(2 * math.ceil(LEAST_STEPS / AUTO_EPOCHS), make)
+    estimator = make(**{**AUTO, "batch_size": 1}).fit(X, y)
+    assert estimator.n_iter_ == AUTO_EPOCHS
 
 
 @each
 def test_validation_data_leave_all_rows_to_the_epochs(make):
-    X, y = rows(1100, make)  # four batches without a fifth of them, five with it
-    estimator = make(**AUTO).fit(X, y, X_val=X[:50], y_val=y[:50])
-    assert (estimator.n_iter_, estimator.t_) == (200, 200 * 1100)
+    X, y = rows(1100, make)
+    estimator = make(**{**AUTO, "batch_size": 1000}).fit(X, y, X_val=X[:50], y_val=y[:50])
+    assert estimator.n_iter_ == math.ceil(LEAST_STEPS / 2)
+    assert estimator.t_ == estimator.n_iter_ * 1100
 
 
 @each
-def test_a_thousand_steps_with_batches_that_are_joined(make):
-    # Of 1282 rows 1025 are trained on: four batches, since the single row that is left joins one.
-    X, y = rows(1282, make)
-    estimator = make(**AUTO, normalization="batch").fit(X, y)
-    assert estimator._fitted.learner.state.t >= 1000
+def test_the_least_steps_with_batches_that_are_joined(make):
+    X, y = rows(201, make)  # two batches, since the single row that is left joins one
+    estimator = make(**{**AUTO, "batch_size": 100}, normalization="batch").fit(X, y)
+    assert estimator.n_iter_ == math.ceil(LEAST_STEPS / 2)
+    assert estimator._fitted.learners[0].state.t >= LEAST_STEPS
 
 
 @both
-def test_epochs_without_a_horizon(make, data):
+def test_a_constant_rate_has_as_many_epochs_and_may_stop_before(make, data):
     X, y = data()
-    constant = {**AUTO, "lr_schedule": "constant"}
-    with pytest.warns(ConvergenceWarning, match="max_iter=200"):
-        estimator = make(**constant).fit(X, y)
-    assert estimator.n_iter_ == 200
+    constant = {**AUTO, "lr_schedule": "constant", "batch_size": None}
+    with pytest.warns(ConvergenceWarning, match=f"max_iter={LEAST_STEPS} before it converged"):
+        estimator = make(**{**constant, "tol": 0.0}).fit(X, y)
+    assert estimator.n_iter_ == LEAST_STEPS
     assert set(estimator.history_["learning_rate"]) == {1e-3}
     stopped = make(**{**constant, "tol": 1e9, "n_iter_no_change": 4}).fit(X, y)
     assert stopped.n_iter_ == 1 + 4 + 1
@@ -111,10 +107,11 @@ def test_epochs_without_a_horizon(make, data):
 def test_iterations_of_lbfgs(make, data, monkeypatch):
     X, y = data()
     params = {**AUTO, "optimizer": "lbfgs", "tol": 1e-9}
-    automatic, given = make(**params).fit(X, y), make(**{**params, "max_iter": 200}).fit(X, y)
-    assert 1 < automatic.n_iter_ == given.n_iter_ <= 200
+    automatic = make(**params).fit(X, y)
+    given = make(**{**params, "max_iter": EPOCHS_OF_LBFGS}).fit(X, y)
+    assert 1 < automatic.n_iter_ == given.n_iter_ <= EPOCHS_OF_LBFGS
     assert_array_equal(automatic.coefs_[0], given.coefs_[0])
-    monkeypatch.setattr("skscratch._fitting.plan.EPOCHS_WITHOUT_HORIZON", 7)
+    monkeypatch.setattr("skscratch._fitting.plan.EPOCHS_OF_LBFGS", 7)
     assert make(**params).fit(X, y).n_iter_ == 7
 
 
@@ -139,34 +136,50 @@ class Script:
         self.scores, self.snapshots = scores, []
 
     def __call__(self, estimator, X, y):
-        self.snapshots.append(np.concatenate(estimator.network_.snapshot()))
-        return self.scores[len(self.snapshots) - 1]
+        k = len(self.snapshots)
+        self.snapshots.append(np.concatenate([np.ravel(a) for a in estimator.network_.snapshot()]))
+        return self.scores[min(k, len(self.scores) - 1)]
+
+
+def numbers_of(estimator):
+    return np.concatenate([np.ravel(array) for array in estimator.network_.snapshot()])
 
 
 SCORES = [0.5, 0.6, 0.55, 0.6, 0.4, 0.3, 0.3, 0.2]
-IMPATIENT = {"tol": 1e9, "n_iter_no_change": 1, "max_iter": 8}
+IMPATIENT = {"tol": 1e9, "n_iter_no_change": 1, "max_iter": 8, "batch_size": 40}
 
 
 @each
-def test_automatic_early_stopping_comes_to_the_end_and_takes_the_last_of_the_best(make, splits):
-    X, y = rows(MANY, make)
-    script = Script(SCORES)
+@pytest.mark.parametrize("judge", ["X_val", "held-out rows"])
+def test_without_early_stopping_the_end_comes_and_the_last_of_the_best_is_taken(
+    make, judge, monkeypatch, splits
+):
+    X, y = rows(200, make)
+    script, given = Script(SCORES), {}
+    settings = {**AUTO, **IMPATIENT, "n_networks": 2}
+    if judge == "X_val":
+        given = {"X_val": X[:50], "y_val": y[:50]}
+    else:
+        monkeypatch.setattr("skscratch._fitting.plan.ONE_FROM", 200)
+        settings["n_networks"] = "auto"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        estimator = make(**{**AUTO, **IMPATIENT}, scoring=script).fit(X, y)
-    ((training, held_out),) = splits
-    assert (len(training), len(held_out)) == (800, 200)
+        estimator = make(**settings, scoring=script).fit(X, y, **given)
+    assert estimator.plan_.judge == judge
+    assert [len(part) for split in splits for part in split] == ([] if given else [160, 40])
     assert estimator.n_iter_ == 8
     assert estimator.validation_scores_ == SCORES
-    assert estimator.best_validation_score_ == 0.6
-    assert_array_equal(np.concatenate(estimator.network_.snapshot()), script.snapshots[3])
-    # Half a wave: each epoch's rate is the mean of its four steps.
-    rates = Cosine().simulate(32, base=1e-3, steps_per_epoch=4).reshape(8, 4).mean(axis=1)
+    assert (estimator.best_epoch_, estimator.best_validation_score_) == (4, 0.6)
+    assert_array_equal(numbers_of(estimator), script.snapshots[3])
+    # Half a wave: each epoch's rate is the mean of its steps.
+    n_steps = 5 if given else 4
+    rates = Cosine().simulate(8 * n_steps, base=1e-3, steps_per_epoch=n_steps)
+    rates = rates.reshape(8, n_steps).mean(axis=1)
     assert_allclose(estimator.history_["learning_rate"], rates, rtol=1e-12)
 
 
 @each
-def test_early_stopping_stops_at_a_constant_rate_and_takes_the_first_of_the_best(make, splits):
+def test_early_stopping_stops_and_takes_the_first_of_the_best(make, splits):
     X, y = rows(100, make)
     script = Script(SCORES)
     settings = {**AUTO, **IMPATIENT, "tol": 0.06, "n_iter_no_change": 2}
@@ -174,18 +187,16 @@ def test_early_stopping_stops_at_a_constant_rate_and_takes_the_first_of_the_best
     assert [len(part) for part in splits[0]] == [80, 20]
     assert estimator.validation_scores_ == SCORES[: estimator.n_iter_]
     assert estimator.n_iter_ == 5  # neither the fourth score nor the third gains 0.06
-    assert_array_equal(np.concatenate(estimator.network_.snapshot()), script.snapshots[1])
-    assert set(estimator.history_["learning_rate"]) == {1e-3}
+    assert_array_equal(numbers_of(estimator), script.snapshots[1])
 
 
 @each
-def test_nothing_is_held_out_of_fewer_rows(make, splits):
-    n_samples = MANY - 1 if make is classifier else 299
-    X, y = rows(n_samples, make)
+def test_one_network_holds_nothing_out_unless_asked_to(make, splits):
+    X, y = rows(300, make)
     estimator = make(**{**AUTO, "max_iter": 3}).fit(X, y)
     assert splits == []
     assert estimator.validation_scores_ is None
-    assert estimator.t_ == 3 * n_samples
+    assert estimator.t_ == 3 * 300
 
 
 @pytest.mark.parametrize("estimator_class", [ScratchMLPClassifier, ScratchMLPRegressor])
@@ -203,7 +214,11 @@ def test_defaults_are_the_ones_documented(estimator_class):
 
 # Reference runs -------------------------------------------------------------------------------
 
+# Of the plain network of a textbook; what is not set here is left at its default.
 REFERENCE = {
+    "n_networks": 1,
+    "activation": "relu",
+    "feature_scaling": None,
     "hidden_layer_sizes": (16, 8),
     "optimizer": "sgd",
     "learning_rate": 0.1,

@@ -226,14 +226,6 @@ def test_what_it_makes_no_use_of_changes_nothing():
     np.testing.assert_array_equal(other.coefs_[0], plain.coefs_[0])
 
 
-def test_automatic_early_stopping_is_off(splits):
-    X, y = overlapping(2)
-    many = np.repeat(X, 40, axis=0), np.repeat(y, 40)
-    estimator = classifier(**{**LINEAR, "max_iter": 1}, early_stopping="auto").fit(*many)
-    assert splits == []
-    assert estimator.validation_scores_ is None
-
-
 @pytest.mark.parametrize(("make", "data"), BOTH)
 def test_early_stopping_makes_no_difference(make, data, splits):
     X, y = data()
@@ -251,7 +243,7 @@ def test_early_stopping_makes_no_difference(make, data, splits):
 
 def test_a_grid_over_optimizers_and_early_stopping():
     X, y = iris()
-    grid = {"optimizer": ["adam", "lbfgs"], "early_stopping": [True, False, "auto"]}
+    grid = {"optimizer": ["adam", "lbfgs"], "early_stopping": [True, False]}
     search = GridSearchCV(classifier(), grid, cv=2, error_score="raise").fit(X, y)
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
 

@@ -5,25 +5,25 @@ from html import escape
 import numpy as np
 import pytest
 
-from skscratch import Adam, Cosine, ScratchMLPClassifier, ScratchMLPRegressor
+from skscratch import Cosine, ScratchMLPClassifier, ScratchMLPRegressor
 from skscratch._fitting.plan import (
     AUTO_BATCH_SIZE,
     AUTO_EPOCHS,
-    AUTO_VALIDATION_FRACTION,
-    EPOCHS_ON_FEW_ROWS,
-    EPOCHS_WITHOUT_HORIZON,
-    FEW_ROWS,
+    CALIBRATE_FROM,
+    EPOCHS_OF_LBFGS,
     FLOAT32_FROM,
+    FOLDS_FROM,
     LEAST_STEPS,
-    MOST_VALIDATION_ROWS,
+    MOST_HELD_OUT,
+    N_NETWORKS,
+    ONE_FROM,
     make_plan,
     settle_dtype,
 )
 from skscratch._fitting.settings import resolve
-from skscratch.callbacks import StopOnPlateau
 from skscratch.nn import ACTIVATIONS, INITIALIZERS, Constant, GlorotUniform, HeNormal, LecunNormal
 
-from ..conftest import cancer, classifier, diabetes
+from ..conftest import cancer, classifier, diabetes, iris
 
 
 def resolved(**params):
@@ -96,37 +96,109 @@ def test_dtype_rule_looks_at_the_data_last():
     assert dtype_of(10**9, unseen(), dtype="float32") == "float32"
 
 
+FEW, ENOUGH = FOLDS_FROM - 1, max(FOLDS_FROM, 2 * N_NETWORKS)
+
+
 @pytest.mark.parametrize(
     ("params", "n_samples", "expected"),
     [
-        ({"early_stopping": False}, 10**9, False),
-        ({"early_stopping": np.False_}, 10**9, False),
-        ({"early_stopping": True}, 2, True),
-        ({"early_stopping": "auto"}, FEW_ROWS[True] - 1, False),
-        ({"early_stopping": "auto"}, FEW_ROWS[True], True),
-        ({"early_stopping": "auto", "optimizer": "lbfgs"}, 10**9, False),
-        ({"early_stopping": True, "optimizer": "lbfgs"}, 10**9, False),
+        ({}, 2, N_NETWORKS),
+        ({}, ONE_FROM - 1, N_NETWORKS),
+        ({}, ONE_FROM, 1),
+        ({"early_stopping": True}, 100, N_NETWORKS),
+        ({"optimizer": "lbfgs"}, 100, N_NETWORKS),
+        ({"n_networks": np.int64(3)}, 2, 3),
+        ({"n_networks": 3}, ONE_FROM, 3),
     ],
 )
-def test_early_stopping_rule(params, n_samples, expected):
-    assert plan_of(n_samples, **params).early_stopping is expected
+def test_number_of_networks(params, n_samples, expected):
+    plan = plan_of(n_samples, **{"n_networks": "auto", **params})
+    assert (plan.n_networks, type(plan.n_networks)) == (expected, int)
 
 
-def test_validation_data_switch_automatic_early_stopping_on():
-    settings = resolved(early_stopping="auto")
+def test_splits_of_the_user_and_networks_of_the_call_before_count_first():
+    automatic = resolved(n_networks="auto", cv=5)
+    assert make_plan(automatic, ONE_FROM, n_splits=5).n_networks == 5
+    assert make_plan(resolved(n_networks=5, cv=5), 100, n_splits=5).n_networks == 5
+    with pytest.raises(ValueError, match=r"cv makes 5 splits, .* and n_networks=4.*'auto'"):
+        make_plan(resolved(n_networks=4, cv=5), 100, n_splits=5)
+    automatic = resolved(n_networks="auto")
+    assert make_plan(automatic, 100, incremental=True).n_networks == 1
     for incremental in (False, True):
-        plan = make_plan(settings, 2, has_validation_data=True, incremental=incremental)
-        assert (plan.early_stopping, plan.n_held_out) == (True, 0)
-    assert not make_plan(settings, 10**9, incremental=True).early_stopping
-    settings = resolved(early_stopping=False)
-    assert not make_plan(settings, 10**9, has_validation_data=True).early_stopping
+        assert make_plan(automatic, 100, incremental=incremental, n_before=3).n_networks == 3
+    assert make_plan(resolved(n_networks=2), 100, incremental=True).n_networks == 2
 
 
 @pytest.mark.parametrize(
     ("params", "n_samples", "expected"),
     [
-        ({"batch_size": "auto"}, FEW_ROWS[True] - 1, FEW_ROWS[True] - 1),
-        ({"batch_size": "auto"}, FEW_ROWS[True], AUTO_BATCH_SIZE),
+        ({}, FEW, ""),
+        ({}, ENOUGH, "folds"),
+        ({"optimizer": "lbfgs"}, ENOUGH, "folds"),
+        ({"n_networks": 2}, FEW, ""),
+        ({"n_networks": 2}, FOLDS_FROM, "folds"),
+        ({"n_networks": 100}, 199, ""),  # each fold has two rows at least
+        ({"n_networks": 100}, 200, "folds"),
+        ({"early_stopping": True}, 2, "held-out rows"),
+        ({"early_stopping": np.True_}, ENOUGH, "held-out rows"),
+        ({"early_stopping": True, "optimizer": "lbfgs"}, ENOUGH, "folds"),
+        ({"n_networks": 1}, ENOUGH, ""),
+        ({"n_networks": 1}, ONE_FROM, ""),
+        ({"n_networks": 1, "early_stopping": True}, ENOUGH, "held-out rows"),
+        ({"n_networks": 1, "early_stopping": True, "optimizer": "lbfgs"}, ENOUGH, ""),
+        ({}, ONE_FROM, "held-out rows"),
+        ({"optimizer": "lbfgs"}, ONE_FROM, ""),
+    ],
+)
+def test_what_judges(params, n_samples, expected):
+    plan = plan_of(n_samples, **{"n_networks": "auto", **params})
+    assert plan.judge == expected
+    assert (plan.n_held_out > 0) is (expected == "held-out rows")
+    may_go_back = resolved(**params).optimizer.full_batch is False
+    assert plan.goes_back is (bool(expected) and may_go_back)
+
+
+@pytest.mark.parametrize("incremental", [False, True])
+@pytest.mark.parametrize(
+    ("params", "goes_back"),
+    [
+        ({"n_networks": 1}, False),
+        ({"n_networks": 3}, True),
+        ({"n_networks": 1, "early_stopping": True}, True),
+        ({"n_networks": 3, "early_stopping": True}, True),
+    ],
+)
+def test_given_validation_data_judge_before_all_else(params, goes_back, incremental):
+    plan = make_plan(resolved(**params), 100, has_validation_data=True, incremental=incremental)
+    assert (plan.judge, plan.n_held_out) == ("X_val", 0)
+    # partial_fit goes back only if asked to.
+    assert plan.goes_back is (goes_back and (not incremental or "early_stopping" in params))
+
+
+def test_partial_fit_without_validation_data_is_not_judged():
+    for n_networks in (1, 3):
+        plan = make_plan(resolved(n_networks=n_networks), 100, incremental=True)
+        assert (plan.judge, plan.goes_back) == ("", False)
+    with pytest.warns(UserWarning, match="early_stopping=True has no effect in partial_fit"):
+        make_plan(resolved(early_stopping=True), 100, incremental=True)
+
+
+def test_folds_of_the_user_judge_alone():
+    settings = {"n_networks": "auto", "cv": 3}
+    assert make_plan(resolved(**settings), 6, n_splits=3).judge == "folds"
+    assert make_plan(resolved(**settings), 6, incremental=True).judge == ""
+    with pytest.raises(ValueError, match=r"cv=3 cuts folds.* early_stopping=True. Set cv=None"):
+        make_plan(resolved(**settings, early_stopping=True), 100, n_splits=3)
+    with pytest.raises(ValueError, match=r"cv=3 cuts folds.* X_val. Set cv=None"):
+        make_plan(resolved(**settings), 100, n_splits=3, has_validation_data=True)
+
+
+@pytest.mark.parametrize(
+    ("params", "n_samples", "expected"),
+    [
+        ({"batch_size": "auto"}, AUTO_BATCH_SIZE - 1, AUTO_BATCH_SIZE - 1),
+        ({"batch_size": "auto"}, AUTO_BATCH_SIZE, AUTO_BATCH_SIZE),
+        ({"batch_size": "auto"}, 10**6, AUTO_BATCH_SIZE),
         ({"batch_size": "full"}, 10**6, 10**6),
         ({"batch_size": None}, 10**6, 10**6),
         ({"batch_size": np.int64(3)}, 10**6, 3),
@@ -142,27 +214,28 @@ def test_rows_of_a_batch(params, n_samples, expected):
     ("params", "n_samples", "expected"),
     [
         ({"max_iter": 7}, 10**6, 7),
-        ({}, 100, EPOCHS_ON_FEW_ROWS),
-        ({"batch_size": 10}, 100, EPOCHS_ON_FEW_ROWS),
-        ({}, 10**5, AUTO_EPOCHS),
-        ({"batch_size": 512}, 1024, LEAST_STEPS // 2),
-        ({"batch_size": 512}, 1025, LEAST_STEPS // 3 + 1),
+        ({"max_iter": np.int64(7)}, 10, 7),
+        ({"batch_size": 10}, 10 * math.ceil(LEAST_STEPS / AUTO_EPOCHS), AUTO_EPOCHS),
+        ({}, 10**6, AUTO_EPOCHS),
+        ({"lr_schedule": "constant"}, 10**6, AUTO_EPOCHS),
+        ({"batch_size": 512}, 1024, math.ceil(LEAST_STEPS / 2)),
+        ({"batch_size": 512}, 1025, math.ceil(LEAST_STEPS / 3)),
+        ({"batch_size": 512, "normalization": "batch"}, 1025, math.ceil(LEAST_STEPS / 2)),
         ({"batch_size": None}, 10**6, LEAST_STEPS),
-        ({"optimizer": "lbfgs"}, 10**6, EPOCHS_WITHOUT_HORIZON),
-        ({"lr_schedule": "constant"}, 10**6, EPOCHS_WITHOUT_HORIZON),
-        ({"lr_schedule": "constant"}, 10, EPOCHS_WITHOUT_HORIZON),
+        ({"optimizer": "lbfgs"}, 10**6, EPOCHS_OF_LBFGS),
     ],
 )
 def test_number_of_epochs(params, n_samples, expected):
-    automatic = {"max_iter": "auto", "batch_size": "auto", "lr_schedule": "auto"}
+    automatic = {"max_iter": "auto", "batch_size": "auto", "lr_schedule": "cosine"}
     assert plan_of(n_samples, **{**automatic, **params}).max_iter == expected
 
 
-def test_the_number_of_epochs_counts_the_rows_that_are_left_to_train_on():
-    params = {"max_iter": "auto", "batch_size": 500, "lr_schedule": "auto"}
-    assert plan_of(2000, **params).max_iter == LEAST_STEPS / 4
-    some = {"early_stopping": "auto", "validation_fraction": 0.25}
+def test_the_number_of_epochs_counts_the_rows_that_a_network_is_trained_on():
+    params = {"max_iter": "auto", "batch_size": 500}
+    assert plan_of(2000, **params).max_iter == math.ceil(LEAST_STEPS / 4)
+    some = {"early_stopping": True, "validation_fraction": 0.25}
     assert plan_of(2000, **params, **some).max_iter == math.ceil(LEAST_STEPS / 3)
+    assert plan_of(2000, **params, n_networks=4).max_iter == math.ceil(LEAST_STEPS / 3)
 
 
 @pytest.mark.parametrize(
@@ -172,8 +245,6 @@ def test_the_number_of_epochs_counts_the_rows_that_are_left_to_train_on():
         (0.1, 101, 11),
         (0.25, 10, 3),
         (0.001, 100, 2),
-        ("auto", 1000, math.ceil(AUTO_VALIDATION_FRACTION * 1000)),
-        ("auto", 10**9, MOST_VALIDATION_ROWS),
         (0.5, 10**6, 500_000),
     ],
 )
@@ -183,30 +254,52 @@ def test_rows_to_hold_out(fraction, n_samples, expected):
     )
 
 
+def test_rows_that_nobody_asked_to_hold_out_are_not_too_many():
+    many = 10 * max(ONE_FROM, MOST_HELD_OUT)
+    params = {"n_networks": "auto", "validation_fraction": 0.25}
+    assert plan_of(many, **params).n_held_out == MOST_HELD_OUT
+    assert plan_of(many, **params, early_stopping=True).n_held_out == many / 4
+
+
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
         ({}, Cosine()),
+        ({"early_stopping": True}, Cosine()),
         ({"optimizer": "lbfgs"}, Constant()),
-        ({"early_stopping": "auto"}, Cosine()),
-        ({"early_stopping": True, "n_iter_no_change": math.inf}, Cosine()),
-        ({"early_stopping": True, "n_iter_no_change": 9}, Constant()),
+        ({"lr_schedule": Constant()}, Constant()),
     ],
 )
-def test_schedule_rule(params, expected):
-    assert plan_of(100, lr_schedule="auto", **params).lr_schedule == expected
+def test_schedule(params, expected):
+    assert plan_of(100, **{"lr_schedule": "cosine", **params}).lr_schedule == expected
+
+
+def test_a_schedule_with_an_end_is_none_for_partial_fit():
+    for name, expected in (("cosine", Constant()), ("step", resolved(lr_schedule="step"))):
+        plan = make_plan(resolved(lr_schedule=name), 100, incremental=True)
+        assert plan.lr_schedule == getattr(expected, "lr_schedule", expected)
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "expected"),
+    ("params", "n_samples", "expected"),
     [
-        *dict.fromkeys(("adam", "adamw", "nadam"), "learned").items(),
-        (Adam(beta1=0.5), "learned"),
-        *dict.fromkeys(("sgd", "rmsprop", "lbfgs"), "robust").items(),
+        ({}, 1000, False),
+        ({"n_networks": 2}, max(FOLDS_FROM, CALIBRATE_FROM), True),
+        ({"n_networks": 2}, FEW, False),
+        ({"early_stopping": True, "validation_fraction": 0.5}, 2 * CALIBRATE_FROM, True),
+        ({"early_stopping": True, "validation_fraction": 0.5}, 2 * CALIBRATE_FROM - 2, False),
+        ({"n_networks": 2, "calibrate": False}, 1000, False),
+        ({"n_networks": 2, "calibrate": True, "early_stopping": True}, 10, True),
     ],
 )
-def test_scaling_rule(optimizer, expected):
-    assert plan_of(100, feature_scaling="auto", optimizer=optimizer).feature_scaling == expected
+def test_calibration_needs_rows_that_were_not_trained_on(params, n_samples, expected):
+    assert plan_of(n_samples, **{"calibrate": "auto", **params}).calibrate is expected
+
+
+@pytest.mark.parametrize(("params", "n_samples"), [({}, 1000), ({"n_networks": 2}, FEW)])
+def test_calibration_that_is_asked_for_needs_them_too(params, n_samples):
+    with pytest.raises(ValueError, match=r"calibrate=True needs rows.*n_networks.*X_val and y_val"):
+        plan_of(n_samples, calibrate=True, **params)
 
 
 @pytest.mark.parametrize(
@@ -227,28 +320,25 @@ def test_the_plan_is_there_once_fitted_and_prints_as_a_table(make, data):
     assert lines[-1].startswith("time: data ")
 
 
-def test_every_automatic_parameter_is_in_the_plan():
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_every_automatic_parameter_is_in_the_plan(early_stopping):
     params = ScratchMLPClassifier().get_params()
     automatic = {
         name for name, value in params.items() if isinstance(value, str) and value == "auto"
     }
-    X, y = cancer()
-    found = ScratchMLPClassifier((4,), max_iter=1).fit(np.tile(X, (6, 1)), np.tile(y, 6)).plan_.why
-    # The share that is held out is told in rows.
-    assert automatic - {"validation_fraction"} <= set(found)
-    assert "n_held_out" in found
+    assert {"n_networks", "batch_size", "max_iter"} <= automatic
+    clf = ScratchMLPClassifier((4,), early_stopping=early_stopping, max_iter=1)
+    found = clf.fit(*cancer()).plan_.why
+    assert automatic | {"judge", "goes_back"} <= set(found)
+    assert ("n_held_out" in found) is early_stopping
 
 
 def test_the_plan_says_what_happened_to_it():
-    X, y = cancer()
-    once = classifier(early_stopping=True, refit=True, max_iter=50)
-    once.set_callbacks(StopOnPlateau("loss", n_epochs=1, tol=1e9)).fit(X, y)
-    assert not once.plan_.refit
-    assert once.plan_.why["refit"] == "training was stopped before"
-    more = classifier(warm_start=True, calibrate=True).fit(X, y).fit(X, y)
+    X, y = iris()
+    more = classifier(warm_start=True, n_networks=2, calibrate=True).fit(X, y).fit(X, y)
     assert more.plan_.why["calibrate"] == "the first call has fixed the temperature"
     one = classifier(calibrate="auto", early_stopping=True).fit(X, np.ones(len(X)))
-    assert (one.plan_.calibrate, one.plan_.why["calibrate"]) == ("", "there is one class")
+    assert (one.plan_.calibrate, one.plan_.why["calibrate"]) == (False, "there is one class")
 
 
 def test_a_plan_never_changes():

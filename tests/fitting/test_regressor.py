@@ -150,7 +150,7 @@ def test_mean_and_scale_are_those_of_scikit_learn_to_the_last_digit(layout, weig
         y[:, 2] = np.rint(rng.uniform(0, 5, 50))
         weights = rng.uniform(0, 3, 50) if weighted else None
         y = layout(y)
-        scaler = regressor(max_iter=1).fit(np.ones((50, 1)), y, weights)._target.scaler
+        scaler = regressor(max_iter=1).fit(np.ones((50, 1)), y, weights)._fitted.target.scaler
         expected = StandardScaler().fit(y, sample_weight=weights)
         for name in ("mean_", "scale_", "var_"):
             np.testing.assert_array_equal(getattr(scaler, name), getattr(expected, name))
@@ -208,7 +208,7 @@ def test_a_constant_target_is_learned(value):
     X, _ = diabetes()
     y = np.full(len(X), value)
     estimator = regressor(standardize_target=True, max_iter=200, learning_rate=0.05).fit(X, y)
-    assert estimator._target.scaler.scale_ == 1
+    assert estimator._fitted.target.scaler.scale_ == 1
     np.testing.assert_allclose(estimator.predict(X), y, atol=0.3)
 
 
@@ -315,7 +315,7 @@ def test_every_loss_learns(name, optimizer, n_outputs):
     assert estimator.score(X, y) > 0.3
     assert estimator.predict(X).shape == y.shape
     assert estimator.out_activation_ == ("exp" if name in LOG_LINK else "identity")
-    assert (estimator._target.scaler is None) == (name in LOG_LINK)
+    assert (estimator._fitted.target.scaler is None) == (name in LOG_LINK)
 
 
 @pytest.mark.parametrize("name", REGRESSOR_LOSSES)
@@ -486,7 +486,7 @@ def test_custom_loss_with_a_link_of_its_own_starts_where_it_says():
     estimator = regressor(
         loss=SquareLink(), init="normal", max_iter=100, hidden_layer_sizes=()
     ).fit(X, y)
-    assert estimator._target.scaler is None
+    assert estimator._fitted.target.scaler is None
     assert estimator.score(X, y) > 0.4
     assert estimator.predict(X).min() >= 0
     estimator = regressor(loss=SquareLink(), max_iter=1, learning_rate=1e-12).fit(X, y)

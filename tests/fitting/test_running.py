@@ -300,9 +300,9 @@ def test_a_target_that_was_constant_is_standardized_when_it_varies():
     X = rng.normal(size=(300, 2))
     y = np.column_stack([1e4 + 1e3 * X[:, 0], np.where(np.arange(300) < 120, 5.0, X[:, 1])])
     reg = feed(regressor(), X, y)
-    assert_allclose(reg._target.scaler.mean_, [1e4, 0], rtol=0.1, atol=0.3)
-    assert_allclose(reg._target.scaler.scale_, [1e3, 1], rtol=0.3)
-    assert_array_equal(reg._target.scaler.var_, reg._target.scaler.scale_**2)
+    assert_allclose(reg._fitted.target.scaler.mean_, [1e4, 0], rtol=0.1, atol=0.3)
+    assert_allclose(reg._fitted.target.scaler.scale_, [1e3, 1], rtol=0.3)
+    assert_array_equal(reg._fitted.target.scaler.var_, reg._fitted.target.scaler.scale_**2)
 
 
 def test_bins_are_of_the_first_call_and_few_rows_are_told_of():

@@ -140,9 +140,10 @@ def test_a_scorer_sees_the_rows_held_out(make, data, splits):
     seen = []
     make(early_stopping=True, scoring=Recording(seen), max_iter=2).fit(X, y)
     ((_, held_out),) = splits
-    assert len(seen) == 2
-    np.testing.assert_array_equal(seen[1][0], X[held_out])
-    np.testing.assert_array_equal(seen[1][1], y[held_out])
+    assert len(seen) == 2 + 1  # after each epoch, and of the best epoch's network in the end
+    for X_seen, y_seen in seen:
+        np.testing.assert_array_equal(X_seen, X[held_out])
+        np.testing.assert_array_equal(y_seen, y[held_out])
 
 
 @pytest.mark.parametrize("column", [False, True])

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from sklearn.model_selection import KFold
 
 from skscratch import (
     ELU,
@@ -48,6 +49,7 @@ def resolved(**params):
 
 
 TWO = {"hidden_layer_sizes": (5, 4)}
+SPLITTER = KFold(3)
 
 # (parameters, attribute of the settings, its value)
 GOOD = [
@@ -89,13 +91,12 @@ GOOD = [
             ("learned", "sgd", "learned"),
             ("robust", "adam", "robust"),
             (None, "adam", None),
-            ("auto", "adam", "auto"),
         )
     ),
     ({"optimizer": SGD(momentum=0)}, "optimizer", SGD(momentum=0)),
     ({"optimizer": SGD(momentum=np.float32(0.5))}, "optimizer", SGD(momentum=np.float32(0.5))),
     ({"optimizer": "lbfgs", "dropout": [0.0]}, "optimizer", LBFGS()),
-    ({"optimizer": "lbfgs", "early_stopping": "auto"}, "optimizer", LBFGS()),
+    ({"optimizer": "lbfgs", "early_stopping": True}, "optimizer", LBFGS()),
     ({"l2": 0}, "l2", 0.0),
     ({"l2": np.float32(0.5)}, "l2", 0.5),
     ({"dropout": 0}, "dropout", [0.0]),
@@ -124,7 +125,13 @@ GOOD = [
     ({"n_iter_no_change": math.inf}, "n_iter_no_change", math.inf),
     ({"n_iter_no_change": np.inf}, "n_iter_no_change", math.inf),
     ({"validation_fraction": 0.5}, "validation_fraction", 0.5),
-    ({"validation_fraction": "auto"}, "validation_fraction", None),
+    ({"n_networks": "auto"}, "n_networks", "auto"),
+    ({"n_networks": np.int64(3)}, "n_networks", 3),
+    ({"cv": None}, "cv", None),
+    ({"n_networks": "auto", "cv": 3}, "cv", 3),
+    ({"n_networks": 3, "cv": SPLITTER}, "cv", SPLITTER),
+    ({"n_jobs": None}, "n_jobs", None),
+    ({"n_jobs": np.int64(-1)}, "n_jobs", -1),
     ({"warm_start": np.True_}, "warm_start", True),
     ({"verbose": True}, "verbose", True),
     ({"verbose": 2}, "verbose", True),

@@ -8,8 +8,6 @@ import pytest
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from skscratch._fitting.plan import FEW_ROWS
-
 from ..conftest import (
     BOTH,
     assert_same_weights,
@@ -90,7 +88,7 @@ def test_weights_of_rows_held_out_do_not_matter_in_training(make, data, splits):
 @both
 def test_validation_fraction_is_the_share_held_out(make, data, splits):
     X, y = data()
-    for fraction, n_rows in ((0.1, 15), (0.5, 75), ("auto", 30)):
+    for fraction, n_rows in ((0.1, 15), (0.5, 75), (0.21, 32)):
         estimator = make(early_stopping=True, validation_fraction=fraction).fit(X, y)
         assert len(splits[-1][1]) == n_rows
         assert estimator.t_ == 5 * (150 - n_rows)
@@ -101,20 +99,6 @@ def test_the_validation_part_is_stratified(splits):
     classifier(early_stopping=True, max_iter=1, validation_fraction=0.25).fit(X, y)
     ((_, held_out),) = splits
     np.testing.assert_allclose(np.bincount(y[held_out]), np.bincount(y) / 4, atol=1)
-
-
-@pytest.mark.parametrize(
-    ("make", "limit"), [(classifier, FEW_ROWS[True]), (regressor, FEW_ROWS[False])]
-)
-def test_automatic_early_stopping_goes_by_the_number_of_rows(make, limit):
-    rng = np.random.default_rng(0)
-    for n_samples, holds_out in ((limit - 1, False), (limit, True)):
-        X, y = rng.standard_normal((n_samples, 1)), np.arange(n_samples) % 2
-        estimator = make(
-            early_stopping="auto", hidden_layer_sizes=(), max_iter=1, batch_size=2000
-        ).fit(X, y)
-        assert (estimator.validation_scores_ is not None) is holds_out
-        assert (estimator.t_ < n_samples) is holds_out
 
 
 @both

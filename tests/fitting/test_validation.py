@@ -49,11 +49,10 @@ def test_without_early_stopping_validation_data_are_only_monitored(make, data, p
 
 
 @both
-@pytest.mark.parametrize("early_stopping", [True, "auto"])
-def test_with_early_stopping_they_take_the_place_of_the_split(make, data, early_stopping, splits):
+def test_with_early_stopping_they_take_the_place_of_the_split(make, data, splits):
     X, y, X_val, y_val = parts(data)
     params = {"max_iter": 40, "learning_rate": 0.1, "batch_size": 8, "l2": 0.0}
-    estimator = make(early_stopping=early_stopping, **params).fit(X, y, X_val=X_val, y_val=y_val)
+    estimator = make(early_stopping=True, **params).fit(X, y, X_val=X_val, y_val=y_val)
     assert splits == []
     assert estimator.t_ == 40 * len(X)
     scores = estimator.validation_scores_
@@ -120,7 +119,7 @@ def test_with_lbfgs_they_are_recorded_at_each_iteration(make, data, dtype):
     X, y, X_val, y_val = parts(data)
     params = {"optimizer": "lbfgs", "tol": 1e-9, "dtype": dtype}
     plain = make(**params, max_iter=8).fit(X, y)
-    estimator = make(**params, max_iter=8, early_stopping="auto")
+    estimator = make(**params, max_iter=8, early_stopping=True)
     estimator.fit(X, y, X_val=X_val, y_val=y_val)
     np.testing.assert_array_equal(weights_of(estimator), weights_of(plain))
     assert estimator.validation_scores_ is None

@@ -388,7 +388,7 @@ def test_kinds_of_targets():
 
 def test_what_needs_rows_held_out_is_no_hindrance():
     X, y = iris()
-    clf = plain(0, early_stopping=True, n_iter_no_change=30, refit=True, calibrate=True)
+    clf = plain(0, early_stopping=True, n_iter_no_change=30, calibrate=True)
     assert names(diagnose(clf, X, y)) == names(diagnose(clf.fit(X, y), X, y)) == []
     assert gradient_check(clf, X, y).passed
 
@@ -450,7 +450,7 @@ def test_what_is_refused():
 def test_one_epoch_of_many_steps_is_enough():
     X, y = load_digits(return_X_y=True)
     clf = plain(0, max_iter=1, batch_size=8).fit(scale(X), y)
-    assert clf._fitted.learner.state.t == 225
+    assert clf._fitted.learners[0].state.t == 225
     assert "too few steps" not in names(diagnose(clf, scale(X), y, range_test=False))
     clf = plain(0, max_iter=1, batch_size=20).fit(scale(X), y)
     assert "too few steps" in names(diagnose(clf, scale(X), y, range_test=False))
@@ -474,6 +474,7 @@ def test_a_rate_that_killed_the_units_at_once(rate):
         optimizer="momentum",
         learning_rate=rate,
         lr_schedule="constant",
+        n_networks=1,
         max_iter=10,
         random_state=0,
     )

@@ -193,11 +193,11 @@ class Weights(Callback):
 
 
 @pytest.mark.parametrize(("make", "data"), BOTH)
-@pytest.mark.parametrize("early_stopping", [True, "auto"])
-def test_the_epoch_marked_is_the_one_whose_weights_were_kept(make, data, early_stopping):
+@pytest.mark.parametrize("params", [{"early_stopping": True}, {"n_networks": 2}], ids=str)
+def test_the_epoch_marked_is_the_one_whose_weights_were_kept(make, data, params):
     X, y = data()
     settings = {"learning_rate": 0.05, "lr_schedule": "cosine", "max_iter": 40}
-    settings |= {"early_stopping": early_stopping, "n_iter_no_change": 5}
+    settings |= {"n_iter_no_change": 5, **params}
     for warm_start in (False, True):
         weights = Weights()
         est = make(**settings, warm_start=warm_start).set_callbacks(weights)

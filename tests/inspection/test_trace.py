@@ -13,6 +13,7 @@ from skscratch.inspection._passes import run_passes
 from skscratch.inspection._trace import _LOSSES
 from skscratch.nn.activations import Tanh
 from skscratch.nn.losses import LOSSES
+from skscratch.nn.scaled_dense import ScaledDense
 
 from ..conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
 
@@ -39,7 +40,7 @@ def test_the_numbers_obey_the_equations(normalization, as_sparse):
 
     scaled = t["a"] * (X[rows] - t["m"])
     equal("X0", scaled / np.sqrt(1 + (scaled / 3) ** 2))
-    s = 1 + 60 * t["t1"]
+    s = 1 + ScaledDense.pace * t["t1"]
     equal("Z1", (t["X0"] * s.T) @ t["W1"] + t["b1"])
     last = "Z1"
     if normalization is not None:
@@ -80,7 +81,7 @@ def test_the_numbers_obey_the_equations(normalization, as_sparse):
     equal("dA2", t["dZ3"] @ t["W3"].T)
     D = t["X0"].T @ t["dZ1"]
     equal("dW1", s * D)
-    equal("dt1", 60 * np.sum(t["W1"] * D, axis=1, keepdims=True))
+    equal("dt1", ScaledDense.pace * np.sum(t["W1"] * D, axis=1, keepdims=True))
 
 
 @pytest.mark.parametrize("data", [iris, cancer, multilabel])
@@ -156,7 +157,7 @@ def test_an_embedding_comes_first(embedding):
         functions = np.einsum("njk,jko->njo", waves, t["aE"].reshape(4, 2, 3))
         together = np.hstack([t["X0"], functions.reshape(5, 12)])
         np.testing.assert_allclose(t["E"], together, rtol=1e-12)
-    s = 1 + 60 * t["t1"]
+    s = 1 + ScaledDense.pace * t["t1"]
     np.testing.assert_allclose(t["Z1"], (t["E"] * s.T) @ t["W1"] + t["b1"], rtol=1e-12)
     np.testing.assert_allclose(t["dE"], t["dZ1"] @ (s * t["W1"]).T, rtol=1e-12)
     assert t["daE"].shape == t["aE"].shape

@@ -162,7 +162,7 @@ def test_parameters_changed_since_fit_do_not_matter():
     assert estimator.hidden_layer_sizes == (7, 5)
     assert_same_predictions(estimator, mlp, X)
     # Adam's moments are of no use to SGD, which begins with none.
-    assert not np.any(estimator._fitted.learner.state.moments)
+    assert not np.any(estimator._fitted.learners[0].state.moments)
 
 
 # From scikit-learn: training further ----------------------------------------------------------

@@ -125,9 +125,7 @@ def test_normalizations(normalization, precision, dtype, tolerance):
     X, y = iris()
     X = X.astype(dtype)
     model = classifier(normalization=normalization, dtype=precision, max_iter=20).fit(X, y)
-    graph = assert_same(model, X, tolerance)
-    node = {"batch": "BatchNormalization", "layer": "LayerNormalization"}[normalization]
-    assert nodes(graph).count(node) == 1
+    assert_same(model, X, tolerance)
 
 
 @kinds

@@ -106,18 +106,6 @@ def test_there_is_no_link_as_long_as_there_is_no_site(make, data, fitted):
 
 
 @both
-def test_after_a_refit_only_its_epochs_count(make, data):
-    X, y = data()
-    estimator = make(max_iter=20, learning_rate=0.1, early_stopping=True, refit=True).fit(X, y)
-    best = estimator.best_epoch_
-    assert 1 < best < 20 == len(estimator.loss_curve_)
-    (caption,) = captions(estimator)
-    assert caption.endswith(f"float64, refit for {best} epochs")
-    (caption,) = captions(estimator.set_params(early_stopping=False, refit=False).partial_fit(X, y))
-    assert caption.endswith("float64")  # how many they are, nobody remembers
-
-
-@both
 def test_the_epoch_whose_weights_early_stopping_keeps(make, data):
     X, y = data()
     estimator = make(max_iter=20, learning_rate=0.1, early_stopping=True).fit(X, y)

@@ -159,11 +159,9 @@ def test_conversion_is_silent(capsys):
     assert estimator.verbose is back.verbose is True
 
 
-@pytest.mark.parametrize("early_stopping", [True, "auto"])
-def test_early_stopping_goes_on(early_stopping, monkeypatch):
-    monkeypatch.setattr("skscratch._fitting.plan.FEW_ROWS", {True: 100, False: 100})
+def test_early_stopping_goes_on():
     X, y = iris()
-    estimator = classifier(early_stopping=early_stopping, max_iter=30).fit(X, y)
+    estimator = classifier(early_stopping=True, max_iter=30).fit(X, y)
     mlp = estimator.to_sklearn()
     assert mlp.early_stopping is True
     assert mlp.validation_scores_ == estimator.validation_scores_
@@ -236,15 +234,13 @@ def test_hyperparameters_of_scikit_learn(make):
         "tol": 1e-3,
         "n_iter_no_change": 4,
         "early_stopping": True,
-        "validation_fraction": "auto",
+        "validation_fraction": 0.25,
         "warm_start": True,
         "verbose": True,
     }
     if make is regressor:
         params |= {"standardize_target": False, "loss": SquaredError()}
-    with pytest.raises(ValueError, match="has nothing like validation_fraction='auto'"):
-        make(**params).to_sklearn()
-    mlp = make(**{**params, "validation_fraction": 0.25}).to_sklearn()
+    mlp = make(**params).to_sklearn()
     expected = {
         **THEIR_COMMON,
         "solver": "sgd",
@@ -262,7 +258,6 @@ def test_what_an_unfitted_one_may_leave_to_scikit_learn():
     mlp = classifier(init="he_normal", dtype="float32", optimizer="adam").to_sklearn()
     assert (mlp.solver, mlp.beta_1, mlp.beta_2, mlp.epsilon) == ("adam", 0.9, 0.999, 1e-8)
     assert classifier(activation=Tanh()).to_sklearn().activation == "tanh"
-    assert classifier(validation_fraction="auto").to_sklearn().validation_fraction == 0.1
     assert classifier(n_iter_no_change=INF).to_sklearn().n_iter_no_change == INF
     # Nothing is held out that could calibrate.
     assert classifier(calibrate="auto").to_sklearn().early_stopping is False

@@ -32,9 +32,10 @@ TRAINING_ONLY = [
     ({"batch_size": "full"}, "batch_size='full'"),
     ({"batch_size": "auto"}, "batch_size='auto'"),
     ({"max_iter": "auto"}, "max_iter='auto'"),
-    ({"lr_schedule": "auto"}, "lr_schedule='auto'"),
     ({"clip_norm": 1.0}, "clip_norm=1.0"),
-    ({"early_stopping": "auto"}, "early_stopping='auto'"),
+    ({"n_networks": 2}, "n_networks=2"),
+    ({"n_networks": "auto"}, "n_networks='auto'"),
+    ({"cv": 3, "n_networks": 3}, "cv=3"),
     ({"scoring": "loss"}, "scoring='loss'"),
 ]
 

@@ -98,7 +98,9 @@ def test_matches_the_loops(form, shifted):
     layer.backward(dZ.copy(), cache)
     dW, db, d_scaled = reference.dense_backward(scaled, layer.W, dZ)
     ds = [[sum(d_scaled[i][j] * X[i][j] for i in range(N_ROWS))] for j in range(N_IN)]
-    for gradient, expected in zip(gradients, (dW, [db], 60 * np.array(ds)), strict=True):
+    for gradient, expected in zip(
+        gradients, (dW, [db], ScaledDense.pace * np.array(ds)), strict=True
+    ):
         np.testing.assert_allclose(gradient, expected, rtol=1e-10, atol=1e-11)
 
 
@@ -194,7 +196,7 @@ def test_scaling_the_features_is_scaling_the_rows_of_the_first_weights(stack, sp
     scaled = randomized(network_of([3, 5, 2], [GELU()], learned_scales=True, **settings))
     plain = network_of([3, 5, 2], [GELU()], **settings)
     first, *rest = scaled.per_layer(scaled.parameters)
-    views = [[first[0] * (1 + 60 * first[2]), first[1]], *rest]
+    views = [[first[0] * (1 + ScaledDense.pace * first[2]), first[1]], *rest]
     for own, other in zip(plain.per_layer(plain.parameters), views, strict=True):
         for view, values in zip(own, other, strict=True):
             view[...] = values

@@ -9,7 +9,14 @@ from sklearn.datasets import load_iris
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 
 import skscratch
-from skscratch import ScratchMLPClassifier, ScratchMLPRegressor, callbacks, inspection, nn
+from skscratch import (
+    ScratchMLPClassifier,
+    ScratchMLPRegressor,
+    callbacks,
+    inspection,
+    model_selection,
+    nn,
+)
 
 DOCS = Path(__file__).parents[2] / "docs"
 MIGRATION = (DOCS / "guide/migration.rst").read_text("utf-8")
@@ -36,7 +43,9 @@ def public(module):
     return {name for name, cls in classes if cls.__module__ == module.__name__ and name[0] != "_"}
 
 
-@pytest.mark.parametrize("module", [skscratch, callbacks, inspection, nn], ids=lambda m: m.__name__)
+@pytest.mark.parametrize(
+    "module", [skscratch, callbacks, inspection, model_selection, nn], ids=lambda m: m.__name__
+)
 def test_every_public_name_is_in_the_api_reference(module):
     names = public(module)
     if module is nn:  # what both have is listed once, where users import it from

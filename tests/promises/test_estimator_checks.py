@@ -24,7 +24,7 @@ DROPOUT = "A repeated row gets a dropout mask for each copy, a weighted one only
 SPLIT = "Copies of a row may fall on both sides of the validation split, a weighted row cannot."
 FLOAT32 = "Sums of different order differ by float32's rounding, far above the check's 1e-7."
 
-REFIT = "The check fits one object twice and expects the same; warm_start is there to go on."
+AGAIN = "The check fits one object twice and expects the same; warm_start is there to go on."
 
 # The checks call partial_fit whatever the parameters.
 pytestmark = [
@@ -48,7 +48,7 @@ PLAIN = {
     "lr_schedule": "constant",
     "feature_scaling": None,
     "max_iter": 200,
-    "early_stopping": False,
+    "n_networks": 1,
 }
 PLAIN_CLASSIFIER = {"label_smoothing": 0.0, "calibrate": False}
 
@@ -56,7 +56,11 @@ PLAIN_CLASSIFIER = {"label_smoothing": 0.0, "calibrate": False}
 CONFIGURATIONS = [
     *(({"optimizer": name}, {}) for name in [*OPTIMIZERS, "lbfgs"]),
     ({"early_stopping": True, "learning_rate": 0.01}, weights_differ(SPLIT)),
-    ({"early_stopping": "auto", "validation_fraction": "auto"}, {}),
+    ({"n_networks": 3}, {}),  # as many as splits that the checks set cv to
+    ({"n_networks": 3, "hidden_layer_sizes": (16,), "n_jobs": 2}, {}),
+    # With less of a penalty, probabilities underflow, and no longer have the order of the logits.
+    ({"n_networks": 3, "optimizer": "lbfgs", "l2": 1.0}, {}),
+    ({"n_networks": "auto", "hidden_layer_sizes": (8,), "cv": 2, "learning_rate": 0.01}, {}),
     ({"dropout": 0.2, "learning_rate": 0.01}, weights_differ(DROPOUT)),
     ({"hidden_layer_sizes": (32, 16), "activation": ["tanh", "gelu"]}, {}),
     ({"hidden_layer_sizes": (), "learning_rate": 0.1}, {}),
@@ -70,8 +74,8 @@ CONFIGURATIONS = [
     (
         {"warm_start": True},
         {
-            "check_classifiers_multilabel_representation_invariance": REFIT,
-            "check_supervised_y_2d": REFIT,
+            "check_classifiers_multilabel_representation_invariance": AGAIN,
+            "check_supervised_y_2d": AGAIN,
         },
     ),
     ({"lr_schedule": "cosine"}, {}),
@@ -117,7 +121,7 @@ CLASSIFIER_CONFIGURATIONS = [
         {"calibrate": True, "early_stopping": True, "learning_rate": 0.01},
         weights_differ(SPLIT),
     ),
-    ({"calibrate": "auto", "early_stopping": "auto"}, {}),
+    ({"calibrate": "auto", "n_networks": 3}, {}),
 ]
 REGRESSOR_CONFIGURATIONS = [
     *(

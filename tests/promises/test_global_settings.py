@@ -56,7 +56,7 @@ WAYS = {
     "bins": {"numerical_embedding": "piecewise_linear", **ROBUST},
     "batch": {"normalization": "batch", "dtype": "float32", "max_iter": 2},
     "lbfgs": {"optimizer": "lbfgs", "max_iter": 5},
-    "refit": {**EARLY, "refit": True},
+    "networks": {**ROBUST, "n_networks": 3},
 }
 
 
@@ -116,8 +116,8 @@ def test_calibration_and_class_weights():
 
     def compute():
         found = []
-        for early_stopping in (False, True):
-            clf = classifier(**params, early_stopping=early_stopping).fit(X, y)
+        for judge in ({"n_networks": 2}, {"early_stopping": True}):
+            clf = classifier(**params, **judge).fit(X, y)
             found += [clf.temperature_, *outputs(clf, X, y)]
         return found
 

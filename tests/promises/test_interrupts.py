@@ -25,9 +25,14 @@ PACKAGE = str(Path(skscratch.__file__).parent)
 INTERRUPTED = [
     {},
     {"early_stopping": True, "scoring": "loss", "dropout": 0.2, "normalization": "batch"},
-    {"early_stopping": True, "refit": True, "feature_scaling": "robust"},
+    {"n_networks": 2, "feature_scaling": "robust"},
     {"optimizer": "lbfgs"},
-    {"feature_scaling": "robust", "numerical_embedding": "periodic", "calibrate": True},
+    {
+        "feature_scaling": "robust",
+        "numerical_embedding": "periodic",
+        "n_networks": 2,
+        "early_stopping": True,
+    },
 ]
 
 

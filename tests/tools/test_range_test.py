@@ -365,6 +365,6 @@ def test_plot_without_axes_makes_a_figure_and_shows_the_fall_not_the_explosion(p
 def test_one_sweep_whatever_fit_would_do_besides():
     X, y = iris()
     plain = learning_rate_range_test(classifier(), X, y, n_steps=20)
-    more = classifier(calibrate=True, refit=True, early_stopping=True)
+    more = classifier(calibrate=True, n_networks=3, early_stopping=True)
     result = learning_rate_range_test(more, X, y, n_steps=20)
     np.testing.assert_array_equal(result.losses, plain.losses)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...nn.layers import Activate
 from .._layers import idle_shares
-from .._passes import run_passes
+from .._passes import one_network, run_passes
 from ._plotting import BLUE, MOST_LABELS, ORANGE, add_key, draw_distributions, make_axes
 
 
@@ -79,7 +79,13 @@ class ActivationDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, *, most_rows: int | None = 1000, ax: Any = None
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        most_rows: int | None = 1000,
+        member: int = 0,
+        ax: Any = None,
     ) -> Self:
         """Pass X through a fitted network and draw what its hidden layers make of it.
 
@@ -91,6 +97,9 @@ class ActivationDisplay:
             The inputs, as `predict` takes them.
         most_rows : int, default=1000
             Take so many rows at most, evenly spaced; None for all.
+        member : int, default=0
+            The number of the network, if there are several. They differ by chance alone, so the
+            first is as typical as any.
         ax : matplotlib.axes.Axes or array-like of them, default=None
             Where to draw, see `plot`.
 
@@ -102,9 +111,9 @@ class ActivationDisplay:
         Raises
         ------
         ValueError
-            If there is no hidden layer.
+            If there is no hidden layer, or no such network.
         """
-        passes = run_passes(estimator, X, most_rows=most_rows)
+        passes = run_passes(one_network(estimator, member), X, most_rows=most_rows)
         layers = passes.network.layers
         places = [i for i, layer in enumerate(layers) if isinstance(layer, Activate)]
         if not places:

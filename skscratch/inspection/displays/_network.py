@@ -9,7 +9,7 @@ from sklearn.base import is_classifier
 from ..._interop.notebook import count
 from ...nn.layers import Dense
 from ...nn.options import check_integer
-from .._passes import check_estimator_is_ours
+from .._passes import one_network
 from ._plotting import BLUE, MOST_LABELS, ORANGE, make_axes
 
 
@@ -64,6 +64,7 @@ class NetworkDisplay:
         *,
         most_units: int = 12,
         show_weights: bool | None = None,
+        member: int = 0,
         ax: Any = None,
     ) -> Self:
         """Draw the network of a fitted estimator.
@@ -76,6 +77,9 @@ class NetworkDisplay:
             Of larger layers only so many units are drawn, see `plot`.
         show_weights : bool, default=None
             Whether lines tell the weights, see `plot`.
+        member : int, default=0
+            The number of the network, if there are several. They differ by chance alone, so the
+            first is as typical as any.
         ax : matplotlib.axes.Axes, default=None
             Where to draw; None makes a figure.
 
@@ -84,7 +88,7 @@ class NetworkDisplay:
         display : NetworkDisplay
             The display.
         """
-        check_estimator_is_ours(estimator)
+        estimator = one_network(estimator, member)
         display = cls(
             [W.astype(float) for W in estimator.coefs_],
             descriptions=_descriptions(estimator),

@@ -27,8 +27,8 @@ _DEFAULT = ("loss", "score", "learning_rate")
 class TrainingCurveDisplay:
     """How training went: loss, score and learning rate over the epochs, each in its own panel.
 
-    A circle marks the epoch whose weights early stopping went back to, or as many epochs as a refit
-    made. It is advised to use `from_estimator`.
+    A circle marks the best epoch, where its weights came back in the end. Of several networks the
+    curves are the mean. It is advised to use `from_estimator`.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ class TrainingCurveDisplay:
         ``epoch`` among them. What is missing or NaN is not drawn. The name of a single one is
         not shown.
     restored_epochs : dict from str to int or None, default=None
-        For each name the best epoch, whose weights were kept or whose number a refit went by; None
-        if there was none, and the weights are those of the last one.
+        For each name the best epoch, whose weights were kept; None if there was none, and the
+        weights are those of the last one.
 
     Attributes
     ----------
@@ -166,7 +166,8 @@ class TrainingCurveDisplay:
         if empty:
             raise ValueError(
                 f"There is nothing to draw for {', '.join(empty)}; there is something for "
-                f"{', '.join(drawable)}. Scores need validation data (early_stopping, X_val)."
+                f"{', '.join(drawable)}. Scores need rows that were not trained on (n_networks, "
+                "early_stopping, X_val)."
             )
         return panels
 
@@ -236,7 +237,7 @@ def _history(estimator: Any) -> History:
 
 
 def _restored_epoch(estimator: Any) -> int | None:
-    """Return the epoch that early stopping went back to, if it did, or that a refit stopped at."""
+    """Return the epoch that the networks went back to, if they did."""
     if isinstance(estimator, MLPClassifier | MLPRegressor):
         scores = getattr(estimator, "validation_scores_", None)
         return None if scores is None else int(np.argmax(scores)) + 1

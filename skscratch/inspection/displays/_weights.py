@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from ...nn.options import check_integer
-from .._passes import check_estimator_is_ours
+from .._passes import one_network
 from ._plotting import BLUE, MOST_LABELS, ORANGE, add_key, draw_distributions, make_axes
 
 
@@ -63,6 +63,7 @@ class WeightDisplay:
         kind: str = "distribution",
         image_shape: tuple[int, int] | None = None,
         n_units: int = 16,
+        member: int = 0,
         ax: Any = None,
     ) -> Self:
         """Draw a fitted estimator's weights.
@@ -77,6 +78,9 @@ class WeightDisplay:
             Height and width of the inputs, see `plot`.
         n_units : int, default=16
             The most images to draw.
+        member : int, default=0
+            The number of the network, if there are several. They differ by chance alone, so the
+            first is as typical as any.
         ax : matplotlib.axes.Axes or array-like of them, default=None
             Where to draw, see `plot`.
 
@@ -85,7 +89,7 @@ class WeightDisplay:
         display : WeightDisplay
             The display.
         """
-        check_estimator_is_ours(estimator)
+        estimator = one_network(estimator, member)
         display = cls(
             [W.astype(float) for W in estimator.coefs_],
             [b.astype(float) for b in estimator.intercepts_],
