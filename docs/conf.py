@@ -101,6 +101,7 @@ PREFIXES = (
     "skscratch.nn",
     "skscratch.callbacks",
     "skscratch.inspection",
+    "skscratch.model_selection",
 )
 SKLEARN_WEBSITE = "https://scikit-learn.org/stable"
 WEBSITES = {

@@ -39,6 +39,7 @@ for name, sizes in {"two hidden layers (16, 8)": (16, 8), "no hidden layer": ()}
     models[name] = ScratchMLPClassifier(
         sizes,
         activation="relu",
+        n_networks=1,
         init="he_normal",
         optimizer="sgd",
         l2=0.0,
@@ -53,7 +54,6 @@ for name, sizes in {"two hidden layers (16, 8)": (16, 8), "no hidden layer": ()}
         label_smoothing=0.0,
         feature_scaling=None,
         calibrate=False,
-        early_stopping=False,
         dtype="float64",
     ).fit(X_train, y_train)
 

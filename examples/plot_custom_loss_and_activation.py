@@ -120,6 +120,7 @@ def fit(share):
     mlp = ScratchMLPRegressor(
         (16,),
         activation=Squareplus(),
+        n_networks=1,
         loss=Expectile(share),
         optimizer="adam",
         l2=0.1,
@@ -128,7 +129,6 @@ def fit(share):
         batch_size=64,
         max_iter=200,
         random_state=0,
-        early_stopping=False,
         dtype="float64",
     )
     return make_pipeline(StandardScaler(), mlp).fit(X, y)

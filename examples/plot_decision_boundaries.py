@@ -47,6 +47,7 @@ for activation in ACTIVATIONS:
         models[activation, width] = ScratchMLPClassifier(
             (width, width),
             activation=activation,
+            n_networks=1,
             optimizer="adam",
             l2=0.0,
             batch_size="full",
@@ -55,7 +56,6 @@ for activation in ACTIVATIONS:
             max_iter=2000,
             label_smoothing=0.0,
             calibrate=False,
-            early_stopping=False,
             random_state=0,
         ).fit(X_train, y_train)
     scores = [models[activation, width].score(X_test, y_test) for width in WIDTHS]
@@ -67,11 +67,11 @@ for activation in ACTIVATIONS:
 #
 # scikit-learn's `DecisionBoundaryDisplay` draws them. With ``identity`` layers there is no curve,
 # whatever the width: a product of matrices is a matrix, and the network a linear model. Three units
-# a layer are too few for any activation, eight follow the arms with detours, and with 32 the
-# boundaries run in the middle between them. ReLU's consist of straight pieces, whose corners show
-# where there are few units; those of the smooth activations are curved. On test points it makes no
-# difference. In the corners the networks are as sure as anywhere, although no point has ever told
-# them what is there.
+# a layer are too few, however they are put to use; eight follow the arms with detours, and with 32
+# the boundaries run in the middle between them. ReLU's consist of straight pieces, whose corners
+# show where there are few units; those of the smooth activations are curved. On test points it
+# makes no difference with enough units. In the corners the networks are as sure as anywhere,
+# although no point has ever told them what is there.
 
 figure, panels = plt.subplots(4, 3, figsize=(9, 10.6), layout="constrained")
 for panel, model in zip(panels.flat, models.values(), strict=True):

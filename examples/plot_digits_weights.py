@@ -34,6 +34,7 @@ for l2 in (0.0, 0.3):
     models[l2] = ScratchMLPClassifier(
         (32,),
         activation="relu",
+        n_networks=1,
         optimizer="adam",
         l2=l2,
         batch_size=64,
@@ -42,7 +43,6 @@ for l2 in (0.0, 0.3):
         max_iter=60,
         label_smoothing=0.0,
         feature_scaling=None,
-        early_stopping=False,
         random_state=0,
     ).fit(X_train, y_train)
     W = models[l2].coefs_[0]

@@ -46,6 +46,7 @@ def losses(**params):
         mlp = ScratchMLPClassifier(
             (64, 64),
             activation="relu",
+            n_networks=1,
             optimizer="adam",
             batch_size=32,
             learning_rate=3e-3,
@@ -53,7 +54,6 @@ def losses(**params):
             max_iter=40,
             label_smoothing=0.0,
             calibrate=False,
-            early_stopping=False,
             random_state=number,
             **params,
         ).fit(X[rows], y[rows])

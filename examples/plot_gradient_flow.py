@@ -43,6 +43,7 @@ for name, init in INITS.items():
     mlp = ScratchMLPClassifier(
         (32,) * 10,
         activation="tanh",
+        n_networks=1,
         init=init,
         optimizer=SGD(momentum=0.9),
         l2=0.0,
@@ -55,7 +56,6 @@ for name, init in INITS.items():
         label_smoothing=0.0,
         feature_scaling=None,
         calibrate=False,
-        early_stopping=False,
         random_state=0,
     )
     models[name] = mlp.set_callbacks(LayerMonitor()).fit(X_train, y_train)

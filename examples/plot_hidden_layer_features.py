@@ -36,6 +36,7 @@ X_train, X_test, y_train, y_test = train_test_split(X / 16, y, random_state=0, s
 mlp = ScratchMLPClassifier(
     (64, 32, 16),
     activation="relu",
+    n_networks=1,
     optimizer="adam",
     l2=0.1,
     batch_size=64,
@@ -44,7 +45,6 @@ mlp = ScratchMLPClassifier(
     max_iter=40,
     label_smoothing=0.0,
     feature_scaling=None,
-    early_stopping=False,
     random_state=0,
 ).fit(X_train, y_train)
 print(f"the network itself: {mlp.score(X_test, y_test):.1%} of test images right\n")
@@ -82,9 +82,9 @@ for name, values in scores.items():
 # Layer by layer
 # --------------
 #
-# The plane of the first hidden layer shows the digits no better than that of the pixels. In the
-# second and third they move apart: what tells them apart becomes what varies most, since these
-# layers have learned with the labels, of which the pixels know nothing. But nothing is gained for
+# The planes of the first two hidden layers show the digits hardly better than that of the pixels.
+# In the third they move apart: what tells them apart becomes what varies most, since this layer
+# has learned with the labels, of which the pixels know nothing. But nothing is gained for
 # models that see all of the numbers. Of the pixels, too, a linear model and the nearest neighbor
 # know nearly all there is to know, and hidden layers cannot add what is not in the data. They help
 # models where the pixels are far from what is asked for, which with these tidy images they are not.

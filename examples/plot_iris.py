@@ -39,6 +39,7 @@ def train(random_state):
     mlp = ScratchMLPClassifier(
         (16, 8),
         activation="relu",
+        n_networks=1,
         init="he_normal",
         optimizer="sgd",
         l2=0.0,
@@ -54,7 +55,6 @@ def train(random_state):
         label_smoothing=0.0,
         feature_scaling=None,
         calibrate=False,
-        early_stopping=False,
         dtype="float64",
     )
     return make_pipeline(StandardScaler(), mlp).fit(X_train, y_train)

@@ -35,6 +35,7 @@ for name in ("sgd", "adam"):
     models[name] = ScratchMLPClassifier(
         (64,),
         activation="relu",
+        n_networks=1,
         init="he_normal",
         optimizer=name,
         l2=1e-4,
@@ -48,7 +49,6 @@ for name in ("sgd", "adam"):
         label_smoothing=0.0,
         feature_scaling=None,
         calibrate=False,
-        early_stopping=False,
         dtype="float32",
     )
     tests[name] = learning_rate_range_test(models[name], X_train, y_train)

@@ -90,6 +90,7 @@ to_numbers = make_column_transformer(
 mlp = ScratchMLPClassifier(
     (16,),
     activation="relu",
+    n_networks=1,
     init="he_normal",
     optimizer="adam",
     l2=1.0,
@@ -99,7 +100,6 @@ mlp = ScratchMLPClassifier(
     lr_schedule="cosine",
     max_iter=30,
     random_state=0,
-    early_stopping=False,
     dtype="float64",
 )
 model = make_pipeline(to_numbers, mlp)

@@ -31,6 +31,7 @@ X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0, strati
 mlp = ScratchMLPClassifier(
     (4, 3),
     activation="tanh",
+    n_networks=1,
     optimizer="adam",
     l2=0.1,
     batch_size=16,
@@ -39,7 +40,6 @@ mlp = ScratchMLPClassifier(
     max_iter=60,
     label_smoothing=0.0,
     feature_scaling="robust",
-    early_stopping=False,
     calibrate=False,
     random_state=0,
 ).fit(X_train, y_train)

@@ -46,6 +46,7 @@ def accuracies(depth, learning_rate, **params):
         ScratchMLPClassifier(
             (32,) * depth,
             activation="relu",
+            n_networks=1,
             optimizer=SGD(momentum=0.9),
             l2=0.0,
             batch_size=64,
@@ -55,7 +56,6 @@ def accuracies(depth, learning_rate, **params):
             label_smoothing=0.0,
             feature_scaling=None,
             calibrate=False,
-            early_stopping=False,
             random_state=seed,
             **params,
         )

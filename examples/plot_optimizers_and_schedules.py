@@ -32,6 +32,7 @@ X_train, X_val, y_train, y_val = train_test_split(X / 16, y, random_state=0, str
 base = ScratchMLPClassifier(
     (64,),
     activation="relu",
+    n_networks=1,
     l2=1e-4,
     batch_size=64,
     lr_schedule="constant",
@@ -41,7 +42,6 @@ base = ScratchMLPClassifier(
     label_smoothing=0.0,
     feature_scaling=None,
     calibrate=False,
-    early_stopping=False,
     random_state=0,
 )
 
@@ -100,8 +100,8 @@ report(by_schedule)
 # rate to each weight, Adam and RMSprop, get down faster than plain gradient descent, each at a rate
 # of its own: those of SGD and Adam differ by a factor of thirty. On images held out the difference
 # is smaller. The schedules gain nearly as much again: they start with a rate that is too large to
-# end with, and all but the constant one choose three times the rate. Among them there is little to
-# choose, on one small data set and with one random state.
+# end with, and all but the constant one choose three to ten times the rate. Among them there is
+# little to choose, on one small data set and with one random state.
 
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14, 4.8), layout="constrained")
 named = {

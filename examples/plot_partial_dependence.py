@@ -34,13 +34,13 @@ NAMES = [f"x{number}" for number in range(1, 11)]
 mlp = ScratchMLPRegressor(
     (64, 64),
     activation="mish",
+    n_networks=1,
     optimizer="adam",
     l2=0.1,
     batch_size=64,
     learning_rate=3e-3,
     lr_schedule="cosine",
     max_iter=30,
-    early_stopping=False,
     random_state=0,
 ).fit(X_train, y_train)
 best = 1 - 1.0 / y_test.var()

@@ -49,6 +49,7 @@ for name, embedding in EMBEDDINGS.items():
     models[name] = ScratchMLPRegressor(
         (64, 64),
         activation="mish",
+        n_networks=1,
         numerical_embedding=embedding,
         optimizer="adam",
         l2=1e-3,
@@ -56,7 +57,6 @@ for name, embedding in EMBEDDINGS.items():
         learning_rate=5e-3,
         lr_schedule="cosine",
         max_iter=100,
-        early_stopping=False,
         random_state=0,
     ).fit(x_train[:, np.newaxis], y_train)
     seconds = time.perf_counter() - start
@@ -76,12 +76,11 @@ for scale in (0.1, 0.3, 3.0, 10.0):
 # Three fits
 # ----------
 #
-# Without an embedding the network finds the first dip and the jump, and takes the rest for noise
-# around a mean. Piecewise linear functions give it a bend wherever they have an edge, which is
-# enough for the slower waves. Periodic ones follow nearly all of it. They can, since the target
-# consists of waves, and their ``scale`` fits it: with a much smaller one the waves are too slow,
-# with a much larger one they follow the noise. On data without such wiggles expect little of
-# either.
+# Without an embedding the network hardly bends, and takes the waves for noise around a mean.
+# Piecewise linear functions give it a bend wherever they have an edge, which is enough for the
+# slower waves. Periodic ones follow nearly all of it. They can, since the target consists of waves,
+# and their ``scale`` fits it: with a much smaller one the waves are too slow, with a much larger
+# one they follow the noise. On data without such wiggles expect little of either.
 
 figure, panels = plt.subplots(3, 1, figsize=(11, 8), sharex=True, sharey=True, layout="constrained")
 for panel, (name, model) in zip(panels, models.items(), strict=True):

@@ -60,6 +60,7 @@ def train(loss, x, y):
     return ScratchMLPRegressor(
         (64, 64),
         activation="mish",
+        n_networks=1,
         loss=loss,
         optimizer="adam",
         l2=0.01,
@@ -67,7 +68,6 @@ def train(loss, x, y):
         learning_rate=5e-3,
         lr_schedule="cosine",
         max_iter=40,
-        early_stopping=False,
         random_state=0,
     ).fit(x[:, np.newaxis], y)
 

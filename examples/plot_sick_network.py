@@ -30,6 +30,7 @@ wine = load_wine(return_X_y=True)
 base = ScratchMLPClassifier(
     (32, 16),
     activation="relu",
+    n_networks=1,
     optimizer="momentum",
     batch_size=64,
     learning_rate=0.03,
@@ -38,7 +39,7 @@ base = ScratchMLPClassifier(
     tol=0.0,
     n_iter_no_change=np.inf,
     label_smoothing=0.0,
-    early_stopping=False,
+    feature_scaling="robust",
     calibrate=False,
     random_state=0,
 )

@@ -58,12 +58,12 @@ def network():
     return ScratchMLPClassifier(
         (32, 32),
         activation="relu",
+        n_networks=1,
         optimizer="adam",
         batch_size=20,
         learning_rate=5e-3,
         lr_schedule="constant",
         label_smoothing=0.0,
-        early_stopping=False,
         calibrate=False,
         random_state=0,
     )

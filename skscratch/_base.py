@@ -90,6 +90,8 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
             metadata routing a `Pipeline` transforms ``X_val`` only if it has
             ``transform_input=["X_val"]``. A search passes both on whole, unless they have as many
             rows as X: then it takes them for values per row, and slices them.
+        groups : array-like of shape (n_samples,), default=None
+            What belongs together, for a ``cv`` that keeps groups in one fold.
 
         Returns
         -------

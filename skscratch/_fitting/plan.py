@@ -6,10 +6,17 @@ Every rule behind an "auto" is here. What they lead to:
 >>> from skscratch._fitting.settings import resolve
 >>> settings = resolve(ScratchMLPClassifier().get_params(deep=False))
 >>> print("  rows networks judged by         batch epochs    dtype")
+  rows networks judged by         batch epochs    dtype
 >>> for n in (30, 60, 150, 900, 5_000, 100_000):
 ...     plan = make_plan(settings, n)
 ...     print(f"{n:6} {plan.n_networks:8} {plan.judge or '-':15} {plan.batch_size:6}"
 ...           f" {plan.max_iter:6} {plan.dtype:>8}")
+    30        8 -                   30    400  float64
+    60        8 folds               60    400  float32
+   150        8 folds               64    134  float32
+   900        8 folds               64     32  float32
+  5000        8 folds               64     32  float32
+100000        1 held-out rows       64     32  float32
 """
 
 import math
