@@ -293,7 +293,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
     def best_epoch_(self) -> int | None:
         """Number of the epoch that validated best; None if none was chosen by that."""
         progress = self._fitted.progress
-        return (progress.best.epoch or None) if progress.goes_back else None
+        return (int(progress.best.epoch) or None) if progress.goes_back else None
 
     @property
     def best_validation_score_(self) -> float | None:

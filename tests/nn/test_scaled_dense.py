@@ -227,7 +227,7 @@ def test_scales_move_20_times_as_far_as_other_parameters():
     learner = learner_of(network, optimizer=Adam(), learning_rate=1e-3)
     train_step(learner, batch_of(X, Y), learner.workspace(len(X)), 1e-3)
     np.testing.assert_allclose(np.abs(network.dense[0].W - W), 1e-3, rtol=1e-3)
-    np.testing.assert_allclose(np.abs(network.dense[0].s - 1), 60e-3, rtol=1e-3)
+    np.testing.assert_allclose(np.abs(network.dense[0].s - 1), 20e-3, rtol=1e-3)
 
 
 def test_scales_are_1_again_at_initialize():
