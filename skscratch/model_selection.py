@@ -8,7 +8,7 @@ of training, so that a search needs no folds of its own around it:
 >>> from skscratch import ScratchMLPClassifier
 >>> from skscratch.model_selection import AllRows, out_of_fold_score
 >>> X, y = load_iris(return_X_y=True)
->>> model = ScratchMLPClassifier((8,), n_networks=2, max_iter=20, random_state=0)
+>>> model = ScratchMLPClassifier((8,), n_networks=3, max_iter=99, random_state=0)
 >>> grid = {"learning_rate": [1e-6, 0.01]}
 >>> search = GridSearchCV(model, grid, cv=AllRows(), scoring=out_of_fold_score).fit(X, y)
 >>> search.best_params_

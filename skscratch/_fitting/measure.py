@@ -81,8 +81,8 @@ class Validator:
             self._weights = self._counts = sample_weight[taken].astype(np.float64)
             if not self._weights.any():
                 raise ValueError(
-                    f"sample_weight, times class_weight, is zero in all of {place}; give more "
-                    "rows a weight, or leave out others."
+                    f"sample_weight, times class_weight, is zero in all of {place}; give "
+                    "more rows a weight, or leave out others."
                 )
             self._shares = self._weights / self._weights.mean()
             self._weights = self._weights.mean(axis=1)

@@ -12,7 +12,7 @@ Every rule behind an "auto" is here. What they lead to:
 ...     print(f"{n:6} {plan.n_networks:8} {plan.judge or '-':15} {plan.batch_size:6}"
 ...           f" {plan.max_iter:6} {plan.dtype:>8}")
     30        8 -                   30    400  float64
-    60        8 folds               60    400  float32
+    60        8 folds               60    400  float64
    150        8 folds               64    134  float32
    900        8 folds               64     32  float32
   5000        8 folds               64     32  float32

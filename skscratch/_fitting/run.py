@@ -469,10 +469,11 @@ class Run:
         trained.learners = regroup(
             trained.learners, trained.network, kept, trained.streams["dropout"]
         )
+        why = "are left out" if n_untrained else "diverged"
         alive = np.ones(len(finite), bool) if trained.alive is None else trained.alive.copy()
         alive[np.flatnonzero(alive)[lost]] = False
         trained.alive = alive
-        self.plan = self.plan.but("n_networks", len(kept), f"{len(lost)} are left out")
+        self.plan = self.plan.but("n_networks", len(kept), f"{len(lost)} {why}")
 
     def _look_back(self, validate: Validator) -> None:
         """Let what networks predict of rows left out tell how good and how sure they are."""

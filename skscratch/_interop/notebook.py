@@ -54,7 +54,7 @@ def describe_network(estimator: Any) -> str | None:
     >>> X, y = load_iris(return_X_y=True)
     >>> clf = ScratchMLPClassifier((16, 8), n_networks=1, feature_scaling=None, max_iter=5)
     >>> describe_network(clf.fit(X, y))
-    '4 → 16 → 8 → 3, 243 parameters, float32, 5 epochs'
+    '4 → 16 → 8 → 3, 243 parameters, float64, 5 epochs'
 
     Of several networks it says how many, and which epoch they have gone back to, if not the last:
 

@@ -129,7 +129,7 @@ def summary(estimator: Any, *, member: int = 0) -> Summary:
     >>> clf = ScratchMLPClassifier((16,), activation="relu", feature_scaling="robust",
     ...                            n_networks=4, random_state=0)
     >>> summary(clf.fit(X, y))
-    ScratchMLPClassifier: 4 → 16 → 3 in float32, member=0 of 4 networks
+    ScratchMLPClassifier: 4 → 16 → 3 in float64, member=0 of 4 networks
     <BLANKLINE>
     layer         kind    outputs  arrays                parameters  FLOPs forward  backward
     dense 1       Dense        16  W (4, 16), b (1, 16)          80            128       144
@@ -138,8 +138,8 @@ def summary(estimator: Any, *, member: int = 0) -> Summary:
     <BLANKLINE>
     All numbers are those of one of 4 networks
     Parameters: 131
-    Memory: 524 B of parameters, 0 B of running averages
-    In training also: gradient 524 B, optimizer 1.0 KiB, 152 B for each row of a batch
+    Memory: 1.0 KiB of parameters, 0 B of running averages
+    In training also: gradient 1.0 KiB, optimizer 2.0 KiB, 304 B for each row of a batch
     Cost of a row: 224 FLOPs to predict, 563 to train on
     """
     whole, estimator = estimator, one_network(estimator, member)

@@ -102,6 +102,7 @@ def test_the_scan_leaves_a_sparse_matrix_as_it_is():
 
 # Scaled features are of order 1, whatever they were.
 PLAIN = {
+    "n_networks": 1,
     "activation": "relu",
     "optimizer": "adam",
     "learning_rate": 1e-3,

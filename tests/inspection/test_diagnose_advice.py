@@ -119,7 +119,9 @@ def test_learning_rates(rate, seed):
 @seeds
 def test_too_few_steps(seed):
     X, y = make_moons(400, noise=0.1, random_state=seed)
-    sick = ScratchMLPClassifier((64, 64), batch_size="full", max_iter=50, random_state=seed)
+    params = {"activation": "selu", "learning_rate": 4e-3, "n_networks": 1}
+    sick = ScratchMLPClassifier((64, 64), **params, batch_size="full", max_iter=50)
+    sick.set_params(random_state=seed)
     score = sick.fit(X, y).score(X, y)
     assert score < 0.93
     few = finding("too few steps", sick, X, y)

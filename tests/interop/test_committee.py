@@ -139,7 +139,8 @@ def test_from_scikit_learn_comes_one():
 
 def test_defaults_are_converted():
     X, y = iris()
-    est = ScratchMLPClassifier(feature_scaling=None, activation="relu", random_state=0).fit(X, y)
+    params = {"feature_scaling": None, "activation": "relu", "dtype": "float64"}
+    est = ScratchMLPClassifier(**params, random_state=0).fit(X, y)
     assert est.network_.stack == (est.plan_.n_networks,)
     assert_same_predictions(est.to_sklearn(), est, X)
 

@@ -29,6 +29,8 @@ from skscratch.nn import Initializer
 
 # What scikit-learn has nothing like is off.
 PLAIN = {
+    "n_networks": 1,
+    "activation": "relu",
     "init": "glorot_uniform",
     "lr_schedule": "constant",
     "feature_scaling": None,
