@@ -59,7 +59,7 @@ def describe_network(estimator: Any) -> str | None:
     Of several networks it says how many, and which epoch they have gone back to, if not the last:
 
     >>> describe_network(clf.set_params(n_networks=2).fit(X, y))
-    '2 x 4 → 16 → 8 → 3, 486 parameters, float32, ...'
+    '2 x 4 → 16 → 8 → 3, 486 parameters, float64, ...'
     """
     network = getattr(estimator, "network_", None)
     if network is None:
