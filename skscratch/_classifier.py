@@ -451,7 +451,9 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
             return inclusion_scores(P, rng.random(Z.shape[-2:-1]))
 
         own = np.searchsorted(target.classes, found.y).ravel()
-        scores = score(found.logits, np.random.default_rng(0))[np.arange(len(own)), own]
+        scores = score(found.logits.astype(np.float64), np.random.default_rng(0))[
+            np.arange(len(own)), own
+        ]
         left_out = sort_scores(scores, found.networks)
 
         def decode(Z: np.ndarray) -> np.ndarray:

@@ -363,7 +363,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         found, level = self._left_out(confidence_level)
         target, symmetric = self._target, self._target.has_symmetric_errors
         rank = rank_of(level, len(found.y), n_sides=1 if symmetric else 2)
-        predicted = target.decode(found.logits)
+        predicted = target.decode(found.logits.astype(np.float64))
         errors = (found.y.reshape(predicted.shape) - predicted) / target.spread(predicted)
         above, below = (np.abs(errors),) * 2 if symmetric else (errors, -errors)
         sorted_scores = [
@@ -388,7 +388,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
     def oof_prediction_(self) -> np.ndarray:
         """What `predict` gives for the rows of X by networks not trained on them."""
         found, n_samples = self._out_of_fold, self.plan_.n_samples
-        y = found.table(self._target.decode(found.logits), n_samples)
+        y = found.table(self._target.decode(found.logits.astype(np.float64)), n_samples)
         return y[:, 0] if y.shape[1] == 1 else y
 
     @property

@@ -175,6 +175,7 @@ def measure(folder: Path, name: str, seed: int, quick: bool) -> dict[str, Any]:
         "feature_scaling": None,
         "learning_rate": 1e-3,
         "lr_schedule": "constant",
+        "n_networks": 1,
         "early_stopping": False,
     }
     if task == "classification":

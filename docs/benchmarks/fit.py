@@ -127,6 +127,7 @@ def prepare_ours(
         max_iter=shape.epochs,
         tol=0.0,
         n_iter_no_change=shape.epochs,
+        n_networks=1,
         early_stopping=False,
         calibrate=False,
         random_state=0,

@@ -70,7 +70,7 @@ def make_predictors(name: str, case: tuple, dtype: str) -> dict[str, Callable] |
         make = partial(ScratchMLPClassifier, activation="relu", feature_scaling=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        estimator = make(hidden, max_iter=1, early_stopping=False, random_state=0).fit(X, y)
+        estimator = make(hidden, max_iter=1, n_networks=1, random_state=0).fit(X, y)
     return {method: getattr(estimator, method) for method in METHODS}
 
 

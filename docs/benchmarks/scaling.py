@@ -53,6 +53,7 @@ def make_estimator(name: str, hidden: tuple[int, ...], batch_size: int, epochs: 
         "max_iter": epochs,
         "tol": 0.0,
         "n_iter_no_change": epochs,
+        "n_networks": 1,
         "early_stopping": False,
         "random_state": 0,
     }

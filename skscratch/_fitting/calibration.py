@@ -58,7 +58,8 @@ def find_temperature(Z: np.ndarray, Y: Any, weights: np.ndarray | None, loss: Lo
     def slope(log_b: float) -> float:
         b, total = math.exp(log_b), 0.0
         for rows in parts:
-            logits, w = Z[rows], None if weights is None else weights[rows]
+            logits = Z[rows].astype(np.float64, copy=False)
+            w = None if weights is None else weights[rows]
             dZ = gradient[: len(logits)]
             loss.value_and_gradient(b * logits, np.asarray(Y[rows]), w, dZ)
             total += len(logits) * float(np.vdot(dZ, logits))

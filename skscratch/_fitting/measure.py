@@ -4,8 +4,9 @@ import copy
 import inspect
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from math import nan
 from typing import Any
 
@@ -90,20 +91,25 @@ class Validator:
 
     def __call__(self, *networks: Network) -> tuple[float, float]:
         """Return the loss and the score of networks; NaN if logits are not finite."""
-        started, loss, score = time.perf_counter(), nan, nan
-        Z, known = self.logits(*networks)
-        if np.isfinite(_known(Z, known)).all() and known.any():
-            loss = self._loss(Z, known)
-            score = float(self._score(Z, known, loss))
+        started = time.perf_counter()
+        measured = self.measure(*self.logits(*networks))
         self.seconds += time.perf_counter() - started
-        return loss, score
+        return measured
+
+    def measure(self, Z: np.ndarray, known: np.ndarray) -> tuple[float, float]:
+        """Return the loss and the score of logits, as `logits` gives them."""
+        if not (known.any() and np.isfinite(known_rows(Z, known)).all()):
+            return nan, nan
+        loss = self._loss(Z, known)
+        return loss, float(self._score(Z, known, loss))
 
     def _loss(self, Z: np.ndarray, known: np.ndarray) -> float:
         # Block by block: the loss overwrites logits and needs room, with many classes a lot of it.
         loss = 0.0
         for rows in row_blocks(*Z.shape):
             kept = known[rows]
-            logits, Y = Z[rows][kept], np.asarray(self._Y[rows])[kept]
+            logits = Z[rows][kept].astype(np.float64)
+            Y = np.asarray(self._Y[rows])[kept]
             if not len(logits):
                 continue
             shares = None if self._shares is None else self._shares[rows][kept]
@@ -128,41 +134,50 @@ class Validator:
         """Expect no longer to get some networks, given their numbers: their rows are not known."""
         self._gone = networks
 
-    def judged(self, *networks: Network) -> tuple[np.ndarray, Any, np.ndarray | None]:
-        """Return the logits that are known, their targets, and the weights or None."""
-        Z, known = self.logits(*networks)
-        counts = None if self._counts is None else _known(self._counts, known)
-        return _known(Z, known), _known(self._Y, known), counts
+    def targets(self, known: np.ndarray) -> tuple[Any, np.ndarray | None]:
+        """Return the targets of rows whose logits are known, and their weights or None."""
+        counts = None if self._counts is None else known_rows(self._counts, known)
+        return known_rows(self._Y, known), counts
 
     def logits(self, *networks: Network) -> tuple[np.ndarray, np.ndarray]:
         """Return the logits of each row, and whether they are known: not if a network is lost.
 
         Rows that all networks share have the mean of the logits of those that are not lost.
         """
-        lost = np.concatenate([np.ravel(~has_finite_numbers(network)) for network in networks])
+        lost = [np.atleast_1d(~has_finite_numbers(network)) for network in networks]
         if self._own is None:
-            parts = [network.predict(self._X, self.rows) for network in networks]
-            if len(lost) == 1:
-                return parts[0].reshape(parts[0].shape[-2:]), np.ones(len(self._Y), bool)
-            Z = np.concatenate([part.reshape(-1, *part.shape[-2:]) for part in parts])
-            kept = Z[~lost] if lost.any() and not lost.all() else Z
-            return kept.mean(axis=0), np.ones(Z.shape[1], bool)
-        parts, first = [], 0
-        left = np.delete(np.arange(len(self._own)), self._gone)
+            return self._mean_logits(networks, lost), np.ones(len(self._Y), bool)
+        left, first = np.delete(np.arange(len(self._own)), self._gone), 0
+        starts = np.cumsum([0, *map(len, self._own)])
+        # They lose nothing in the networks' precision, and take half the room in float32.
+        Z = np.full((len(self._Y), networks[0].sizes[-1]), nan, networks[0].dtype)
         for network in networks:
-            own = [self._own[k] for k in left[first : first + math.prod(network.stack)]]
-            first += len(own)
-            if not network.stack:
-                parts.append(network.predict(self._X, own[0]))
-                continue
+            numbers = left[first : first + math.prod(network.stack)]
+            first += len(numbers)
+            own = [self._own[k] for k in numbers]
             longest = max(map(len, own))
             rows = np.array([np.resize(each, longest) for each in own])
-            Z = network.predict(self._X, rows)
-            parts += [Z[k, : len(each)] for k, each in enumerate(own)]
-        Z = np.full((len(self._Y), parts[0].shape[-1]), nan)
-        numbers: Any = self.networks
-        Z[np.isin(numbers, left)] = np.concatenate(parts)
-        return Z, np.isin(numbers, left[~lost])
+            logits = network.predict(self._X, rows if network.stack else rows[0])
+            logits = logits.reshape(len(own), *logits.shape[-2:])
+            for k, part, each in zip(numbers, logits, own, strict=True):
+                Z[starts[k] : starts[k + 1]] = part[: len(each)]
+        numbers_of_rows: Any = self.networks
+        return Z, np.isin(numbers_of_rows, left[~np.concatenate(lost)])
+
+    def _mean_logits(self, networks: Sequence[Network], lost: Sequence[np.ndarray]) -> np.ndarray:
+        """Return the mean over the networks that are not lost, or NaN if all are."""
+        n_left = sum(np.count_nonzero(~each) for each in lost)
+        if not n_left:
+            return np.full((len(self._Y), networks[0].sizes[-1]), nan)
+
+        def add_up(Z: np.ndarray, kept: np.ndarray) -> np.ndarray:
+            return Z[kept].sum(axis=0) if Z.ndim > 2 else Z
+
+        total: Any = 0.0
+        for network, each in zip(networks, lost, strict=True):
+            if not each.all():
+                total = total + network.predict(self._X, self.rows, partial(add_up, kept=~each))
+        return total / n_left if n_left > 1 else total
 
     def _choose(
         self, scoring: Any, data: Any, predictor: Any, place: str
@@ -176,9 +191,9 @@ class Validator:
         # Of a single class there is nothing to tell apart, and many scorers refuse to try.
         if scorer is None or len(classes) == 1:
             return lambda Z, known, loss: target.score(
-                _known(Z, known),
-                _known(Y, known),
-                None if weights is None else _known(weights, known),
+                known_rows(Z, known),
+                known_rows(Y, known),
+                None if weights is None else known_rows(weights, known),
             )
         labels = target.strata(Y)
         lacking = [] if labels is None else np.delete(classes, np.unique(labels)).tolist()
@@ -205,10 +220,10 @@ class Validator:
             # history_ tells of the network, not of its calibration.
             network: Any = trained.network
             if has_own_rows or not np.all(has_finite_numbers(network)):
-                network = Seen(network, _known(Z, known))
+                network = Seen(network, known_rows(Z, known))
             predictor._trained = replace(trained, network=network, temperature=1.0)
             try:
-                found = scorer(predictor, _known(X, known), _known(y, known), **kwargs)
+                found = scorer(predictor, known_rows(X, known), known_rows(y, known), **kwargs)
             except (ValueError, TypeError, AttributeError) as error:
                 if not (lacking or isinstance(scoring, str)):
                     raise  # a function of the user's own, and its error
@@ -227,7 +242,7 @@ class Validator:
         return score
 
 
-def _known(values: Any, known: np.ndarray) -> Any:
+def known_rows(values: Any, known: np.ndarray) -> Any:
     """Return the rows that are known, without a copy if all are: tables may be large."""
     return values if known.all() else values[known]
 
@@ -258,7 +273,8 @@ class Seen:
                 f"A scoring has to predict the {len(self._logits)} rows that it is given, all of "
                 f"them and in their order, and asked for {X.shape[0]}."
             )
-        return self._logits if decode is None else decode(self._logits)
+        logits = self._logits.astype(np.float64, copy=False)
+        return logits if decode is None else decode(logits)
 
 
 # By whether the estimator is a classifier.

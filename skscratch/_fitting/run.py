@@ -26,7 +26,7 @@ from .calibration import find_temperature
 from .features import Features
 from .groups import Encoded, Rows, hand_over_moments, make_groups, regroup
 from .inputs import Data
-from .measure import Validator
+from .measure import Validator, known_rows
 from .plan import Plan, pace_of, settle_calibration, settle_dtype
 from .ranges import warn_out_of_range
 from .settings import Settings
@@ -479,13 +479,14 @@ class Run:
         """Let what networks predict of rows left out tell how good and how sure they are."""
         trained = self.trained
         networks = [learner.network for learner in trained.learners]
+        Z, known = validate.logits(*networks)
         if self.plan.calibrate:
             target: Any = trained.target
-            Z, Y, counts = validate.judged(*networks)
-            trained.temperature = find_temperature(Z, Y, counts, target.log_loss())
+            Y, counts = validate.targets(known)
+            logits = known_rows(Z, known)
+            trained.temperature = find_temperature(logits, Y, counts, target.log_loss())
         if self.plan.judge != "X_val" and validate.rows is not None:
-            _, score = validate(*networks)
-            Z, known = validate.logits(*networks)
+            _, score = validate.measure(Z, known)
             rows, numbers = validate.rows[known], None
             if validate.networks is not None:  # among those that are left
                 _, numbers = np.unique(validate.networks[known], return_inverse=True)
@@ -493,7 +494,7 @@ class Run:
             trained.out_of_fold = OutOfFold(
                 rows,
                 numbers,
-                Z[known],
+                known_rows(Z, known),
                 self.y[rows],
                 score,
                 None if counting is None else counting[known],

@@ -306,7 +306,8 @@ class Quantities(Target):
 
     def score(self, Z: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None) -> float:
         # R2 is the same in standardized units as in y's own.
-        return r2_score(Y, self.loss.inverse_link(Z), sample_weight=sample_weight)
+        predicted = self.loss.inverse_link(Z.astype(np.float64, copy=False))
+        return r2_score(Y, predicted, sample_weight=sample_weight)
 
     def decode(self, Z: np.ndarray) -> np.ndarray:
         """Turn logits into predictions in y's units."""

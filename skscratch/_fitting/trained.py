@@ -28,7 +28,7 @@ class OutOfFold:
     networks : ndarray of int of shape (n,), or None
         The number of the network; None for the mean of all.
     logits : ndarray of shape (n, n_outputs)
-        The logits.
+        The logits, in the networks' dtype.
     y : ndarray of shape (n,) or (n, n_outputs)
         The targets in the caller's labels and units.
     score : float
