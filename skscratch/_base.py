@@ -392,7 +392,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         validation = self._check_validation_data(X_val, y_val)
         before = self._fitted if goes_on else None
         splits = None
-        if settings.cv is not None and not incremental:
+        if settings.cv is not None and settings.n_networks != 1 and not incremental:
             splits = split_by_user(settings.cv, data, groups, settings.is_classifier)
         elif groups is not None:
             warn(

@@ -35,7 +35,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         `partial_fit`, and from 50,000 rows on 1 that leaves a part out. 1 trains on all rows.
     cv : int, splitter, iterable or None, default=None
         How the folds are cut: None at random, of equal size; or what scikit-learn takes, with a
-        network for each split. `fit` has ``groups`` for it.
+        network for each split. `fit` has ``groups`` for it. ``n_networks=1`` has no folds.
     n_jobs : int or None, default=None
         How many groups of networks are trained at the same time, by threads; -1 takes all cores.
         Results do not depend on it.

@@ -267,7 +267,8 @@ def _judge(
     incremental: bool,
 ) -> tuple[str, str]:
     early_stopping = settings.early_stopping and not settings.optimizer.full_batch
-    if settings.cv is not None and (early_stopping or has_validation_data) and not incremental:
+    has_folds = settings.cv is not None and settings.n_networks != 1
+    if has_folds and (early_stopping or has_validation_data) and not incremental:
         given = "X_val" if has_validation_data else "early_stopping=True"
         raise ValueError(
             f"cv={settings.cv!r} cuts folds that judge the networks, and so do the rows of "
@@ -284,7 +285,7 @@ def _judge(
         return "", "partial_fit holds no rows out"
     if early_stopping:
         return "held-out rows", "early_stopping=True"
-    if settings.cv is not None:
+    if has_folds:
         return "folds", "those of cv"
     if n_networks == 1:
         if settings.n_networks == "auto" and not settings.optimizer.full_batch:

@@ -154,7 +154,7 @@ def resolve(params: dict[str, Any]) -> Settings:
         hidden_layer_sizes=sizes,
         activations=activations,
         n_networks=_auto_or_integer("n_networks", params["n_networks"]),
-        cv=_cv(params["cv"], params["n_networks"]),
+        cv=_cv(params["cv"]),
         n_jobs=_n_jobs(params["n_jobs"]),
         init=_unless_auto("init", params["init"]),
         optimizer=optimizer,
@@ -274,7 +274,7 @@ def _auto_or_integer(name: str, value: Any) -> int | str:
     return check_integer(name, value, 1)
 
 
-def _cv(value: Any, n_networks: Any) -> Any:
+def _cv(value: Any) -> Any:
     """Check what cuts the folds, which is asked for them once the rows are there."""
     if value is None:
         return None
@@ -284,11 +284,6 @@ def _cv(value: Any, n_networks: Any) -> Any:
         raise TypeError(
             "cv must be None, an integer, a splitter of scikit-learn or an iterable of "
             f"(train, test) indices, got {value!r}."
-        )
-    if isinstance(n_networks, Integral) and n_networks == 1:
-        raise ValueError(
-            f"cv={value!r} makes a network for each of its splits, and n_networks=1 wants one in "
-            "all. Set n_networks='auto', or cv=None."
         )
     return value
 

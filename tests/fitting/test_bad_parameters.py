@@ -208,7 +208,6 @@ BAD_PARAMETERS = [
     ({"n_networks": "many"}, ValueError, "n_networks must be 'auto' or an integer", "got 'many'"),
     ({"cv": "kfold"}, TypeError, "cv must be None, an integer, a splitter", "got 'kfold'"),
     ({"cv": 2.5}, TypeError, "cv must be None, an integer, a splitter", "got 2.5"),
-    ({"cv": 5}, ValueError, "cv=5", "n_networks=1", "Set n_networks='auto', or cv=None"),
     ({"cv": 5, "n_networks": 4}, ValueError, "cv makes 5 splits", "n_networks=4", "'auto'"),
     ({"cv": 5, "n_networks": 5, "early_stopping": True}, ValueError, "cv=5", "early_stopping=True"),
     ({"n_jobs": 0}, ValueError, "n_jobs must be None or an integer other than 0", "got 0"),
