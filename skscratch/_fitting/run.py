@@ -5,38 +5,37 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from itertools import chain, compress, product
-from math import inf, prod
+from dataclasses import dataclass, field
+from itertools import compress
+from math import inf
 from typing import Any
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 
 from ..nn.batches import Batches
-from ..nn.divergence import has_finite_numbers
-from ..nn.fit import UNTRAINED, Progress, fit
+from ..nn.fit import Progress, fit
 from ..nn.network import Architecture, Network
 from ..nn.schedules import Adaptive
 from ..nn.stopping import Best, Patience
 from .advice import advising, ways_to_scale
 from .calibration import find_temperature
 from .features import Features
-from .groups import Encoded, Rows, hand_over_moments, make_groups, regroup
+from .going_on import check_fixed, copy_network, resume, scaling_of
+from .groups import Encoded, Rows, hand_over_moments, make_groups
 from .inputs import Data
+from .lost import leave_out_the_lost
 from .measure import Validator, known_rows
 from .plan import Plan, pace_of, settle_calibration, settle_dtype
 from .ranges import warn_out_of_range
 from .settings import Settings
 from .split import cut_folds, split_rows
+from .streams import Streams, spawn_streams
 from .targets import Labels, Quantities, Target
 from .threads import few_threads
 from .trained import OutOfFold, Trained
 from .warn import warn
-
-Streams = dict[str, list[np.random.Generator]]
 
 
 @dataclass(eq=False)
@@ -135,19 +134,19 @@ class Run:
         settings, before = self.settings, self.before
         X, y, sample_weight = self.given
         if before is None:
-            streams = _spawn_streams(self.random_state, self.plan.n_networks)
+            streams = spawn_streams(self.random_state, self.plan.n_networks)
             target = self._learn_target(y, sample_weight)
             features = Features.learn(X, sample_weight, self.plan.feature_scaling)
             network, features = self._make_network(target, features, streams)
         else:
             streams = copy.deepcopy(before.streams)
             target = before.target.go_on(y, sample_weight, settings)
-            _check_fixed(settings, before, target)
+            check_fixed(settings, before, target)
             features = before.features.go_on(X, sample_weight)
-            network = _copy_network(settings, before.network)
+            network = copy_network(settings, before.network)
             why = "that of the call before"
             self.plan = self.plan.but("dtype", str(network.dtype), why)
-            self.plan = self.plan.but("feature_scaling", _scaling(before), why)
+            self.plan = self.plan.but("feature_scaling", scaling_of(before), why)
         if checkpoint is not None:
             streams, self.splits = checkpoint["streams_at_start"], checkpoint["trained"].splits
         self.streams_at_start = copy.deepcopy(streams)
@@ -167,7 +166,7 @@ class Run:
         else:
             self._go_on(before)
         if checkpoint is not None:
-            self._resume(checkpoint)
+            resume(self.trained, checkpoint["trained"])
         self._watch()
         if self.validation is not None:
             self.validate = self._make_own_validator(self.validation)
@@ -276,17 +275,6 @@ class Run:
         else:
             trained.progress.begin_again(self.plan.lr_schedule)
 
-    def _resume(self, checkpoint: dict[str, Any]) -> None:
-        """Become an interrupted run, so that its remaining epochs are made."""
-        trained, saved = self.trained, checkpoint["trained"]
-        trained.network.restore(saved.network.snapshot())
-        for learner, other in zip(trained.learners, saved.learners, strict=True):
-            learner.state, learner.diverged = other.state, other.diverged
-        trained.progress = saved.progress
-        for name, streams in saved.streams.items():
-            for stream, reached in zip(trained.streams[name], streams, strict=True):
-                stream.bit_generator.state = reached.bit_generator.state
-
     def _watch(self) -> None:
         """Let patience go on if this call has the same to watch, or else begin again."""
         progress, patience = self.trained.progress, self._make_patience()
@@ -366,7 +354,7 @@ class Run:
                 )
             if ended not in ("stopped", "interrupted") and not self.incremental:
                 self._check_best()
-            self._leave_out_the_lost()
+            self.plan = leave_out_the_lost(trained, self.validate, self.plan)
             if self.validate is not None:
                 times["validation"] = self.validate.seconds
                 if not self.incremental:
@@ -431,50 +419,6 @@ class Run:
                 "another scoring."
             )
 
-    def _leave_out_the_lost(self) -> None:
-        """Go on with the networks whose numbers are finite, and say so if these are not all."""
-        trained = self.trained
-        reasons = list(chain.from_iterable(each.diverged.values() for each in trained.learners))
-        if not reasons:
-            return
-        finite = np.ravel(has_finite_numbers(trained.network))
-        left = "have gone back to their best epoch" if finite.all() else "are left out"
-        n_untrained = reasons.count(UNTRAINED)
-        if n_untrained:
-            warn(
-                f"{n_untrained} of {len(finite)} networks are left out, since training ended "
-                "before it was their turn: L-BFGS trains one after the other."
-            )
-        if n_untrained < len(reasons):
-            where = next(reason for reason in reasons if reason != UNTRAINED)
-            warn(
-                f"{len(reasons) - n_untrained} of {len(finite)} networks diverged and {left}: the "
-                f"numbers became non-finite first in {where}. Try a smaller learning_rate, or "
-                "clip_norm=1."
-            )
-        if finite.all():
-            for learner in trained.learners:
-                for index, moment in product(learner.diverged, learner.state.moments):
-                    moment[index] = 0  # those of the end are NaN
-                learner.diverged = {}
-            return
-        kept, lost = np.flatnonzero(finite), np.flatnonzero(~finite)
-        if self.validate is not None:
-            self.validate.forget(lost)
-        trained.network = trained.network.part(kept if len(kept) > 1 else kept[0])
-        trained.streams = {
-            name: streams if name == "split" else [streams[k] for k in kept]
-            for name, streams in trained.streams.items()
-        }
-        trained.learners = regroup(
-            trained.learners, trained.network, kept, trained.streams["dropout"]
-        )
-        why = "are left out" if n_untrained else "diverged"
-        alive = np.ones(len(finite), bool) if trained.alive is None else trained.alive.copy()
-        alive[np.flatnonzero(alive)[lost]] = False
-        trained.alive = alive
-        self.plan = self.plan.but("n_networks", len(kept), f"{len(lost)} {why}")
-
     def _look_back(self, validate: Validator) -> None:
         """Let what networks predict of rows left out tell how good and how sure they are."""
         trained = self.trained
@@ -536,67 +480,3 @@ class Run:
         memo = {id(self.trained.progress.rows): list(self.trained.progress.rows)}
         state = {"_trained": self.trained, "_streams_at_start": self.streams_at_start}
         return copy.deepcopy(state, memo)
-
-
-def _check_fixed(settings: Settings, before: Trained, target: Target) -> None:
-    """Refuse to go on with what the network was not made for."""
-    old = before.network.architecture
-    fixed: dict[str, tuple[Any, Any]] = {
-        "hidden_layer_sizes": (settings.hidden_layer_sizes, tuple(old.sizes[1:-1])),
-        "normalization": (settings.normalization, old.normalization),
-        "numerical_embedding": (settings.numerical_embedding, old.embedding),
-        "feature_scaling": (settings.feature_scaling, _scaling(before)),
-    }
-    if settings.n_networks not in ("auto", before.n_begun):
-        fixed["n_networks"] = (settings.n_networks, prod(before.network.stack))
-    if settings.dtype != "auto":
-        fixed["dtype"] = (settings.dtype, str(before.network.dtype))
-    for name, (value, of_old) in fixed.items():
-        if value != of_old:
-            raise ValueError(
-                f"{name}={value!r} differs from the {of_old!r} of the network that training would "
-                "continue. Set warm_start=False and call fit to start anew."
-            )
-    link, old_link = target.loss.out_activation, before.target.loss.out_activation
-    if link != old_link:
-        raise ValueError(
-            f"loss={settings.loss!r} goes with the output activation {link!r}, which differs from "
-            f"the {old_link!r} of the network that training would continue. Set warm_start=False "
-            "and call fit to start anew."
-        )
-
-
-def _scaling(before: Trained) -> str | None:
-    if before.features.scaler is None:
-        return None
-    return "learned" if before.network.architecture.learned_scales else "robust"
-
-
-def _copy_network(settings: Settings, old: Network) -> Network:
-    """Copy the network to go on with; activation and dropout may have been changed."""
-    architecture = replace(
-        old.architecture, activations=settings.activations, dropout=settings.dropout
-    )
-    network = Network(architecture, old.stack, old.dtype)
-    network.restore(old.snapshot())
-    return network
-
-
-def _spawn_streams(random_state: Any, n_networks: int) -> Streams:
-    """Make independent random streams: for each purpose, and in it for each network.
-
-    The first network has the streams that it has alone.
-    """
-    try:
-        seed = check_random_state(random_state).randint(np.iinfo(np.int32).max)
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            "random_state must be None, an integer from 0 to 2**32 - 1 or a "
-            f"numpy.random.RandomState, got {random_state!r}: {error}."
-        ) from error
-    names = ("init", "shuffle", "dropout", "split")
-    purposes = zip(names, np.random.SeedSequence(seed).spawn(5), strict=False)
-    return {
-        name: [np.random.default_rng(each) for each in (first, *first.spawn(n_networks - 1))]
-        for name, first in purposes
-    }
