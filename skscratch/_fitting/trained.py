@@ -172,7 +172,8 @@ class Trained:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        groups = parts_of(self.network, [learner.network for learner in self.learners])  # type: ignore[misc]
+        stacks: list[Any] = [learner.network for learner in self.learners]
+        groups = parts_of(self.network, stacks)
         for learner, network in zip(self.learners, groups, strict=True):
             learner.network = network
 
