@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import sklearn.datasets
 from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.metrics import log_loss, r2_score
@@ -32,6 +33,10 @@ from _common import MISSING, RESULTS, describe, environment, make_parser, number
 
 CLASSIFICATION, REGRESSION = TASKS = ("classification", "regression")
 DEVELOPMENT, CONFIRMATION = HALVES = ("development", "confirmation")
+MAIN, SMALL, SAMPLES, BUNDLED = ("main", "small sets", "samples", "bundled")
+BUNDLED_TASKS = dict.fromkeys(("iris", "wine", "breast_cancer", "digits"), CLASSIFICATION)
+BUNDLED_TASKS["diabetes"] = REGRESSION
+SAMPLE_ROWS = (100, 300, 600, 900)
 MEASURES = {
     CLASSIFICATION: {"error": "error", "loss": "log loss"},
     REGRESSION: {"error": "1 - R2", "loss": "normalized RMSE"},
@@ -39,6 +44,7 @@ MEASURES = {
 TEST_SHARE = 0.25
 MOST_TRAINING_ROWS = 10_000
 LEAST_LOSS = 1e-6  # what a loss of nothing counts as, for the same reason as half a test row
+LEAST_ON_FEW_ROWS = {"error": 0.01, "loss": 0.02}  # below, a ratio is that of a test row or two
 N_RESAMPLES = 2_000
 
 
@@ -53,11 +59,25 @@ class System(NamedTuple):
     takes_sparse: bool = True
 
 
+class Entry(NamedTuple):
+    """A set of the manifest, of text or of scikit-learn, or a sample of one."""
+
+    name: str
+    task: str
+    half: str
+    position: int
+    family: str = MAIN
+    path: Path | None = None
+    """The file, if it is one."""
+    categorical: tuple[str, ...] = ()
+    n_train: int | None = None
+    """Rows of a sample to train on."""
+
+
 class Job(NamedTuple):
     """A run to do: a system on a set with a seed."""
 
-    folder: Path
-    data: str
+    entry: Entry
     seed: int
     system: str
     n_jobs: int
@@ -66,7 +86,7 @@ class Job(NamedTuple):
     @property
     def key(self) -> tuple:
         """What tells runs apart."""
-        return self.data, self.seed, self.system, self.quick
+        return self.entry.name, self.seed, self.system, self.quick
 
 
 class Data(NamedTuple):
@@ -87,50 +107,90 @@ class Estimate(NamedTuple):
     n_sets: int
 
 
-def read_manifest(folder: Path) -> pd.DataFrame:
-    """Return the manifest by name, that of text included, with the half each set belongs to."""
+def read_sets(folder: Path, family: str = MAIN) -> dict[str, Entry]:
+    """Return the sets of a manifest by name, and with the main ones that of text.
+
+    Those of a task belong by turns to the development and to the confirmation half.
+    """
     path = folder / "MANIFEST.csv"
     if not path.exists():
         raise SystemExit(f"The datasets are {MISSING}: there is no {path}.")
-    manifest = pd.read_csv(path).set_index("name")
-    position = manifest.groupby("task").cumcount()
-    manifest["half"] = np.where(position % 2 == 0, DEVELOPMENT, CONFIRMATION)
-    manifest.loc[_text.NAME, ["task", "half"]] = CLASSIFICATION, DEVELOPMENT
-    return manifest
-
-
-def choose(manifest: pd.DataFrame, sets: str | None, quick: bool) -> list[str]:
-    """Return the names that ``--sets`` means."""
-    if sets is None and quick:
-        return list(manifest.groupby("task").head(2).index)
-    if sets in (None, "all"):
-        return list(manifest.index)
-    if sets in HALVES:
-        return list(manifest.index[manifest["half"] == sets])
-    names = sets.split(",")
-    unknown = sorted(set(names) - set(manifest.index))
-    if unknown:
-        raise SystemExit(
-            f"{', '.join(unknown)} not in the manifest; it has {', '.join(manifest.index)}"
+    manifest = pd.read_csv(path)
+    turns = manifest.groupby("task").cumcount() % 2
+    sets = {}
+    for position, (row, turn) in enumerate(zip(manifest.itertuples(), turns, strict=True)):
+        columns = row.categorical_cols
+        sets[row.name] = Entry(
+            row.name,
+            row.task,
+            HALVES[turn],
+            position,
+            family,
+            folder / f"{row.name}.csv.gz",
+            tuple(columns.split("|")) if isinstance(columns, str) else (),
         )
+    if family == MAIN:
+        sets[_text.NAME] = Entry(_text.NAME, CLASSIFICATION, DEVELOPMENT, len(sets))
+    return sets
+
+
+def read_few_rows(large: Path, small: Path) -> dict[str, Entry]:
+    """Return the small sets, samples of the large ones, and those of scikit-learn, by name."""
+    sets = read_sets(small, SMALL)
+    sizes = pd.read_csv(large / "MANIFEST.csv").set_index("name")["n_rows"]
+    for entry in read_sets(large).values():
+        for n_rows in SAMPLE_ROWS:
+            if entry.path and n_rows <= (1 - TEST_SHARE) * sizes[entry.name]:
+                name = f"{entry.name}-{n_rows}"
+                sets[name] = entry._replace(
+                    name=name, family=SAMPLES, n_train=n_rows, position=len(sets)
+                )
+    for turn, (name, task) in enumerate(BUNDLED_TASKS.items()):
+        sets[name] = Entry(name, task, HALVES[turn % 2], len(sets), BUNDLED)
+    return sets
+
+
+def choose(sets: Mapping[str, Entry], wanted: str | None, quick: bool) -> list[str]:
+    """Return the names that ``--sets`` means."""
+    if wanted is None and quick:
+        kinds = [(entry.family, entry.task) for entry in sets.values()]
+        return [name for i, name in enumerate(sets) if kinds[:i].count(kinds[i]) < 2]
+    if wanted in (None, "all"):
+        return list(sets)
+    names = [name for name, entry in sets.items() if wanted in (entry.half, entry.family)]
+    if names:
+        return names
+    names = wanted.split(",")
+    unknown = sorted(set(names) - set(sets))
+    if unknown:
+        raise SystemExit(f"{', '.join(unknown)} not in the manifest; it has {', '.join(sets)}")
     return names
 
 
+@lru_cache(maxsize=1)  # samples of a set follow each other
+def read(path: Path | None, name: str, categorical: tuple[str, ...]) -> tuple[pd.DataFrame, Any]:
+    """Read a set from its file, or from scikit-learn."""
+    if path is None:
+        load = getattr(sklearn.datasets, f"load_{name}")
+        X, y = load(return_X_y=True, as_frame=True)
+    else:
+        X = pd.read_csv(path, dtype=dict.fromkeys(categorical, object))
+        y = X.pop("target")
+    return X, y.to_numpy()
+
+
 @lru_cache(maxsize=1)  # the systems follow each other on the same split
-def prepare(folder: Path, name: str, seed: int, quick: bool) -> Data:
+def prepare(entry: Entry, seed: int, quick: bool) -> Data:
     """Read, split and transform a set."""
-    if name == _text.NAME:
+    if entry.name == _text.NAME:
         return prepare_text(seed, quick)
-    entry = read_manifest(folder).loc[name]
-    columns = entry["categorical_cols"]
-    categorical = columns.split("|") if isinstance(columns, str) else []
-    X = pd.read_csv(folder / f"{name}.csv.gz", dtype=dict.fromkeys(categorical, object))
-    y = X.pop("target").to_numpy()
-    if entry["task"] == CLASSIFICATION:
+    categorical = entry.categorical
+    X, y = read(entry.path, "" if entry.path else entry.name, categorical)
+    if entry.task == CLASSIFICATION:
         y = LabelEncoder().fit_transform(y)
     n_test = round(TEST_SHARE * len(X))
-    sizes = min(len(X) - n_test, MOST_TRAINING_ROWS), n_test
-    X_train, X_test, y_train, y_test = split(X, y, sizes, seed, quick, entry["task"])
+    sizes = entry.n_train or min(len(X) - n_test, MOST_TRAINING_ROWS), n_test
+    X_train, X_test, y_train, y_test = split(X, y, sizes, seed, quick, entry.task)
     numeric = [column for column in X if column not in categorical]
     train, test = {}, {}
     for raw in (False, True):
@@ -142,7 +202,7 @@ def prepare(folder: Path, name: str, seed: int, quick: bool) -> Data:
                     SimpleImputer(strategy="most_frequent"),
                     OneHotEncoder(handle_unknown="ignore", sparse_output=False),
                 ),
-                categorical,
+                list(categorical),
             ),
             sparse_threshold=0,
         )
@@ -213,15 +273,15 @@ def measure(job: Job, systems: Mapping[str, System]) -> dict[str, Any]:
     """Return the record of a run; a fit that raises is one too."""
     warnings.simplefilter("ignore")  # of convergence above all, which would bury the progress
     system = systems[job.system]
-    manifest = read_manifest(job.folder)
-    task = manifest.loc[job.data, "task"]
-    data = prepare(job.folder, job.data, job.seed, job.quick)
+    task = job.entry.task
+    data = prepare(job.entry, job.seed, job.quick)
     X_train, X_test = data.X_train[system.raw], data.X_test[system.raw]
     record = {
-        "data": job.data,
+        "data": job.entry.name,
         "task": task,
-        "half": manifest.loc[job.data, "half"],
-        "position": manifest.index.get_loc(job.data),
+        "half": job.entry.half,
+        "family": job.entry.family,
+        "position": job.entry.position,
         "seed": job.seed,
         "system": job.system,
         "quick": job.quick,
@@ -252,11 +312,13 @@ def measure(job: Job, systems: Mapping[str, System]) -> dict[str, Any]:
         wrong = 1 - r2_score(data.y_test, predicted)
         loss = wrong**0.5
     else:
-        wrong = np.mean(predicted != data.y_test)
+        # A sample may lack a class, whose log loss would drown all others.
+        known = np.isin(data.y_test, data.y_train)
+        wrong = np.mean((predicted != data.y_test)[known])
         # In float64, since rounding to float32 keeps rows from adding up to 1.
-        shares = np.asarray(probabilities, dtype=np.float64)
+        shares = np.asarray(probabilities, dtype=np.float64)[known]
         shares /= shares.sum(axis=1, keepdims=True)
-        loss = log_loss(data.y_test, shares, labels=estimator.classes_)
+        loss = log_loss(data.y_test[known], shares, labels=estimator.classes_)
     inner = getattr(estimator, "regressor_", estimator)
     epochs = getattr(inner, "n_iter_", None)
     return record | {
@@ -304,6 +366,7 @@ def read_results(folder: Path, name: str) -> dict[str, Any] | None:
         if "environment" in entry:
             saved["environment"] = entry["environment"]
         else:
+            entry.setdefault("family", MAIN)
             records[_key(entry)] = entry
     saved["records"] = list(records.values())
     saved["quick"] = any(record["quick"] for record in saved["records"])
@@ -367,12 +430,16 @@ class Runs:
         self.sets = {record["data"]: record["task"] for record in self.records}
         self.seeds = sorted({record["seed"] for record in self.records})
 
-    def of(self, task: str | None = None, half: str | None = None) -> "Runs":
-        """Return the runs of a task or half, or of both."""
+    def of(
+        self, task: str | None = None, half: str | None = None, family: str | None = None
+    ) -> "Runs":
+        """Return the runs of a task, a half and a family, None standing for all."""
         return Runs(
             record
             for record in self.records
-            if task in (None, record["task"]) and half in (None, record["half"])
+            if task in (None, record["task"])
+            and half in (None, record["half"])
+            and family in (None, record["family"])
         )
 
     def values(self, name: str, systems: Sequence[str], measure: str) -> np.ndarray:
@@ -408,6 +475,9 @@ class Runs:
 
 
 def _guarded(record: dict[str, Any], measure: str) -> float:
+    few_rows = record["family"] != MAIN and record["task"] == CLASSIFICATION
+    if few_rows and measure in LEAST_ON_FEW_ROWS:
+        return max(record[measure], LEAST_ON_FEW_ROWS[measure])
     if measure == "error" and record["task"] == CLASSIFICATION:
         return max(record["error"], 0.5 / record["n_test"])
     return max(record[measure], LEAST_LOSS)
@@ -421,6 +491,11 @@ def relative(means: np.ndarray) -> np.ndarray:
 def total(means: np.ndarray) -> np.ndarray:
     """Return the first system's sum over the second's."""
     return means[..., 0].sum(axis=-1) / means[..., 1].sum(axis=-1)
+
+
+def largest(means: np.ndarray) -> np.ndarray:
+    """Return the largest ratio of the first system's means over the second's."""
+    return (means[..., 0] / means[..., 1]).max(axis=-1)
 
 
 def percent(ratio: float) -> str:
@@ -450,12 +525,21 @@ def show(estimate: Estimate | None, form: Callable[[float], str], n_sets: int) -
     return text if estimate.n_sets == n_sets else f"{text}, {estimate.n_sets} sets"
 
 
-def parse(doc: str, systems: Mapping[str, System], seeds: int) -> argparse.Namespace:
-    """Return the command line's arguments; ``doc`` is the help."""
+def parse(
+    doc: str, systems: Mapping[str, System], seeds: int, small: str | None = None
+) -> argparse.Namespace:
+    """Return the command line's arguments; ``doc`` is the help.
+
+    ``small`` is "?" where a folder of small sets may follow, and "1" where it has to.
+    """
     parser = make_parser(doc, repeats=seeds, option="--seeds")
     parser.add_argument("folder", type=Path, help="folder of the sets")
+    if small:
+        nargs = small if small == "?" else None
+        parser.add_argument("small", type=Path, nargs=nargs, help="folder of the small sets")
     parser.add_argument(
-        "--sets", help="all (the default), development, confirmation, or names joined by commas"
+        "--sets",
+        help="all (the default), development, confirmation, a family, or names joined by commas",
     )
     parser.add_argument(
         "--only", help=f"systems joined by commas, of {', '.join(systems)} (default: all)"
@@ -477,12 +561,12 @@ def parse(doc: str, systems: Mapping[str, System], seeds: int) -> argparse.Names
 def conduct(
     name: str,
     arguments: argparse.Namespace,
+    sets: Mapping[str, Entry],
     systems: Mapping[str, System],
     summarize: Callable[[dict[str, Any]], str],
 ) -> None:
     """Measure what is not measured yet, keep it in ``name.jsonl``, and print the tables."""
-    manifest = read_manifest(arguments.folder)
-    names = choose(manifest, arguments.sets, arguments.quick)
+    names = choose(sets, arguments.sets, arguments.quick)
     env = environment()
     print(describe(env), flush=True)
     if os.environ.get("OMP_NUM_THREADS") != "1":
@@ -490,12 +574,12 @@ def conduct(
     folder = arguments.output or (None if arguments.quick else RESULTS)
     store = Store(folder, name)
     jobs = [
-        Job(arguments.folder, data, seed, key, arguments.jobs, arguments.quick)
+        Job(sets[data], seed, key, arguments.jobs, arguments.quick)
         for seed in range(arguments.seeds)
         for data in names
         for key, system in systems.items()
         if key in arguments.only
-        and manifest.loc[data, "task"] in system.make
+        and sets[data].task in system.make
         and (data != _text.NAME or system.takes_sparse)
     ]
     if arguments.fresh:

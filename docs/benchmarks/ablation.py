@@ -7,7 +7,9 @@ are the development half, on which the defaults were chosen, and the confirmatio
 
     OMP_NUM_THREADS=1 python docs/benchmarks/ablation.py FOLDER
 
-Results are written to ``ablation.jsonl`` one by one, as in ``quality.py``.
+Results are written to ``ablation.jsonl`` one by one, as in ``quality.py``. With a second folder,
+that of the small sets, the sets are those of ``small.py``, and results go to
+``ablation-small.jsonl``.
 """
 
 from functools import partial
@@ -27,11 +29,14 @@ from _protocol import (
     failures,
     parse,
     percent,
+    read_few_rows,
+    read_sets,
     relative,
     show,
     total,
 )
 from skscratch import Adam, ScratchMLPClassifier, ScratchMLPRegressor
+from skscratch._fitting.plan import AUTO_EPOCHS
 
 DEFAULTS = "the defaults"
 CLASSES = {CLASSIFICATION: ScratchMLPClassifier, REGRESSION: ScratchMLPRegressor}
@@ -61,7 +66,6 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "three layers": {"hidden_layer_sizes": (64, 64, 64)},
 }
 """What moves along the curve of accuracy over time."""
-AUTO_EPOCHS = 32
 
 
 def variant(name: str, params: dict[str, Any]) -> System:
@@ -129,10 +133,10 @@ def with_usual_epochs(runs: Runs) -> Runs:
 
 
 def tradeoff(records: list[dict[str, Any]], task: str) -> dict[str, tuple[float, float]]:
-    """Return time and error of each budget relative to the defaults, for the plot."""
+    """Return time and error of each variant relative to the defaults, for the plot."""
     runs = with_usual_epochs(Runs(records)).of(task=task)
     points = {DEFAULTS: (1.0, 1.0)}
-    for name in BUDGETS:
+    for name in VARIANTS:
         time = runs.estimate(total, (name, DEFAULTS), "fit_seconds")
         error = runs.estimate(relative, (name, DEFAULTS), "error")
         if time is not None and error is not None:
@@ -142,7 +146,11 @@ def tradeoff(records: list[dict[str, Any]], task: str) -> dict[str, tuple[float,
 
 def main() -> None:
     """Measure what is not measured yet, and print the tables."""
-    conduct("ablation", parse(__doc__, VARIANTS, seeds=3), VARIANTS, summarize)
+    arguments = parse(__doc__, VARIANTS, seeds=3, small="?")
+    name, sets = "ablation", read_sets(arguments.folder)
+    if arguments.small:
+        name, sets = "ablation-small", read_few_rows(arguments.folder, arguments.small)
+    conduct(name, arguments, sets, VARIANTS, summarize)
 
 
 if __name__ == "__main__":

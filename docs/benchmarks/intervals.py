@@ -7,8 +7,12 @@ the share of the fifth of the test rows whose likeliest class is least likely. W
 deviations of the test targets. Times are of the processor, of fit and of the intervals.
 
     python docs/benchmarks/intervals.py FOLDER [--sets NAMES] [--rows 2500] [--seeds 3]
+
+MAPIE is to be installed by `pip install mapie`. At most 2,500 rows train; the halves are those of
+``quality.py``.
 """
 
+import sys
 import time
 import warnings
 from collections.abc import Callable
@@ -19,8 +23,8 @@ import numpy as np
 from sklearn.model_selection import KFold
 from threadpoolctl import threadpool_limits
 
-from _common import MISSING, describe, environment, make_parser, table
-from _protocol import CLASSIFICATION, REGRESSION, choose, prepare, read_manifest
+from _common import MISSING, describe, environment, finish, make_parser, number, table, verdict
+from _protocol import CLASSIFICATION, REGRESSION, choose, prepare, read_sets
 from _text import NAME as TEXT
 from skscratch import ScratchMLPClassifier, ScratchMLPRegressor
 
@@ -32,6 +36,12 @@ except ImportError:
 LEVEL = 0.9
 N_NETWORKS = 8
 OURS, THEIRS, THEIRS_OF_ALL = "skscratch", "MAPIE, one network", "MAPIE, all networks"
+MEASURES = {
+    REGRESSION: ("coverage", "width", "seconds"),
+    CLASSIFICATION: ("accuracy", "coverage", "size", "empty", "singletons", "hard"),
+}
+LOWEST, MEAN = 0.86, (0.88, 0.93)
+"""What the coverage of a set, and the mean over the sets, should be."""
 
 
 def ours(random_state: int, X: Any, y: np.ndarray, X_test: Any) -> np.ndarray:
@@ -82,52 +92,116 @@ def measure_sets(data: Any, n_rows: int, seed: int) -> tuple[float, ...]:
     return tuple(map(float, (accuracy, *shares, covered[hard].mean())))
 
 
-def mean_rows(rows: list[tuple[str, ...]], n_names: int) -> tuple[str, ...]:
-    """Return the means of the columns of numbers, as a row."""
-    means = np.mean([[float(cell) for cell in row[n_names:]] for row in rows], axis=0)
-    return tuple(f"{mean:.3f}" for mean in means)
+def measure(system: str, task: str, data: Any, n_rows: int, seed: int) -> dict[str, float]:
+    """Return what a run found, by name."""
+    if task == REGRESSION:
+        found: tuple[float, ...] = measure_intervals(system, data, n_rows, seed)
+    else:
+        found = measure_sets(data, n_rows, seed)
+    return dict(zip(MEASURES[task], found, strict=True))
+
+
+def means(records: list[dict[str, Any]], task: str) -> list[float]:
+    """Return the mean of each measure."""
+    return [float(np.mean([record[name] for record in records])) for name in MEASURES[task]]
+
+
+def tables(records: list[dict[str, Any]], task: str) -> list[str]:
+    """Return the means of all sets, and those of each."""
+    systems = list(dict.fromkeys(record["system"] for record in records))
+    overall, each = [], []
+    for system in systems:
+        runs = [record for record in records if record["system"] == system]
+        overall.append([system, *(f"{mean:.3f}" for mean in means(runs, task))])
+    for name in dict.fromkeys(record["data"] for record in records):
+        for system in systems:
+            runs = [r for r in records if (r["data"], r["system"]) == (name, system)]
+            if runs:
+                label = f"{name}, {system}" if task == REGRESSION else name
+                each.append([label, *(f"{mean:.3f}" for mean in means(runs, task))])
+    kind = "Intervals" if task == REGRESSION else "Sets of classes"
+    header = f"{len({record['data'] for record in records})} sets"
+    return [
+        f"{kind} at {LEVEL:g}, mean of all sets",
+        table([header, *MEASURES[task]], overall),
+        "Set by set",
+        table(["set", *MEASURES[task]], each),
+    ]
+
+
+def aims(records: list[dict[str, Any]]) -> list[list[str]]:
+    """Return the targets, and whether they are met."""
+    rows = []
+    wanted = f"{MEAN[0]:g} to {MEAN[1]:g}"
+    for task, name in ((REGRESSION, "intervals"), (CLASSIFICATION, "sets of classes")):
+        runs = [r for r in records if r["task"] == task and r["system"] == OURS]
+        if not runs:
+            continue
+        by_set = {r["data"]: [] for r in runs}
+        for run in runs:
+            by_set[run["data"]].append(run["coverage"])
+        covered = {data: float(np.mean(values)) for data, values in by_set.items()}
+        mean = float(np.mean(list(covered.values())))
+        rows.append([f"{name}, coverage", wanted, number(mean), verdict(mean, *MEAN)])
+        if task == REGRESSION:
+            data = min(covered, key=covered.__getitem__)
+            text = f"{number(covered[data])} ({data})"
+            rows.append([f"{name}, lowest", f">= {LOWEST}", text, verdict(covered[data], LOWEST)])
+    for rival in (THEIRS, THEIRS_OF_ALL):
+        pairs = {
+            system: {(r["data"], r["seed"]): r for r in records if r["system"] == system}
+            for system in (OURS, rival)
+        }
+        if pairs[rival]:
+            both = pairs[OURS].keys() & pairs[rival].keys()
+            ratios = [pairs[OURS][run]["width"] / pairs[rival][run]["width"] for run in both]
+            mean = float(np.exp(np.log(ratios).mean()))
+            rows.append([f"width / that of {rival}", "<= 1", number(mean), verdict(mean, high=1)])
+    return rows
+
+
+def summarize(saved: dict[str, Any]) -> str:
+    """Return the tables of a run."""
+    records = saved["records"]
+    seeds = sorted({record["seed"] for record in records})
+    parts = [
+        f"Seeds {', '.join(map(str, seeds))}; at most {max(r['n_train'] for r in records):,} rows "
+        "to train on.",
+        table(["target", "wanted", "found", ""], aims(records)),
+    ]
+    for task in (REGRESSION, CLASSIFICATION):
+        found = [record for record in records if record["task"] == task]
+        parts += tables(found, task) if found else []
+    if all(record["system"] == OURS for record in records):
+        parts.append(f"MAPIE is {MISSING}.")
+    return "\n\n".join(parts)
 
 
 def main() -> None:
-    """Measure, and print both tables."""
+    """Measure, and print the tables."""
     parser = make_parser(__doc__ or "", repeats=3, option="--seeds")
     parser.add_argument("folder", type=Path, help="folder of the sets")
     parser.add_argument("--sets", help="names, separated by commas (default: all)")
     parser.add_argument("--rows", type=int, default=2_500, help="most rows to train on")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    manifest = read_manifest(arguments.folder)
-    names = [name for name in choose(manifest, arguments.sets, arguments.quick) if name != TEXT]
-    seeds = range(1 if arguments.quick else arguments.seeds)
-    found: dict[str, list[tuple[str, ...]]] = {REGRESSION: [], CLASSIFICATION: []}
+    sets = read_sets(arguments.folder)
+    names = [name for name in choose(sets, arguments.sets, arguments.quick) if name != TEXT]
+    print(describe(environment()), flush=True)
+    records = []
     with threadpool_limits(limits=1):
-        for name in names:
-            task = manifest.loc[name, "task"]
-            data = [prepare(arguments.folder, name, seed, arguments.quick) for seed in seeds]
-            for system in SYSTEMS if task == REGRESSION else (OURS,):
-                runs = [
-                    measure_intervals(system, each, arguments.rows, seed)
-                    if task == REGRESSION
-                    else measure_sets(each, arguments.rows, seed)
-                    for seed, each in zip(seeds, data, strict=True)
-                ]
-                label = (name, system) if task == REGRESSION else (name,)
-                found[task].append((*label, *(f"{m:.3f}" for m in np.mean(runs, axis=0))))
-                print(*found[task][-1], flush=True)
-    print(f"\n{describe(environment())}\n")
-    if found[REGRESSION]:
-        means = [
-            ("mean", system, *mean_rows([row for row in found[REGRESSION] if row[1] == system], 2))
-            for system in SYSTEMS
-        ]
-        header = ("set", "system", "coverage", "width", "seconds")
-        print(table(header, [*found[REGRESSION], *means]))
-        if CrossConformalRegressor is None:
-            print(f"mapie is {MISSING}.")
-    if found[CLASSIFICATION]:
-        header = ("set", "accuracy", "coverage", "size", "empty", "singletons", "hard")
-        rows = found[CLASSIFICATION]
-        print("\n" + table(header, [*rows, ("mean", *mean_rows(rows, 1))]))
+        for seed in range(1 if arguments.quick else arguments.seeds):
+            for name in names:
+                task = sets[name].task
+                data = prepare(sets[name], seed, arguments.quick)
+                for system in SYSTEMS if task == REGRESSION else (OURS,):
+                    found = measure(system, task, data, arguments.rows, seed)
+                    n_train = min(arguments.rows, len(data.y_train))
+                    about = {"data": name, "task": task, "half": sets[name].half, "seed": seed}
+                    records.append({**about, "system": system, "n_train": n_train, **found})
+                    figures = ", ".join(f"{key} {value:.3f}" for key, value in found.items())
+                    print(f"{name}, seed {seed}, {system}: {figures}", file=sys.stderr, flush=True)
+    finish("intervals", arguments, records, summarize)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import argparse
 import importlib
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ import matplotlib.pyplot as plt
 
 import _protocol
 import ablation
+import intervals
 import quality
+import small
 from _common import RESULTS, describe, geometric_mean
 from fit import medians, summarize_dtypes
 
 SECTIONS = {
     "fit": "Fitting",
+    "networks": "Networks side by side",
     "predict": "Predicting",
     "search": "Searching",
     "scaling": "Growing",
@@ -40,6 +44,7 @@ MARKS = {
     "skscratch, float32": ("#0072B2", "*"),
 }
 FLOOR = "floor, float32"
+RECORDS = ("quality", "small", "ablation", "ablation-small")
 QUALITY_MARKS = {
     quality.OURS: ("#0072B2", "o"),  # first and filled, so that the others show on top of it
     "mlp-early": ("#E69F00", "s"),
@@ -56,77 +61,95 @@ def read(folder: Path, name: str) -> dict[str, Any] | None:
 
 
 def section(name: str, title: str, folder: Path) -> str:
-    """Return a script's part of the page: what it does, on what, and what it found."""
+    """Return a script's part of the page: what it found, and then how."""
     script = importlib.import_module(name)
     saved = read(folder, name)
-    parts = [f"## {title}", inspect.cleandoc(script.__doc__)]
-    if saved is None:
-        return "\n\n".join([*parts, "This has not been measured yet."])
-    parts.append(describe(saved["environment"]))
-    if saved["quick"]:
-        parts.append("**This was a smoke run: its numbers mean nothing.**")
+    figure = ""
     if name == "fit":
-        parts.append(
+        figure = (
             "![Time of a step by network and library, as a multiple of the time of the matrix "
             "products alone](fit.svg)"
         )
-    parts.append(script.summarize(saved))
+    parts = found(f"## {title}", script.__doc__, saved, script.summarize, figure, "###")
     dtypes = read(folder, "dtypes") if name == "fit" else None
     if dtypes is not None:
         parts += ["### float64 and float32", summarize_dtypes(dtypes)]
     return "\n\n".join(parts)
 
 
-def quality_page(saved: dict[str, Any] | None, ablated: dict[str, Any] | None) -> str:
-    """Return the page on how well the defaults predict, and on what their parts are worth."""
-    parts = ["# Quality", inspect.cleandoc(quality.__doc__)]
+def found(
+    title: str,
+    doc: str,
+    saved: dict[str, Any] | None,
+    summarize: Callable[[dict[str, Any]], str],
+    figure: str = "",
+    level: str = "##",
+) -> list[str]:
+    """Return a part of a page: title, plot and tables first, and then what was done, on what."""
+    headline, _, method = inspect.cleandoc(doc).partition("\n\n")
+    parts = [title, headline]
     if saved is None:
-        return "\n\n".join([*parts, "This has not been measured yet."])
-    parts.append(describe(saved["environment"]))
-    if saved["quick"]:
-        parts.append("**This was a smoke run: its numbers mean nothing.**")
-    parts += [
-        "![Error of each system on each set, relative to that of scikit-learn's MLP](quality.svg)",
-        quality.summarize(saved),
-        *ablation_section(ablated),
-        "This page is made by `docs/benchmarks/report.py` from the results beside it.",
+        parts.append("This has not been measured yet.")
+    else:
+        if saved["quick"]:
+            parts.append("**This was a smoke run: its numbers mean nothing.**")
+        parts += [figure, summarize(saved)]
+    parts += [f"{level} Method: {title.lstrip('# ').lower()}", method]
+    if saved is not None:
+        parts.append(describe(saved["environment"]))
+    return [part for part in parts if part]
+
+
+def quality_page(folder: Path) -> str:
+    """Return the page on how well the defaults predict, and on what their parts are worth."""
+    errors = "![Error of each system on each set, relative to that of scikit-learn's MLP]"
+    curves = "![Error over fit time of networks and epochs around the defaults](tradeoff.svg)"
+    saved = {name: _protocol.read_results(folder, name) for name in RECORDS}
+    parts = [
+        *found(
+            "# Quality",
+            quality.__doc__,
+            saved["quality"],
+            quality.summarize,
+            f"{errors}(quality.svg)",
+        ),
+        *found("## Few rows", small.__doc__, saved["small"], small.summarize, level="###"),
+        *found(
+            "## Intervals",
+            intervals.__doc__,
+            read(folder, "intervals"),
+            intervals.summarize,
+            level="###",
+        ),
+        *found(
+            "## Ablation", ablation.__doc__, saved["ablation"], ablation.summarize, curves, "###"
+        ),
     ]
+    if saved["ablation-small"] is not None:
+        parts += ["## Ablation on few rows", ablation.summarize(saved["ablation-small"])]
+    parts.append("This page is made by `docs/benchmarks/report.py` from the results beside it.")
     return "\n\n".join(parts)
 
 
-def ablation_section(saved: dict[str, Any] | None) -> list[str]:
-    """Return the part of the page on variants of the defaults."""
-    parts = ["## Ablation", inspect.cleandoc(ablation.__doc__)]
-    if saved is None:
-        return [*parts, "This has not been measured yet."]
-    return [
-        *parts,
-        describe(saved["environment"]),
-        "![Error over fit time of networks and epochs around the defaults](tradeoff.svg)",
-        ablation.summarize(saved),
-    ]
-
-
 def draw_tradeoff(records: list[dict[str, Any]], path: Path) -> None:
-    """Draw error over fit time as epochs, widths and the refit change."""
+    """Draw error over fit time as epochs, widths and the number of networks change."""
     plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "skscratch", "font.size": 10})
     figure, axes = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
     curves = {
-        "max_iter": ("#0072B2", "o", ["max_iter=32", "", "max_iter=128"]),
-        "units a layer": ("#D55E00", "s", ["64 units a layer", "", "256 units a layer"]),
-        "no refit": ("#009E73", "D", ["refit=False", ""]),
+        "max_iter": ("#0072B2", "o", ["max_iter=16", "", "max_iter=64"]),
+        "units a layer": ("#D55E00", "s", ["32 units a layer", "", "128 units a layer"]),
+        "networks": ("#009E73", "D", ["n_networks=1", "n_networks=4", ""]),
     }
     for ax, task in zip(axes, _protocol.TASKS, strict=True):
         points = ablation.tradeoff(records, task)
         for label, (color, marker, names) in curves.items():
-            found = [points[n or ablation.DEFAULTS] for n in names if (n or "") in ("", *points)]
-            times, errors = zip(*found, strict=True)
+            known = [name or ablation.DEFAULTS for name in names]
+            times, errors = zip(*(points[n] for n in known if n in points), strict=True)
             changes = [100 * (error - 1) for error in errors]
             ax.plot(times, changes, marker + "-", color=color, label=label, markersize=6)
         ax.plot(1, 0, "*", color="black", markersize=15, label="the defaults", linestyle="none")
         ax.set_xscale("log")
-        ax.set_xticks([0.5, 0.7, 1, 1.5, 2, 3], ["0.5", "0.7", "1", "1.5", "2", "3"])
-        ax.minorticks_off()
+        _label_ratios(ax)
         ax.set_title(f"{task}, {_protocol.MEASURES[task]['error']}")
         ax.set_xlabel("fit time / that of the defaults")
         ax.grid(color="0.9")
@@ -290,12 +313,12 @@ def main() -> None:
     fits = read(arguments.results, "fit")
     if fits is not None:
         draw(fits["records"], arguments.output / "fit.svg")
-    saved = _protocol.read_results(arguments.results, "quality")
-    ablated = _protocol.read_results(arguments.results, "ablation")
-    text = quality_page(saved, ablated)
+    text = quality_page(arguments.results)
     (arguments.output / "quality.md").write_text(text + "\n", encoding="utf-8")
+    saved = _protocol.read_results(arguments.results, "quality")
     if saved is not None:
         draw_quality(saved["records"], arguments.output / "quality.svg")
+    ablated = _protocol.read_results(arguments.results, "ablation")
     if ablated is not None:
         draw_tradeoff(ablated["records"], arguments.output / "tradeoff.svg")
 
