@@ -22,7 +22,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
 
     Parameters
     ----------
-    hidden_layer_sizes : int or sequence of int, default=(64, 64)
+    hidden_layer_sizes : int or sequence of int, default=(64, 64, 64)
         Units of each hidden layer, >= 1; an int makes one layer, ``()`` a linear model.
     activation : str, Activation or a sequence of these, default="silu"
         Activation of the hidden layers, or one for each: ``"identity"``, ``"logistic"`` (also
@@ -31,8 +31,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``LeakyReLU(slope=0.1)``.
     n_networks : int or "auto", default="auto"
         Networks that are trained side by side, >= 1, and whose logits are averaged. From 40 rows on
-        each leaves out another fold, which tells how good it is. ``"auto"`` is 8, 1 in
-        `partial_fit`, and from 50,000 rows on 1 that leaves a part out. 1 trains on all rows.
+        each leaves out another fold, which tells how good it is; 1 trains on all rows. ``"auto"``
+        is 8, as many as ``cv`` has splits, and 1 in `partial_fit`.
     cv : int, splitter, iterable or None, default=None
         How the folds are cut: None at random, of equal size; or what scikit-learn takes, with a
         network for each split. `fit` has ``groups`` for it. ``n_networks=1`` has no folds.
@@ -88,7 +88,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         searched as ``numerical_embedding__scale``. X has to be dense.
     max_iter : int or "auto", default="auto"
         Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 32, or as many as make
-        400 steps; 200 with ``"lbfgs"``.
+        250 steps; 200 with ``"lbfgs"``.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order.
     random_state : int, RandomState instance or None, default=None
@@ -181,7 +181,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
 
     def __init__(
         self,
-        hidden_layer_sizes=(64, 64),
+        hidden_layer_sizes=(64, 64, 64),
         activation="silu",
         *,
         n_networks="auto",

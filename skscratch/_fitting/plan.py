@@ -11,12 +11,12 @@ Every rule behind an "auto" is here. What they lead to:
 ...     plan = make_plan(settings, n)
 ...     print(f"{n:6} {plan.n_networks:8} {plan.judge or '-':15} {plan.batch_size:6}"
 ...           f" {plan.max_iter:6} {plan.dtype:>8}")
-    30        8 -                   30    400  float64
-    60        8 folds               60    400  float64
-   150        8 folds               64    134  float32
+    30        8 -                   30    250  float64
+    60        8 folds               60    250  float64
+   150        8 folds               64     84  float32
    900        8 folds               64     32  float32
   5000        8 folds               64     32  float32
-100000        1 held-out rows       64     32  float32
+100000        8 folds               64     32  float32
 """
 
 import math
@@ -37,11 +37,8 @@ N_NETWORKS = 8
 FOLDS_FROM = 40
 """Rows that are enough for folds: scikit-learn's checks, which want weights to be as good as
 repeated rows to seven digits, have fewer."""
-ONE_FROM = 50_000
-"""Rows from which one network, that leaves a part of them out, is as good as several."""
-MOST_HELD_OUT = 10_000
 AUTO_BATCH_SIZE = 64
-AUTO_EPOCHS, LEAST_STEPS = 32, 400
+AUTO_EPOCHS, LEAST_STEPS = 32, 250
 EPOCHS_OF_LBFGS = 200
 FLOAT32_FROM = 1_000
 """Rows times networks from which the time that float32 saves is worth it."""
@@ -254,9 +251,7 @@ def _n_networks(
         return n_splits, "one for each split of cv"
     if incremental:
         return 1, "partial_fit has no folds"
-    if n_samples >= ONE_FROM:
-        return 1, f"{n_samples:,} rows, {ONE_FROM:,} or more"
-    return N_NETWORKS, f"{n_samples:,} rows, fewer than {ONE_FROM:,}"
+    return N_NETWORKS, f"{N_NETWORKS} with any number of rows"
 
 
 def _judge(
@@ -288,9 +283,7 @@ def _judge(
     if has_folds:
         return "folds", "those of cv"
     if n_networks == 1:
-        if settings.n_networks == "auto" and not settings.optimizer.full_batch:
-            return "held-out rows", "there are enough"
-        return "", "n_networks=1 trains on all rows"
+        return "", "one network trains on all rows"
     if n_samples < max(FOLDS_FROM, 2 * n_networks):
         return "", f"{n_samples:,} rows are too few for folds"
     return "folds", "each network leaves out another one"
@@ -299,8 +292,6 @@ def _judge(
 def _n_held_out(settings: Settings, n_samples: int) -> tuple[int, str]:
     """Round up, and hold out 2 at least: R2 is not defined for a single row."""
     share = math.ceil(settings.validation_fraction * n_samples)
-    if not settings.early_stopping and share > MOST_HELD_OUT:
-        return MOST_HELD_OUT, "more tell little more"
     return max(share, 2), f"validation_fraction={settings.validation_fraction:g}"
 
 

@@ -150,29 +150,21 @@ IMPATIENT = {"tol": 1e9, "n_iter_no_change": 1, "max_iter": 8, "batch_size": 40}
 
 
 @each
-@pytest.mark.parametrize("judge", ["X_val", "held-out rows"])
-def test_without_early_stopping_the_end_comes_and_the_last_of_the_best_is_taken(
-    make, judge, monkeypatch, splits
-):
+def test_without_early_stopping_the_end_comes_and_the_last_of_the_best_is_taken(make, splits):
     X, y = rows(200, make)
-    script, given = Script(SCORES), {}
+    script = Script(SCORES)
     settings = {**AUTO, **IMPATIENT, "n_networks": 2}
-    if judge == "X_val":
-        given = {"X_val": X[:50], "y_val": y[:50]}
-    else:
-        monkeypatch.setattr("skscratch._fitting.plan.ONE_FROM", 200)
-        settings["n_networks"] = "auto"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        estimator = make(**settings, scoring=script).fit(X, y, **given)
-    assert estimator.plan_.judge == judge
-    assert [len(part) for split in splits for part in split] == ([] if given else [160, 40])
+        estimator = make(**settings, scoring=script).fit(X, y, X_val=X[:50], y_val=y[:50])
+    assert estimator.plan_.judge == "X_val"
+    assert splits == []
     assert estimator.n_iter_ == 8
     assert estimator.validation_scores_ == SCORES
     assert (estimator.best_epoch_, estimator.best_validation_score_) == (4, 0.6)
     assert_array_equal(numbers_of(estimator), script.snapshots[3])
     # Half a wave: each epoch's rate is the mean of its steps.
-    n_steps = 5 if given else 4
+    n_steps = 5
     rates = Cosine().simulate(8 * n_steps, base=1e-3, steps_per_epoch=n_steps)
     rates = rates.reshape(8, n_steps).mean(axis=1)
     assert_allclose(estimator.history_["learning_rate"], rates, rtol=1e-12)
