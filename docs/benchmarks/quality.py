@@ -27,9 +27,9 @@ transformers, as ratios of their sums over the sets.
 
 The defaults were chosen on development halves: of these sets, which is every other set of each task
 in the order of the manifest, starting with the first, of samples of them, and of the small sets of
-``small.py``; and on synthetic shapes (moons, spirals and the like) of 60 and 600 rows. All of the
-confirmation halves were looked at twice: for networks of two layers, and for those of three. Versions before had been compared on them,
-too: they have been seen, if not fitted to.
+``small.py``; and on synthetic shapes (moons, spirals and the like) of 60 and 600 rows. The whole
+confirmation halves were looked at twice, for networks of two layers and of three. Versions before
+had been compared on them, too: they have been seen, if not fitted to.
 
     OMP_NUM_THREADS=1 python docs/benchmarks/quality.py FOLDER
 
