@@ -157,9 +157,9 @@ class Validator:
         Z = np.full((len(self._Y), networks[0].sizes[-1]), nan, networks[0].dtype)
         known = np.zeros(len(Z), bool)
         for each, (places, counted), left in zip(self._passes, self._places, finite, strict=True):
-            logits = each.predict().reshape(*counted.shape, -1)
-            Z[places] = logits[counted]
-            known[places] = np.repeat(left, counted.sum(axis=1))
+            logits = each.predict()
+            Z[places] = logits.reshape(*counted.shape, -1)[counted]
+            known[places] = left.all() or np.repeat(left, counted.sum(axis=1))
         return Z, known
 
     def _prepare(self, networks: Sequence[Network]) -> tuple[list["Pass"], list[Any]]:
