@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse
 from sklearn.metrics import accuracy_score, r2_score
+from sklearn.preprocessing import StandardScaler
 
 from skscratch._fitting import measure
 from skscratch._fitting.measure import Pass
@@ -132,3 +133,19 @@ def test_epochs_of_few_rows_share_the_memory_of_validation(make, data, params, m
     estimator = make(max_iter=5, **params).fit(X, y)
     assert len(estimator.history_["validation_loss"]) == 5
     assert len(made) == len(estimator._trained.learners)
+
+
+# The scale of the targets ---------------------------------------------------------------------
+
+
+@weighted
+def test_targets_are_standardized_as_scikit_learn_does(weighted):
+    rng = np.random.default_rng(3)
+    y = rng.normal(100, 7, (60, 3)) * [1, 1e6, 1e-6]
+    y[:, 1] = 5.0
+    weights = weights_of(weighted, 60)
+    target = Quantities.learn(y, weights, resolve(regressor().__dict__))
+    expected = StandardScaler().fit(y, sample_weight=weights)
+    for name in ("mean_", "scale_"):
+        found = getattr(target.scaler, name)
+        np.testing.assert_allclose(found, getattr(expected, name), rtol=1e-13)
