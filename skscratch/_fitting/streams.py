@@ -35,6 +35,6 @@ def copy_streams(streams: Streams) -> Streams:
 
 def copy_stream(stream: np.random.Generator) -> np.random.Generator:
     """Return a stream that draws what this one will draw; a deep copy takes six times as long."""
-    source = np.random.PCG64(0)
+    source: Any = np.random.PCG64(0)
     source.state = stream.bit_generator.state
     return np.random.Generator(source)
