@@ -14,9 +14,11 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.metrics import check_scoring
 
-from ..nn.blocks import row_blocks
+from ..nn.blocks import ELEMENTS, MANY_ROWS, row_blocks
 from ..nn.divergence import has_finite_numbers
 from ..nn.network import Network
+from ..nn.rows import as_rows
+from ..nn.workspace import Workspace
 from .inputs import Data
 from .targets import Target
 
@@ -72,6 +74,8 @@ class Validator:
         self._target, self._X = target, X
         self._own = rows if isinstance(rows, list) else None
         self.rows, self.networks, self._gone = rows, None, np.array([], int)
+        self._passes: list[Pass] = []
+        self._places: list[Any] = []
         if self._own is not None:
             self.rows = np.concatenate(self._own)
             self.networks = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
@@ -105,11 +109,11 @@ class Validator:
 
     def _loss(self, Z: np.ndarray, known: np.ndarray) -> float:
         # Block by block: the loss overwrites logits and needs room, with many classes a lot of it.
-        loss = 0.0
+        loss, all_known = 0.0, known.all()
         for rows in row_blocks(*Z.shape):
-            kept = known[rows]
+            kept = slice(None) if all_known else known[rows]
             logits = Z[rows][kept].astype(np.float64)
-            Y = np.asarray(self._Y[rows])[kept]
+            Y = np.asarray(self._Y[rows][kept])
             if not len(logits):
                 continue
             shares = None if self._shares is None else self._shares[rows][kept]
@@ -144,39 +148,54 @@ class Validator:
 
         Rows that all networks share have the mean of the logits of those that are not lost.
         """
-        lost = [np.atleast_1d(~has_finite_numbers(network)) for network in networks]
+        if [each.network for each in self._passes] != list(networks):
+            self._passes, self._places = self._prepare(networks)
+        finite = [np.atleast_1d(has_finite_numbers(network)) for network in networks]
         if self._own is None:
-            return self._mean_logits(networks, lost), np.ones(len(self._Y), bool)
-        left, first = np.delete(np.arange(len(self._own)), self._gone), 0
-        starts = np.cumsum([0, *map(len, self._own)])
+            return self._mean_logits(finite), np.ones(len(self._Y), bool)
         # They lose nothing in the networks' precision, and take half the room in float32.
         Z = np.full((len(self._Y), networks[0].sizes[-1]), nan, networks[0].dtype)
-        for network in networks:
-            numbers = left[first : first + math.prod(network.stack)]
-            first += len(numbers)
-            own = [self._own[k] for k in numbers]
-            longest = max(map(len, own))
-            rows = np.array([np.resize(each, longest) for each in own])
-            logits = network.predict(self._X, rows if network.stack else rows[0])
-            logits = logits.reshape(len(own), *logits.shape[-2:])
-            for k, part, each in zip(numbers, logits, own, strict=True):
-                Z[starts[k] : starts[k + 1]] = part[: len(each)]
-        numbers_of_rows: Any = self.networks
-        return Z, np.isin(numbers_of_rows, left[~np.concatenate(lost)])
+        known = np.zeros(len(Z), bool)
+        for each, (places, counted), left in zip(self._passes, self._places, finite, strict=True):
+            logits = each.predict()
+            Z[places] = logits.reshape(*counted.shape, -1)[counted]
+            known[places] = left.all() or np.repeat(left, counted.sum(axis=1))
+        return Z, known
 
-    def _mean_logits(self, networks: Sequence[Network], lost: Sequence[np.ndarray]) -> np.ndarray:
+    def _prepare(self, networks: Sequence[Network]) -> tuple[list["Pass"], list[Any]]:
+        """Return each stack's pass and, of rows of its own, where its logits belong.
+
+        The places are indices, and tell which of the pass's rows count: networks side by side
+        predict as many rows each, so that the shorter folds are filled up.
+        """
+        if self._own is None:
+            return [Pass(network, self._X, self.rows) for network in networks], []
+        left = np.delete(np.arange(len(self._own)), self._gone)
+        numbers: Any = self.networks
+        passes, places = [], []
+        for network in networks:
+            chosen, left = np.split(left, [math.prod(network.stack)])
+            own = [self._own[k] for k in chosen]
+            lengths = np.array([len(each) for each in own])
+            rows = np.array([np.resize(each, lengths.max()) for each in own])
+            passes.append(Pass(network, self._X, rows if network.stack else rows[0]))
+            counted = np.arange(lengths.max()) < lengths[:, np.newaxis]
+            places.append((np.flatnonzero(np.isin(numbers, chosen)), counted))
+        return passes, places
+
+    def _mean_logits(self, finite: Sequence[np.ndarray]) -> np.ndarray:
         """Return the mean over the networks that are not lost, or NaN if all are."""
-        n_left = sum(np.count_nonzero(~each) for each in lost)
+        n_left = sum(np.count_nonzero(each) for each in finite)
         if not n_left:
-            return np.full((len(self._Y), networks[0].sizes[-1]), nan)
+            return np.full((len(self._Y), self._passes[0].network.sizes[-1]), nan)
 
         def add_up(Z: np.ndarray, kept: np.ndarray) -> np.ndarray:
             return Z[kept].sum(axis=0) if Z.ndim > 2 else Z
 
         total: Any = 0.0
-        for network, each in zip(networks, lost, strict=True):
-            if not each.all():
-                total = total + network.predict(self._X, self.rows, partial(add_up, kept=~each))
+        for each, kept in zip(self._passes, finite, strict=True):
+            if kept.any():
+                total = total + each.predict(partial(add_up, kept=kept))
         return total / n_left if n_left > 1 else total
 
     def _choose(
@@ -240,6 +259,44 @@ class Validator:
                 ) from error
 
         return score
+
+
+class Pass:
+    """A network's prediction of the same rows after each epoch.
+
+    While the rows are few, they and the memory of the pass are kept: to gather them takes as long
+    as a small network's pass.
+
+    Parameters
+    ----------
+    network : Network
+        The network, or a stack of them.
+    X : Rows of shape (n_samples, n_features)
+        The inputs.
+    rows : ndarray of int of shape (n,) or (..., n), or None
+        Which rows, by default all; with leading axes each network has its own.
+    """
+
+    def __init__(self, network: Network, X: Any, rows: np.ndarray | None):
+        self.network, self._X, self._rows = network, X, rows
+        self._workspace: Workspace | None = None
+        source = as_rows(X, network.dtype)
+        n_rows = source.shape[0] if rows is None else rows.shape[-1]
+        widest = max(source.shape[1], *(layer.widest for layer in network.layers))
+        if n_rows <= MANY_ROWS and n_rows * widest * math.prod(network.stack) <= ELEMENTS:
+            chosen = slice(None) if rows is None else rows.ravel()
+            room = np.empty((n_rows if rows is None else rows.size, source.shape[1]), source.dtype)
+            self._block: Any = source.take(chosen, room)
+            if rows is not None and rows.ndim > 1:
+                self._block = self._block.reshape(*rows.shape, -1)
+            self._workspace = Workspace(network, n_rows)
+
+    def predict(self, decode: Callable[[np.ndarray], np.ndarray] | None = None) -> np.ndarray:
+        """Return the logits or what ``decode`` makes of them, as `Network.predict` does."""
+        if self._workspace is None:
+            return self.network.predict(self._X, self._rows, decode)
+        Z = self.network.forward(self._block, self._workspace).astype(np.float64)
+        return Z if decode is None else decode(Z)
 
 
 def known_rows(values: Any, known: np.ndarray) -> Any:

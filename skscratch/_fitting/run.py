@@ -31,7 +31,7 @@ from .plan import Plan, pace_of, settle_calibration, settle_dtype
 from .ranges import warn_out_of_range
 from .settings import Settings
 from .split import cut_folds, split_rows
-from .streams import Streams, spawn_streams
+from .streams import Streams, copy_stream, copy_streams, spawn_streams
 from .targets import Labels, Quantities, Target
 from .threads import few_threads
 from .trained import OutOfFold, Trained
@@ -139,7 +139,7 @@ class Run:
             features = Features.learn(X, sample_weight, self.plan.feature_scaling)
             network, features = self._make_network(target, features, streams)
         else:
-            streams = copy.deepcopy(before.streams)
+            streams = copy_streams(before.streams)
             target = before.target.go_on(y, sample_weight, settings)
             check_fixed(settings, before, target)
             features = before.features.go_on(X, sample_weight)
@@ -149,7 +149,7 @@ class Run:
             self.plan = self.plan.but("feature_scaling", scaling_of(before), why)
         if checkpoint is not None:
             streams, self.splits = checkpoint["streams_at_start"], checkpoint["trained"].splits
-        self.streams_at_start = copy.deepcopy(streams)
+        self.streams_at_start = copy_streams(streams)
         Y = target.encode(y, network.dtype)
         rows, left_out = self._part(target.strata(Y), sample_weight, streams["split"][0])
         weights = target.weigh(Y, sample_weight, self.incremental)
@@ -233,7 +233,7 @@ class Run:
         A copy of the stream draws the same rows again in a warm start, so that no network is
         validated on rows that it was trained on before.
         """
-        plan, stream, before = self.plan, copy.deepcopy(stream), self.before
+        plan, stream, before = self.plan, copy_stream(stream), self.before
         if plan.judge == "folds":
             splits = self.splits
             if splits is None:

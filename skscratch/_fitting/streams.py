@@ -26,3 +26,15 @@ def spawn_streams(random_state: Any, n_networks: int) -> Streams:
         name: [np.random.default_rng(each) for each in (first, *first.spawn(n_networks - 1))]
         for name, first in purposes
     }
+
+
+def copy_streams(streams: Streams) -> Streams:
+    """Copy all streams; see `copy_stream`."""
+    return {name: [copy_stream(each) for each in streams[name]] for name in streams}
+
+
+def copy_stream(stream: np.random.Generator) -> np.random.Generator:
+    """Return a stream that draws what this one will draw; a deep copy takes six times as long."""
+    source: Any = np.random.PCG64(0)
+    source.state = stream.bit_generator.state
+    return np.random.Generator(source)

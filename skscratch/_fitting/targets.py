@@ -3,12 +3,12 @@
 import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from math import nan
 from typing import Any, Self
 
 import numpy as np
 from scipy.sparse import issparse
 from scipy.special import log_expit, log_softmax
-from sklearn.metrics import r2_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import assert_all_finite, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -306,8 +306,7 @@ class Quantities(Target):
 
     def score(self, Z: np.ndarray, Y: np.ndarray, sample_weight: np.ndarray | None) -> float:
         # R2 is the same in standardized units as in y's own.
-        predicted = self.loss.inverse_link(Z.astype(np.float64, copy=False))
-        return r2_score(Y, predicted, sample_weight=sample_weight)
+        return r2(Y, self.loss.inverse_link(Z.astype(np.float64, copy=False)), sample_weight)
 
     def decode(self, Z: np.ndarray) -> np.ndarray:
         """Turn logits into predictions in y's units."""
@@ -338,6 +337,24 @@ class Quantities(Target):
         return replace(self, running=self.running.without_rows(self.scaler.mean_))
 
 
+def r2(Y: np.ndarray, predicted: np.ndarray, sample_weight: np.ndarray | None) -> float:
+    """Return R2, the mean over the outputs, as scikit-learn's `r2_score` defines it.
+
+    All arrays are in float64. Of a constant output R2 is 1 if all predictions are right, else 0;
+    of a single row it is NaN. scikit-learn checks arrays first, which takes longer than a small
+    epoch; here they are known.
+    """
+    if len(Y) < 2:
+        return nan
+    weights: Any = 1.0 if sample_weight is None else sample_weight[:, np.newaxis]
+    errors = np.sum(weights * (Y - predicted) ** 2, axis=0)
+    mean = np.average(Y, axis=0, weights=sample_weight)
+    spread = np.sum(weights * (Y - mean) ** 2, axis=0)
+    constant = spread == 0
+    scores = np.where(constant, errors == 0, 1 - errors / np.where(constant, 1, spread))
+    return float(scores.mean())
+
+
 def _quantity_loss(settings: Settings) -> Loss:
     return lookup("loss", settings.loss, REGRESSOR_LOSSES, Loss)
 
@@ -361,15 +378,15 @@ def _fit_scaler(y: np.ndarray, sample_weight: np.ndarray | None) -> StandardScal
             y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
         sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
     exponent = np.frexp(np.abs(y).max(axis=0))[1] + 1
-    with np.errstate(invalid="ignore"):  # rounding may put a constant's variance below 0
-        scaler = StandardScaler().fit(np.ldexp(y, -exponent), sample_weight=sample_weight)
+    mean, variance, varies = _moments(np.ldexp(y, -exponent), sample_weight)
     is_constant = y.min(axis=0) == y.max(axis=0)
-    # Of numbers below 1/2, only what is constant up to rounding has a scale of 1.
-    varies = ~is_constant & (scaler.scale_ != 1)
+    scaler = StandardScaler()
+    scaler.n_features_in_ = y.shape[1]
     with np.errstate(over="ignore", under="ignore"):
-        scaler.mean_ = np.where(is_constant, y[0], np.ldexp(scaler.mean_, exponent))
-        scaler.var_ = np.ldexp(scaler.var_, 2 * exponent)
-        scaler.scale_ = np.where(varies, np.ldexp(scaler.scale_, exponent), 1.0)
+        scaler.mean_ = np.where(is_constant, y[0], np.ldexp(mean, exponent))
+        scaler.var_ = np.ldexp(variance, 2 * exponent)
+        scale = np.ldexp(np.sqrt(variance), exponent)
+        scaler.scale_ = np.where(varies & ~is_constant, scale, 1.0)
     if not (np.isfinite(scaler.mean_).all() and scaler.scale_.all()):
         raise ValueError(
             "The mean or the standard deviation of y, whose largest absolute value is "
@@ -377,6 +394,27 @@ def _fit_scaler(y: np.ndarray, sample_weight: np.ndarray | None) -> StandardScal
             "standardize_target=False."
         )
     return scaler
+
+
+def _moments(
+    y: np.ndarray, sample_weight: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return each column's mean and variance, and whether it varies by more than rounding.
+
+    The numbers are those of `StandardScaler`, whose checks take longer than the step of a small
+    network. The second sum corrects for the rounding of the mean (Chan, Golub and LeVeque 1983,
+    "Algorithms for computing the sample variance", The American Statistician 37).
+    """
+    n: Any = len(y) if sample_weight is None else sample_weight.sum()
+
+    def total(values: np.ndarray) -> np.ndarray:
+        return values.sum(axis=0) if sample_weight is None else sample_weight @ values
+
+    mean = total(y) / n
+    deviations = y - mean
+    variance = (total(deviations**2) - total(deviations) ** 2 / n) / n
+    eps = np.finfo(np.float64).eps
+    return mean, np.maximum(variance, 0), variance > n * eps * variance + (n * mean * eps) ** 2
 
 
 def clean_labels(y: Any) -> np.ndarray:

@@ -101,6 +101,7 @@ def has_finite_numbers(network: Network) -> Any:
     extremes = [
         extreme
         for vector in network.vectors
+        if vector.size
         for extreme in (vector.min(axis=-1, initial=0), vector.max(axis=-1, initial=0))
     ]
     return np.isfinite(extremes).all(axis=0)

@@ -152,7 +152,7 @@ class Progress:
         if self.goes_back:
             self.best.keep(networks, row["epoch"], is_best)
         spent = running & self.patience.spent
-        if np.any(spent):
+        if spent.any():
             learner, _ = groups[0]
             goes_on = learner.schedule.continues_after_plateau(learner.learning_rate, self.clock)
             goes_on = spent & per_network(goes_on)
@@ -160,7 +160,7 @@ class Progress:
             self.clock.plateaus = self.clock.plateaus + _column(goes_on)
             if not self.goes_back:  # in a stack, stopped networks move on with the others
                 self.best.keep(networks, row["epoch"], spent & ~goes_on)
-        if np.all(self.patience.spent):
+        if self.patience.spent.all():
             self.ended = "stalled"
 
 
@@ -399,7 +399,7 @@ def check(learner: Learner, loss: Any = 0.0, X: Any = None) -> None:
     finite = np.isfinite(loss) & has_finite_numbers(network)
     if X is not None:
         finite = finite & has_finite_outputs(network, X)
-    if np.all(finite):
+    if finite.all():
         return
     finite = np.broadcast_to(finite, network.stack)
     for index in members(network, ~finite):
@@ -431,7 +431,7 @@ def _mean(values: Any) -> float:
     """Return the mean over the networks that have not diverged."""
     values = np.ravel(values)
     known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else math.nan
+    return float(known.sum() / len(known)) if len(known) else math.nan
 
 
 def _plain(value: Any) -> Any:

@@ -238,8 +238,11 @@ def matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:
     if not isinstance(A, np.ndarray):
         return A.times(B, out)
     # Stacks need np.matmul, but its call takes twice as long. For products with an inner dimension
-    # of 1 (backward from a single output) it also bypasses the BLAS: 21 us, not 2.5, for 200 x 100.
-    return np.dot(A, B, out) if out.ndim == 2 else np.matmul(A, B, out)
+    # of 1 (backward from a single output) it also bypasses the BLAS: 38 us, not 11, for 8 stacked
+    # of 64 x 64.
+    if out.ndim == 2:
+        return np.dot(A, B, out)
+    return np.multiply(A, B, out) if A.shape[-1] == 1 else np.matmul(A, B, out)
 
 
 def transposed_matmul(A, B: np.ndarray, out: np.ndarray) -> np.ndarray:

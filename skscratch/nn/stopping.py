@@ -111,11 +111,11 @@ class Best:
         which : bool or ndarray of bool
             Whether to save them. For a single stack it may be an array with one for each network.
         """
-        if not np.any(which):
+        which = np.asarray(which)
+        if not which.any():
             return
         saved = [network.snapshot() for network in networks]
-        if self._saved and not np.all(which):
-            which = np.asarray(which)
+        if self._saved and not which.all():
             saved = [
                 tuple(
                     np.where(which[..., np.newaxis], now, before)

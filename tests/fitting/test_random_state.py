@@ -1,8 +1,12 @@
 """What the random state decides, and what it leaves alone."""
 
+import copy
+
 import joblib
 import numpy as np
 import pytest
+
+from skscratch._fitting.streams import copy_streams, spawn_streams
 
 from ..conftest import BOTH, weights_of
 
@@ -51,3 +55,13 @@ def test_global_random_state_is_left_alone(make, data):
     before = joblib.hash(np.random.get_state())  # noqa: NPY002
     make(dropout=0.2, early_stopping=True).fit(*data())
     assert joblib.hash(np.random.get_state()) == before  # noqa: NPY002
+
+
+def test_a_copied_stream_draws_the_same_and_leaves_the_original_as_it_is():
+    streams = spawn_streams(0, 2)
+    streams["init"][1].random(3)
+    copied, expected = copy_streams(streams), copy.deepcopy(streams)
+    for name in streams:
+        for stream, other in zip(copied[name], expected[name], strict=True):
+            assert stream.permutation(50).tolist() == other.permutation(50).tolist()
+    assert streams["init"][1].random() != copied["init"][1].random()

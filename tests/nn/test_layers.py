@@ -3,6 +3,7 @@ import pytest
 import scipy.sparse
 
 from skscratch.nn import ACTIVATIONS, Activate, Dense, Dropout, SparseBlock
+from skscratch.nn.layers import matmul
 
 from . import reference
 from .checks import bound, context_of, directional_error, room_for
@@ -236,3 +237,23 @@ def test_dropout_needs_a_stream_for_each_member():
 def test_dropout_passes_everything_on_in_prediction():
     layer, X = Dropout(0.5, N_OUT), np.ones((N_ROWS, N_OUT))
     assert layer.forward(X, layer.prepare(room_for(), None, context_of())) is X
+
+
+@pytest.mark.parametrize("shared", [False, True])
+@pytest.mark.parametrize(
+    ("n_rows", "n_inner", "n_out"), [(5, 1, 4), (1, 1, 4), (5, 1, 1), (5, 3, 4)]
+)
+def test_a_stacks_products_have_any_inner_dimension(n_rows, n_inner, n_out, shared):
+    rng = np.random.default_rng(0)
+    A = rng.normal(size=(n_rows, n_inner) if shared else (2, n_rows, n_inner))
+    B = rng.normal(size=(2, n_out, n_inner)).mT
+    out = np.full((2, n_rows, n_out), np.nan)
+    assert matmul(A, B, out) is out
+    np.testing.assert_allclose(out, np.einsum("...ij,...jk->...ik", A, B), rtol=1e-12)
+
+
+def test_a_stacks_outer_products_do_without_matmul(monkeypatch):
+    # NumPy's matmul computes them without the BLAS, three times as slowly.
+    A, B, out = np.ones((2, 5, 1)), np.ones((2, 1, 4)), np.empty((2, 5, 4))
+    monkeypatch.setattr(np, "matmul", None)
+    np.testing.assert_array_equal(matmul(A, B, out), 1)
