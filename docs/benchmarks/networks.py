@@ -81,7 +81,6 @@ def find_contestants(
     X: np.ndarray, y: np.ndarray, epochs: int
 ) -> tuple[dict[str, Callable[[], Any]], float | None]:
     """Return a function for each way to fit, and the seconds of JAX's compilation."""
-
     # With validation data each network gets all rows of X, and none are left out as a fold.
     validation = {"X_val": X[:BATCH_SIZE], "y_val": y[:BATCH_SIZE]}
 
