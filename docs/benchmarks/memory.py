@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib.externals.loky import get_reusable_executor
 from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 
@@ -69,6 +70,7 @@ def peak(name: str, n_samples: int, n_features: int, n_classes: int, n_jobs: int
     search.fit(X[:500], y[:500])  # starts the workers, and they import
     with FamilyWatch() as family:
         search.fit(X, y)
+    get_reusable_executor().shutdown()  # this process could not end before its workers
     return family.grown
 
 
