@@ -2,8 +2,8 @@
 
     python docs/benchmarks/report.py
 
-It reads the JSON that the scripts have left in ``results/``, and writes ``speed.md`` and
-``fit.svg``, ``quality.md``, ``quality.svg`` and ``tradeoff.svg``.
+It reads the JSON that the scripts have left in ``results/``, and writes ``speed.md``,
+``fit.svg`` and ``scaling.svg``, ``quality.md``, ``quality.svg`` and ``tradeoff.svg``.
 """
 
 import argparse
@@ -20,6 +20,7 @@ import _protocol
 import ablation
 import intervals
 import quality
+import scaling
 import small
 from _common import RESULTS, describe, geometric_mean
 from fit import medians, summarize_dtypes
@@ -30,6 +31,7 @@ SECTIONS = {
     "predict": "Predicting",
     "search": "Searching",
     "scaling": "Growing",
+    "memory": "Memory",
     "convergence": "Reaching a score",
     "imports": "Importing",
 }
@@ -70,6 +72,8 @@ def section(name: str, title: str, folder: Path) -> str:
             "![Time of a step by network and library, as a multiple of the time of the matrix "
             "products alone](fit.svg)"
         )
+    if name == "scaling":
+        figure = "![Time of a fit as rows, width, depth, batch and networks grow](scaling.svg)"
     parts = found(f"## {title}", script.__doc__, saved, script.summarize, figure, "###")
     dtypes = read(folder, "dtypes") if name == "fit" else None
     if dtypes is not None:
@@ -310,6 +314,9 @@ def main() -> None:
         *(section(name, title, arguments.results) for name, title in SECTIONS.items()),
     ]
     (arguments.output / "speed.md").write_text("\n\n".join(page) + "\n", encoding="utf-8")
+    grown = read(arguments.results, "scaling")
+    if grown is not None:
+        scaling.draw(grown, arguments.output / "scaling.svg")
     fits = read(arguments.results, "fit")
     if fits is not None:
         draw(fits["records"], arguments.output / "fit.svg")

@@ -1,8 +1,10 @@
 """Time and memory of a fit as it grows, and of what would not fit into memory.
 
-Rows, width, depth and batch grow tenfold each, the rest staying the same; then a memory map of
-4 GiB of float32 features, and a sparse matrix with 100,000 columns. Fits are made in processes of
-their own, with float32 input; memory is what the process grows by at its peak, the data apart.
+Rows, width, depth, batch and networks grow tenfold each, the rest staying the same (scikit-learn's
+several networks are a `BaggingClassifier` without bootstrap; ours leave a fold out each); then a
+memory map of 4 GiB of float32 features, and a sparse matrix with 100,000 columns. Fits are made in
+processes of their own, with float32 input; memory is what the process grows by at its peak, the
+data apart.
 Epochs, batches and settings are the same for both.
 
     OMP_NUM_THREADS=1 python docs/benchmarks/scaling.py --directory /tmp
@@ -22,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+from sklearn.ensemble import BaggingClassifier
 from sklearn.neural_network import MLPClassifier
 
 from _common import describe, environment, finish, make_parser, mebibytes, number, table, verdict
@@ -29,22 +32,25 @@ from _memory import MemoryWatch, in_fresh_process
 from skscratch import ScratchMLPClassifier
 
 NAMES = ("scikit-learn", "skscratch")
-PARTS = ("n", "width", "depth", "batch", "memmap", "csr")
+PARTS = ("n", "width", "depth", "batch", "networks", "memmap", "csr")
 N_CLASSES = 10
-BASE = {"n": 10_000, "width": 100, "depth": 1, "batch": 200}
+BASE = {"n": 10_000, "width": 100, "depth": 1, "batch": 200, "networks": 1}
 N_FEATURES = 50
 GROWTH = {
     "n": (1_000, 10_000, 100_000),
     "width": (10, 100, 1_000),
     "depth": (1, 10, 100),
     "batch": (20, 200, 2_000),
+    "networks": (1, 10, 100),
 }
 MAP_FEATURES = 1_024
 CSR_ROWS, CSR_COLUMNS, CSR_PER_ROW = 10_000, 100_000, 100
 TARGET = 300.0  # MiB by which a fit on the memory map may grow
 
 
-def make_estimator(name: str, hidden: tuple[int, ...], batch_size: int, epochs: int) -> Any:
+def make_estimator(
+    name: str, hidden: tuple[int, ...], batch_size: int, epochs: int, n_networks: int = 1
+) -> Any:
     """Return an unfitted classifier."""
     common = {
         "hidden_layer_sizes": hidden,
@@ -53,14 +59,15 @@ def make_estimator(name: str, hidden: tuple[int, ...], batch_size: int, epochs: 
         "max_iter": epochs,
         "tol": 0.0,
         "n_iter_no_change": epochs,
-        "n_networks": 1,
         "early_stopping": False,
         "random_state": 0,
     }
     if name == "scikit-learn":
-        return MLPClassifier(**common)
+        alone = MLPClassifier(**common)
+        return alone if n_networks == 1 else BaggingClassifier(alone, n_networks, bootstrap=False)
     return ScratchMLPClassifier(
         **common,
+        n_networks=n_networks,
         optimizer="adam",
         l2=1e-4,
         dropout=0.0,
@@ -74,11 +81,17 @@ def make_estimator(name: str, hidden: tuple[int, ...], batch_size: int, epochs: 
 
 
 def fit(
-    name: str, hidden: tuple[int, ...], batch_size: int, epochs: int, X: Any, repeats: int
+    name: str,
+    hidden: tuple[int, ...],
+    batch_size: int,
+    epochs: int,
+    X: Any,
+    repeats: int,
+    n_networks: int = 1,
 ) -> dict[str, Any]:
     """Return the seconds of each fit, and the memory that the fits need at their peak."""
     y = np.random.default_rng(1).integers(0, N_CLASSES, X.shape[0])
-    estimator = make_estimator(name, hidden, batch_size, epochs)
+    estimator = make_estimator(name, hidden, batch_size, epochs, n_networks)
     seconds = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -89,14 +102,16 @@ def fit(
                 started = time.perf_counter()
                 estimator.fit(X, y)
                 seconds.append(time.perf_counter() - started)
-    assert estimator.n_iter_ == epochs
+    assert getattr(estimator, "n_iter_", epochs) == epochs
     return {"seconds": seconds, "resident": memory.resident, "anonymous": memory.anonymous}
 
 
-def fit_grown(name: str, n: int, width: int, depth: int, batch: int, repeats: int) -> dict:
+def fit_grown(
+    name: str, n: int, width: int, depth: int, batch: int, networks: int, repeats: int
+) -> dict[str, Any]:
     """Fit to dense rows for two epochs."""
     X = np.random.default_rng(0).standard_normal((n, N_FEATURES), np.float32)
-    return fit(name, (width,) * depth, batch, 2, X, repeats)
+    return fit(name, (width,) * depth, batch, 2, X, repeats, networks)
 
 
 def fit_csr(name: str, n_rows: int, n_columns: int, repeats: int) -> dict[str, Any]:
@@ -211,6 +226,41 @@ def summarize(saved: dict[str, Any]) -> str:
     if aims:
         text += ["Targets", table(["what", "target", "found", ""], aims)]
     return "\n\n".join(text)
+
+
+def draw(saved: dict[str, Any], path: Path) -> None:
+    """Draw the time of a fit over what grows, one panel for each."""
+    import matplotlib.pyplot as plt
+
+    # Text stays text, and two runs on the same results give the same file.
+    plt.rcParams.update({"svg.fonttype": "none", "svg.hashsalt": "skscratch", "font.size": 10})
+    parts = [part for part in GROWTH if any(part == record["part"] for record in saved["records"])]
+    figure, grid = plt.subplots(
+        1,
+        len(parts),
+        figsize=(2.4 * len(parts) + 1, 3.6),
+        layout="constrained",
+        sharey=True,
+        squeeze=False,
+    )
+    for axes, part in zip(grid[0], parts, strict=True):
+        for name, color, marker in zip(NAMES, ("#E69F00", "#0072B2"), "so", strict=True):
+            times = [
+                median(record["seconds"])
+                for record in saved["records"]
+                if (record["part"], record["name"]) == (part, name)
+            ]
+            axes.plot(GROWTH[part][: len(times)], times, marker + "-", color=color, label=name)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(part)
+        axes.grid(color="0.9")
+        axes.set_axisbelow(True)
+        axes.spines[["top", "right"]].set_visible(False)
+    grid[0, 0].set_ylabel("seconds of a fit (lower is faster)")
+    grid[0, 0].legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+    plt.close(figure)
 
 
 def main() -> None:

@@ -14,11 +14,12 @@ backward pass may overwrite all arrays, since nothing reads them afterwards.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
 
+from .blocks import ELEMENTS
 from .options import NON_NEGATIVE, POSITIVE, Options, real
 
 
@@ -134,18 +135,30 @@ class ReLU(Activation):
     init: ClassVar[str] = "he_normal"
 
     def forward(self, Z, A):
-        # NumPy vectorizes the maximum with a row of zeros, but not with the number 0.
-        np.maximum(Z, _zeros(Z.shape[-1], Z.dtype), out=A)
+        # NumPy vectorizes the maximum with an array of zeros, but not with the number 0.
+        np.maximum(Z, _zeros(Z.shape, Z.dtype), out=A)
 
     def backward(self, dA, Z, A):
         np.greater(A, 0, out=A)
         dA *= A
 
 
-@cache
-def _zeros(n: int, dtype: np.dtype) -> np.ndarray:
-    """Return the same row of zeros at each call."""
-    zeros = np.zeros(n, dtype)
+@lru_cache(maxsize=256)
+def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return zeros to compare Z with, a view of the same array at each call.
+
+    They have the shape of Z, which is twice as fast as a row of them, unless there are so many.
+    """
+    size = math.prod(shape)
+    if size > ELEMENTS:
+        shape, size = shape[-1:], shape[-1]
+    return _many_zeros(max(size, ELEMENTS), dtype)[:size].reshape(shape)
+
+
+@lru_cache(maxsize=4)
+def _many_zeros(size: int, dtype: np.dtype) -> np.ndarray:
+    # As nothing is written to it, the system need not find memory for it.
+    zeros = np.zeros(size, dtype)
     zeros.flags.writeable = False
     return zeros
 
@@ -309,10 +322,14 @@ class SiLU(Activation):
     init: ClassVar[str] = "he_normal"
 
     def forward(self, Z, A, S):
-        logistic(Z, out=S)
-        np.multiply(Z, S, out=A)
+        # With t = tanh(z/2), s is (1 + t)/2 and f is z/2 (1 + t). S is 1 + t until `backward`.
+        np.multiply(Z, 0.5, out=A)
+        np.tanh(A, out=S)
+        S += 1
+        A *= S
 
     def backward(self, dA, Z, A, S):
+        S *= 0.5
         np.subtract(1, S, out=Z)
         A *= Z
         A += S
