@@ -378,15 +378,15 @@ def _fit_scaler(y: np.ndarray, sample_weight: np.ndarray | None) -> StandardScal
             y, sample_weight = y[sample_weight > 0], sample_weight[sample_weight > 0]
         sample_weight = np.ldexp(sample_weight, -np.frexp(sample_weight.max())[1])
     exponent = np.frexp(np.abs(y).max(axis=0))[1] + 1
-    mean, variance, varies = _moments(np.ldexp(y, -exponent), sample_weight)
+    with np.errstate(invalid="ignore"):  # rounding may put a constant's variance below 0
+        scaler = StandardScaler().fit(np.ldexp(y, -exponent), sample_weight=sample_weight)
     is_constant = y.min(axis=0) == y.max(axis=0)
-    scaler = StandardScaler()
-    scaler.n_features_in_ = y.shape[1]
+    # Of numbers below 1/2, only what is constant up to rounding has a scale of 1.
+    varies = ~is_constant & (scaler.scale_ != 1)
     with np.errstate(over="ignore", under="ignore"):
-        scaler.mean_ = np.where(is_constant, y[0], np.ldexp(mean, exponent))
-        scaler.var_ = np.ldexp(variance, 2 * exponent)
-        scale = np.ldexp(np.sqrt(variance), exponent)
-        scaler.scale_ = np.where(varies & ~is_constant, scale, 1.0)
+        scaler.mean_ = np.where(is_constant, y[0], np.ldexp(scaler.mean_, exponent))
+        scaler.var_ = np.ldexp(scaler.var_, 2 * exponent)
+        scaler.scale_ = np.where(varies, np.ldexp(scaler.scale_, exponent), 1.0)
     if not (np.isfinite(scaler.mean_).all() and scaler.scale_.all()):
         raise ValueError(
             "The mean or the standard deviation of y, whose largest absolute value is "
@@ -394,27 +394,6 @@ def _fit_scaler(y: np.ndarray, sample_weight: np.ndarray | None) -> StandardScal
             "standardize_target=False."
         )
     return scaler
-
-
-def _moments(
-    y: np.ndarray, sample_weight: np.ndarray | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return each column's mean and variance, and whether it varies by more than rounding.
-
-    The numbers are those of `StandardScaler`, whose checks take longer than the step of a small
-    network. The second sum corrects for the rounding of the mean (Chan, Golub and LeVeque 1983,
-    "Algorithms for computing the sample variance", The American Statistician 37).
-    """
-    n: Any = len(y) if sample_weight is None else sample_weight.sum()
-
-    def total(values: np.ndarray) -> np.ndarray:
-        return values.sum(axis=0) if sample_weight is None else sample_weight @ values
-
-    mean = total(y) / n
-    deviations = y - mean
-    variance = (total(deviations**2) - total(deviations) ** 2 / n) / n
-    eps = np.finfo(np.float64).eps
-    return mean, np.maximum(variance, 0), variance > n * eps * variance + (n * mean * eps) ** 2
 
 
 def clean_labels(y: Any) -> np.ndarray:
