@@ -4,15 +4,27 @@ Doctest blocks become code without the printed results, which the reader's run g
 draw a figure, and files to work with, become cells as a whole. Excerpts of the source are quoted.
 """
 
-import hashlib
+import doctest
 import re
+import textwrap
+from pathlib import Path
 
 from docutils import nodes
+from matplotlib.sphinxext.figmpl_directive import figmplnode
 from sphinx import addnodes
 
 CHAPTER = re.compile(r"course/(?!index$)\w+")
 LAYOUT = (nodes.comment, nodes.raw, nodes.substitution_definition, nodes.system_message)
-SHOW = "\n\nfrom IPython.display import HTML\n\nHTML(animation.to_jshtml())"
+FIGURE = "def draw_figure():\n{}\n\n\ndraw_figure()"
+ANIMATION = """from IPython.display import HTML
+
+
+def make_animation():
+{}
+    return animation
+
+
+HTML(make_animation().to_jshtml())"""
 
 
 def make_notebook(doctree, path):
@@ -37,40 +49,48 @@ def make_notebook(doctree, path):
     }
 
 
-def doctest_code(text):
-    """Return the code of a doctest block."""
-    lines = text.splitlines()
-    return "\n".join(line[4:] for line in lines if line.startswith((">>>", "...")))
+def doctest_cells(text):
+    """Return the code of a doctest block in parts, each up to a result, and whether it raises."""
+    parts, lines = [], []
+    for example in doctest.DocTestParser().get_examples(text):
+        lines.append(re.sub(r"  # doctest: .*", "", example.source))
+        if example.want:
+            parts.append(("".join(lines).rstrip(), example.exc_msg is not None))
+            lines = []
+    return [*parts, ("".join(lines).rstrip(), False)] if lines else parts
 
 
 class Chapter:
     """What turns the nodes of a chapter into text."""
 
     def __init__(self, path):
-        self.folder = path.parent
-        # Figures do not know their scripts, but stand in the order of the text.
-        pattern = r"^\.\. (?:plot|animation):: (\S+)"
-        self.scripts = iter(re.findall(pattern, path.read_text("utf-8"), re.M))
+        self.folder, self.count = path.parent, 0
 
     def cells(self, doctree):
         """Yield the cells."""
-        text = ["Needs `pip install \"skscratch[plots]\"`."]
+        text = ['Needs `pip install "skscratch[plots]"`.']
         for node in self.flat(doctree, level=0):
-            code = self.code(node)
-            if code is None:
+            parts = self.code(node)
+            if not parts:
                 text.append(self.block(node))
                 continue
-            if text:
+            if any(text):
                 yield self.cell("markdown", "\n\n".join(filter(None, text)))
-            text = [self.caption(node)] if isinstance(node, nodes.figure) else []
-            yield self.cell("code", code)
+            for code, raises in parts:
+                yield self.cell("code", code, ["raises-exception"] * raises)
+            text = [self.caption(node)]
         yield self.cell("markdown", "\n\n".join(filter(None, text)))
 
-    def cell(self, kind, source):
+    def cell(self, kind, source, tags=()):
         """Return a cell."""
-        own = {"execution_count": None, "outputs": []} if kind == "code" else {}
-        name = hashlib.sha256(source.encode()).hexdigest()[:8]
-        return {"cell_type": kind, "id": name, "metadata": {}, "source": source, **own}
+        self.count += 1
+        return {
+            "cell_type": kind,
+            "id": f"cell-{self.count}",
+            "metadata": {"tags": list(tags)} if tags else {},
+            "source": source,
+            **({"execution_count": None, "outputs": []} if kind == "code" else {}),
+        }
 
     def flat(self, parent, level):
         """Yield what stands in a section and in those below it, headings with their level."""
@@ -80,30 +100,42 @@ class Chapter:
             elif isinstance(node, nodes.title):
                 node["level"] = level
                 yield node
-            elif not isinstance(node, LAYOUT):
+            elif isinstance(node, nodes.enumerated_list):  # exercises, which may have code to run
+                for number, item in enumerate(node, start=node.get("start", 1)):
+                    item[0].insert(0, nodes.strong("", f"{number}."))
+                    item[0].insert(1, nodes.Text(" "))
+                    yield from item.children
+            elif isinstance(node, addnodes.only) and node["expr"] == "html":  # of a figure
+                yield from node.findall(figmplnode)
+            elif not isinstance(node, (*LAYOUT, addnodes.only)):
                 yield node
 
     def code(self, node):
-        """Return the code if the node is to run, and otherwise None."""
+        """Return what of the node is to run, in parts, each with whether it raises."""
         if isinstance(node, nodes.doctest_block):
-            return doctest_code(node.astext())
-        if isinstance(node, nodes.figure):
-            script = next(self.scripts)
-            source = (self.folder / script).read_text("utf-8").rstrip()
-            return source + SHOW * ("animations/" in script)
+            return doctest_cells(node.astext())
+        # In a function, so that it leaves the names of the experiment alone.
+        if isinstance(node, figmplnode):
+            script = f"figures/{Path(node['uri']).stem}.py"
+            return [(FIGURE.format(self.indented(script)), False)]
+        if "script" in node:
+            return [(ANIMATION.format(self.indented(node["script"])), False)]
         literal = next(iter(node.findall(nodes.literal_block)), None)
-        # A dropdown's code is part of an answer.
-        if literal is None or "design_component" in node or isinstance(node, nodes.list_item):
-            return None
-        source = literal.get("source", "")
-        if isinstance(node, nodes.container) and re.search(r"course/(exercises/)?\w+\.py$", source):
-            with open(source, encoding="utf-8") as file:
-                return file.read().rstrip()
-        return None
+        source = "" if literal is None else literal.get("source", "")
+        if re.search(r"course/(exercises/)?\w+\.py$", source):
+            return [(Path(source).read_text("utf-8").rstrip(), False)]
+        return []
+
+    def indented(self, script):
+        """Return a script as the body of a function."""
+        return textwrap.indent((self.folder / script).read_text("utf-8").rstrip(), "    ")
 
     def caption(self, node):
-        """Return the caption of a figure."""
-        return " ".join(self.inline(each) for each in node.findall(nodes.caption))
+        """Return what follows the code: the caption, if it is that of a figure."""
+        if isinstance(node, figmplnode):
+            text = " ".join(node["caption"].split())
+            return re.sub(r"``(.+?)``", r"`\1`", re.sub(r":math:`(.+?)`", r"$\1$", text))
+        return self.inline(next(node.findall(nodes.caption))) if "script" in node else ""
 
     # Markdown -------------------------------------------------------------------------------------
 
@@ -112,22 +144,17 @@ class Chapter:
         if isinstance(node, nodes.title):
             return f"{'#' * node.get('level', 3)} {self.inline(node)}"
         if isinstance(node, nodes.math_block):
-            text = node.astext()
-            aligned = "\\\\" in text or "&" in text
-            env = "aligned" if aligned and "\\begin" not in text else ""
-            if env:
-                text = f"\\begin{{{env}}}\n{text}\n\\end{{{env}}}"
+            text = node.astext().strip()
+            if "\\\\" in text and "\\begin" not in text:  # as Sphinx does
+                text = f"\\begin{{aligned}}\n{text}\n\\end{{aligned}}"
             return f"$$\n{text}\n$$"
         if isinstance(node, nodes.doctest_block):
-            return f"```python\n{doctest_code(node.astext())}\n```"
+            code = "\n".join(part for part, _ in doctest_cells(node.astext()))
+            return f"```python\n{code}\n```"
         if isinstance(node, nodes.literal_block):
-            return f"```python\n{node.astext()}\n```"
-        if isinstance(node, nodes.bullet_list | nodes.enumerated_list):
-            first = node.get("start", 1)
-            marks = [f"{first + i}." for i in range(len(node))]
-            if isinstance(node, nodes.bullet_list):
-                marks = ["-"] * len(node)
-            return "\n".join(self.item(*each) for each in zip(marks, node, strict=True))
+            return f"```{node.get('language', 'python')}\n{node.astext()}\n```"
+        if isinstance(node, nodes.bullet_list):
+            return "\n".join(map(self.item, node))
         if isinstance(node, nodes.table):
             return self.table(node)
         if node.get("design_component") == "dropdown":
@@ -143,11 +170,9 @@ class Chapter:
             return "\n\n".join(filter(None, map(self.block, found)))
         return ""
 
-    def item(self, mark, node):
+    def item(self, node):
         """Return an item of a list, its further lines indented."""
-        lines = self.block(node).split("\n")
-        indent = " " * (len(mark) + 1)
-        return "\n".join([f"{mark} {lines[0]}", *(indent * bool(each) + each for each in lines[1:])])
+        return "- " + self.block(node).replace("\n", "\n  ")
 
     def table(self, node):
         """Return a table with a row of headings."""
@@ -156,8 +181,8 @@ class Chapter:
             cells = [" ".join(self.block(entry).split()) for entry in row.children]
             rows.append("| " + " | ".join(cells) + " |")
         rows.insert(1, "|" + " --- |" * (rows[0].count(" | ") + 1))
-        titles = [f"**{self.inline(each)}**\n" for each in node.children if isinstance(each, nodes.title)]
-        return "\n".join([*titles, *rows])
+        titles = map(self.inline, node.findall(nodes.title))
+        return "\n".join([*(f"**{title}**\n" for title in titles), *rows])
 
     def inline(self, node):
         """Return the text within a block as Markdown."""
@@ -168,6 +193,10 @@ class Chapter:
         if isinstance(node, nodes.literal):
             return f"`{node.astext()}`"
         if isinstance(node, nodes.raw | nodes.system_message | nodes.target):
+            return ""
+        if isinstance(node, addnodes.download_reference) and node.astext() == "Source code":
+            return ""
+        if isinstance(node, nodes.reference) and node.get("refuri", "").endswith(".ipynb"):
             return ""
         text = "".join(map(self.inline, node.children))
         if isinstance(node, nodes.emphasis):

@@ -38,9 +38,11 @@ class Excerpt(LiteralInclude):
         path, name = self.options.get("caption", ""), self.options.get("pyobject", "")
         if path.startswith("skscratch/") and name:
             page = f"../_modules/{path.removesuffix('.py')}.html"
+            public = name.split("._")[0]  # the class of a private method
             if name.split(".")[0] in nn.__all__:
                 self.options["caption"] = (
-                    f"`{path} <{page}#{name}>`__, in the reference: :obj:`~skscratch.nn.{name}`"
+                    f"`{path} <{page}#{public}>`__, in the reference: "
+                    f":obj:`{public} <skscratch.nn.{public}>`"
                 )
             else:
                 self.options["caption"] = f"`{path} <{page}>`__, ``{name}``"
@@ -134,6 +136,7 @@ class Animation(SphinxDirective):
         )
         plt.close("all")
         figure = nodes.figure("", nodes.raw("", html, format="html"), align="default")
+        figure["script"] = self.arguments[0]
         words = [*self.content, f":download:`Source code <{self.arguments[0]}>`"]
         caption, messages = self.parse_inline(" ".join(words))
         figure += nodes.caption("", "", *caption)
@@ -181,8 +184,10 @@ def worth_rows(saved):
                 cells.append("has none")
                 continue
             found = runs.of(task=task).estimate(protocol.relative, pair, measure)
-            n_sets = 0 if found is None else found.n_sets
-            cells.append(UNMEASURED if found is None else protocol.show(found, protocol.percent, n_sets))
+            if found is None:
+                cells.append(UNMEASURED)
+            else:
+                cells.append(protocol.show(found, protocol.percent, found.n_sets))
         time = runs.estimate(protocol.total, pair, "fit_seconds")
         cells.append(UNMEASURED if time is None else protocol.factor(time.value))
         rows.append([part, f"``{variant.split(' (')[0]}``", *cells])

@@ -1,12 +1,14 @@
 """One row on its way through a small network, and the gradient on its way back."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.animation import FuncAnimation
 
 rng = np.random.default_rng(9)
 sizes = [2, 4, 4, 1]
-W = [rng.standard_normal((m, n)) * np.sqrt(2 / m) for m, n in zip(sizes, sizes[1:], strict=False)]
+W = [rng.standard_normal((m, n)) * np.sqrt(2 / m) for m, n in pairwise(sizes)]
 b = [np.zeros(n) for n in sizes[1:]]
 x, y, rate = np.array([1.0, -0.5]), 1.0, 0.1
 

@@ -1,4 +1,4 @@
-"""Exercise: write the gradient of Huber's loss. Fill it in and run this file: it says what is wrong."""
+"""Exercise: write the gradient of Huber's loss. Run this file, which says what is wrong."""
 
 import numpy as np
 
@@ -7,8 +7,8 @@ from skscratch.nn import Huber
 
 def losses(Z, Y, delta):
     """Return Huber's loss of each row, for Z and Y of shape (n, 1)."""
-    R = np.abs(Z - Y)
-    return np.where(R <= delta, R**2 / 2, delta * (R - delta / 2))
+    error = np.abs(Z - Y)
+    return np.where(error > delta, delta * (error - delta / 2), error**2 / 2)
 
 
 def gradient(Z, Y, delta):
@@ -36,14 +36,14 @@ def check():
     if np.allclose(got, right / len(Z)):
         return "Not yet: this is that of the mean over the rows. Each row has its own loss here."
     if np.allclose(got, Z - Y):
-        return "Not yet: this is that of the squared error. Beyond delta the loss is a straight line."
+        return "Not yet: this is that of the squared error. Beyond delta the loss is straight."
     wrong = ~np.isclose(got, right, atol=1e-6)
     if wrong.any():
         z, y, mine, slope = (v[wrong][0] for v in (Z, Y, got, right))
         side = "beyond" if abs(z - y) > delta else "within"
         return (
-            f"Not yet: for z = {z:g}, y = {y:g} and delta = {delta}, {side} delta, the slope of the "
-            f"loss is {slope:.3g}, and gradient says {mine:.3g}."
+            f"Not yet: for z = {z:g}, y = {y:g} and delta = {delta}, {side} delta, the slope of "
+            f"the loss is {slope:.3g}, and gradient says {mine:.3g}."
         )
     rng = np.random.default_rng(0)
     Z, Y = rng.normal(0, 2, (50, 1)), rng.normal(0, 2, (50, 1))

@@ -39,21 +39,21 @@ def check():
     if np.array_equal(dA, before):
         if returned is not None:
             return "Not yet: backward returns dZ. It should write it to dA, as `dA *= ...` does."
-        return "Not yet: dA is as it was. Assigning `dA = ...` makes a new array; `dA *= ...` works."
+        return "Not yet: dA is as it was. `dA = ...` only names a new array; use `dA *= ...`."
     if np.allclose(dA, slopes):
         return "Not yet: that is f'(Z) alone. The chain rule multiplies it by dA."
     wrong = ~np.isclose(dA, before * slopes)
     if wrong.any():
         z, given, got, right = (v[wrong][0] for v in (Z, before, dA, before * slopes))
         return (
-            f"Not yet: at z = {z:g} with dA = {given:g} backward gives {got:g}. The slope of forward "
-            f"there is {slopes[wrong][0]:.3g}, so that dZ = {right:.3g}."
+            f"Not yet: at z = {z:g} with dA = {given:g} backward gives {got:g}. There forward has "
+            f"the slope {slopes[wrong][0]:.3g}, so that dZ = {right:.3g}."
         )
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((30, 3)), rng.standard_normal(30)
     network = ScratchMLPRegressor((5, 4), activation=LeakyReLU(), random_state=0)
     if not gradient_check(network, X, y).passed:
-        return "Not yet: right for these numbers, but not in a network. Is a size or sign fixed?"
+        return "Not yet: right for these numbers, but not in a network. What about z near 0?"
     return "Right, for single numbers and in a network, by gradient_check."
 
 

@@ -35,7 +35,7 @@ def check():
         if np.allclose(w, right):
             continue
         if count == 1 and np.allclose(w - before, before - right):
-            return "Not yet: the first step goes uphill. The gradient points to where the loss grows."
+            return "Not yet: the first step goes uphill. The gradient points uphill."
         if count == 1:
             return (
                 f"Not yet: from {before} with v = 0, g = {g}, rate = {rate} the first step should "
@@ -45,7 +45,7 @@ def check():
             return f"Not yet: step {count} is one without momentum. What is left of the old v?"
         if count == 2:
             return (
-                f"Not yet: the first step is right, and the second leads to {w} in place of {right}. "
+                f"Not yet: the first step is right, and the second leads to {w}, not {right}. "
                 "How much of the first step is kept?"
             )
         return f"Not yet: right at first, wrong from step {count} on. What was added to v twice?"

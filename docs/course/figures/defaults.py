@@ -12,7 +12,7 @@ mlp = ScratchMLPClassifier(random_state=0).fit(X, y)
 history = mlp.history_
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3.5), layout="constrained")
-left.plot(history["epoch"], history["loss"], color="#0072B2", label="training loss, smoothed labels")
+left.plot(history["epoch"], history["loss"], color="#0072B2", label="training loss, smoothed")
 left.plot(
     history["epoch"], history["validation_loss"], "--", color="#D55E00", label="validation loss"
 )
