@@ -52,8 +52,10 @@ def make_notebook(doctree, path):
 def doctest_cells(text):
     """Return the code of a doctest block in parts, each up to a result, and whether it raises."""
     parts, lines = [], []
+    # Without its options, as those of pytest are unknown elsewhere.
+    text = re.sub(r"  # doctest: .*", "", text)
     for example in doctest.DocTestParser().get_examples(text):
-        lines.append(re.sub(r"  # doctest: .*", "", example.source))
+        lines.append(example.source)
         if example.want:
             parts.append(("".join(lines).rstrip(), example.exc_msg is not None))
             lines = []
