@@ -31,12 +31,12 @@ DOCS = Path(__file__).parents[1]
 
 
 class Excerpt(LiteralInclude):
-    """A ``literalinclude`` whose caption, the path of a file of ours, is linked."""
+    """A ``literalinclude`` whose caption, the path of a file of the network, is linked."""
 
     def run(self):
         """Link the caption, and go on as usual."""
         path, name = self.options.get("caption", ""), self.options.get("pyobject", "")
-        if path.startswith("skscratch/") and name:
+        if path.startswith("skscratch/nn/") and name:  # others have no page of their source
             page = f"../_modules/{path.removesuffix('.py')}.html"
             public = name.split("._")[0]  # the class of a private method
             if name.split(".")[0] in nn.__all__:
