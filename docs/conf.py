@@ -1,6 +1,8 @@
 """Sphinx configuration: ``python -m sphinx -W --keep-going -b html docs docs/_build/html``."""
 
+import sys
 from functools import cache
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 from docutils import nodes
@@ -9,12 +11,15 @@ from sphinx import addnodes
 
 import skscratch
 
+sys.path.insert(0, str(Path(__file__).with_name("_extensions")))
+
 project = "skscratch"
 author = "the skscratch developers"
 copyright = "the skscratch developers"
 release = version = skscratch.__version__
 
 extensions = [
+    "course",  # ours, in _extensions
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -28,7 +33,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
     "sphinx-mathjax-offline",  # pages render without a network
 ]
-exclude_patterns = ["_build", "auto_examples/**/*.ipynb", "auto_examples/**/*.md5"]
+exclude_patterns = ["_build", "_extensions", "auto_examples/**/*.ipynb", "auto_examples/**/*.md5"]
 templates_path = ["_templates"]
 nitpicky = True
 # The scripts that write the benchmark pages begin their sections at the third level.

@@ -36,7 +36,8 @@ Reading order, from one batch to a whole run:
 11. `prediction`, `divergence`, `stacks`, `blocks` and `options`: prediction in blocks, errors of
     diverging runs, hyperparameters of stacks, block sizes, and objects from names.
 
-Nothing here imports scikit-learn or SciPy.
+Nothing here imports scikit-learn or SciPy. Each module names the chapters of the course, in
+``docs/course/``, that explain it.
 """
 
 from .activations import (

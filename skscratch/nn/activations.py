@@ -9,6 +9,8 @@ Memory. All arrays below have the shape ``(..., batch, units)``. If f' is a func
 (ReLU, tanh, the logistic), f overwrites Z, so ``A is Z``. Other activations write to a separate A.
 They may ask for `n_saved` further arrays, to keep intermediate results for the backward pass. The
 backward pass may overwrite all arrays, since nothing reads them afterwards.
+
+Explained in the course: activations, backpropagation.
 """
 
 import math

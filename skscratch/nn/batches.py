@@ -1,4 +1,7 @@
-"""Batches: the training rows in mini-batches, in a new order each epoch."""
+"""Batches: the training rows in mini-batches, in a new order each epoch.
+
+Explained in the course: optimization, committee.
+"""
 
 import math
 from collections.abc import Iterator, Sequence

@@ -2,6 +2,8 @@
 
 A pass over an array is fast while the array fits into the processor's cache. Several passes over a
 large array therefore go block by block: only the first pass has to fetch its block from memory.
+
+Explained in the course: regularization.
 """
 
 from collections.abc import Sequence

@@ -2,6 +2,8 @@
 
 A step checks its loss before it moves the parameters. After the move all of them could be NaN;
 before it, the first layer with a number that is not finite shows where the trouble began.
+
+Explained in the course: diagnosis.
 """
 
 import copy

@@ -8,6 +8,8 @@ and the first affine map combines them. `Periodic` learns the frequencies of wav
 An `Embedding` is an option, like an activation. Its method `Embedding.layer` takes the edges of
 each feature's bins and makes the `EmbeddingLayer`, the network's first layer. The layer's first
 outputs are X itself; features without edges, such as indicators, get no further outputs.
+
+Explained in the course: defaults.
 """
 
 import math

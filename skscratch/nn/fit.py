@@ -2,6 +2,8 @@
 
 A run keeps its memory in its `Progress`. With a copy of that, the learner and the batches, `fit`
 can resume it: after an interrupt, from a file, or one epoch at a time.
+
+Explained in the course: regularization, diagnosis, committee.
 """
 
 import copy

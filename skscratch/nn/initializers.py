@@ -10,6 +10,8 @@ from layer to layer, and so does the gradient on its way back:
 
 A uniform distribution on [-a, a] has the variance a^2/3, so each uniform variant has
 ``a = std sqrt(3)``. Biases start at 0.
+
+Explained in the course: initialization.
 """
 
 import math

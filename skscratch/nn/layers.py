@@ -11,6 +11,8 @@ one network, each with its own caches. Only a cache for training has gradients.
 
 Shapes: the last two axes are (batch, features). Any axes before them are a *stack*, independent
 networks side by side; the same code serves one network and many.
+
+Explained in the course: neuron, backpropagation, regularization.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,7 @@
-"""The network: a chain of layers over one parameter vector."""
+"""The network: a chain of layers over one parameter vector.
+
+Explained in the course: backpropagation, initialization, depth, committee.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,7 @@
-"""Normalization: a mean of 0 and a variance of 1, over the batch or over the features."""
+"""Normalization: a mean of 0 and a variance of 1, over the batch or over the features.
+
+Explained in the course: normalization.
+"""
 
 from collections.abc import Callable
 from types import SimpleNamespace

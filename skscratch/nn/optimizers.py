@@ -11,6 +11,8 @@ The optimizer itself never changes. ``init`` makes the `State` of a run; ``step`
     optimizer.step(w, g, 0.001, state)
 
 Scalars are Python floats: NumPy's float64 would turn float32 loops into slower double ones.
+
+Explained in the course: optimization.
 """
 
 import math

@@ -4,6 +4,8 @@ Activations, losses, initializers, optimizers, schedules and embeddings are all 
 fields are their hyperparameters. Each module has a table from names to its classes, and `lookup`
 turns a name into an object. Training never changes an option: moments, step numbers and random
 streams live in objects of the run.
+
+Explained in the course: activations.
 """
 
 import copy

@@ -10,6 +10,8 @@ vector; layers work on the views::
 Copy into the vector, never replace it: the views would still point into the old array. Pickle and
 deepcopy would break the views too, so they store the vector and shapes, and loading makes new
 views.
+
+Explained in the course: neuron.
 """
 
 from collections.abc import Sequence

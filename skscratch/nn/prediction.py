@@ -1,4 +1,7 @@
-"""Prediction: forward passes, block by block, in constant memory."""
+"""Prediction: forward passes, block by block, in constant memory.
+
+Explained in the course: neuron.
+"""
 
 import math
 from collections.abc import Callable

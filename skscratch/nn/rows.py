@@ -3,6 +3,8 @@
 Batches and prediction ask for rows by number. The source may be an array in memory, a memory map
 whose rows are converted when read, or a sparse matrix. A layer sees none of that: it receives an
 array, or a `SparseBlock` that can multiply.
+
+Explained in the course: neuron.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,7 @@
-"""A first layer that learns how much each feature counts."""
+"""A first layer that learns how much each feature counts.
+
+Explained in the course: backpropagation, defaults.
+"""
 
 import numpy as np
 

@@ -2,6 +2,8 @@ r"""Schedules: the learning rate of each epoch or step.
 
 A schedule has no memory. It computes the learning rate from the base, which is the estimator's
 ``learning_rate``, and from the `Clock`, which counts the run's epochs, steps, rows and plateaus.
+
+Explained in the course: optimization.
 """
 
 from collections.abc import Callable

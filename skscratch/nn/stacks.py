@@ -4,6 +4,8 @@ A stack has axes before the usual ones: parameters are ``(..., P)``, outputs ``(
 n_out)``. A hyperparameter is a float, or an array of shape ``(..., 1)`` that broadcasts over the
 parameters. A result for each network, such as a loss, has the shape ``(...)``. A single network
 is the stack ``()``, and its results are scalars.
+
+Explained in the course: committee.
 """
 
 from typing import Any

@@ -1,4 +1,7 @@
-"""The step: forward, loss, backward, penalty, optimizer. The whole idea is here."""
+"""The step: forward, loss, backward, penalty, optimizer. The whole idea is here.
+
+Explained in the course: forty_lines, backpropagation, optimization, regularization, diagnosis.
+"""
 
 import copy
 import math

@@ -2,6 +2,8 @@
 
 A network has one quantity to watch; networks side by side have one each, or one together. All
 numbers below may be arrays, so the code is the same.
+
+Explained in the course: regularization, committee.
 """
 
 import math

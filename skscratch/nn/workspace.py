@@ -2,6 +2,8 @@
 
 Each layer makes its arrays once, in its cache, so a step allocates no memory. The last, shorter
 batch of an epoch uses the first rows of the same arrays.
+
+Explained in the course: backpropagation.
 """
 
 from collections.abc import Sequence

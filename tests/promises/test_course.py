@@ -27,19 +27,19 @@ def definitions(body, prefix=""):
 
 
 def shown(chapter):
-    pattern = r"\.\. literalinclude:: (\S+)\n   :caption: (\S+)\n   :pyobject: (\S+)"
-    return re.findall(pattern, read(chapter))
+    pattern = r"^\.\. literalinclude:: (\S+)\n   :caption: (skscratch\S+)\n   :pyobject: (\S+)"
+    return re.findall(pattern, read(chapter), re.M)
 
 
 def test_no_chapter_is_left_out():
-    assert len(CHAPTERS) == 11
+    assert len(CHAPTERS) == 13
     assert {path.stem for path in COURSE.glob("*.rst")} == {"index", *CHAPTERS}
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_code_shown_exists(chapter):
     includes = shown(chapter)
-    assert len(includes) == read(chapter).count("literalinclude")
+    assert len(includes) == read(chapter).count("literalinclude:: ../../skscratch")
     for path, caption, name in includes:
         assert (COURSE / path).resolve().as_posix().endswith(caption)
         # That of the package tested, which need not be the one beside the documentation.
@@ -47,7 +47,7 @@ def test_code_shown_exists(chapter):
         assert name in definitions(ast.parse(source.read_text(encoding="utf-8")).body)
 
 
-@pytest.mark.parametrize(("number", "chapter"), enumerate(CHAPTERS, start=1))
+@pytest.mark.parametrize(("number", "chapter"), enumerate(CHAPTERS))
 def test_chapter_is_complete(number, chapter):
     text = read(chapter)
     assert text.startswith(f"{number}. ")
@@ -61,9 +61,52 @@ def test_chapter_is_complete(number, chapter):
     assert exercises.count(".. dropdown:: Answer") == len(re.findall(r"^\d\. ", exercises, re.M))
 
 
-def test_each_figure_has_its_place():
-    used = re.findall(r"^\.\. plot:: figures/(\w+)\.py$", "".join(map(read, CHAPTERS)), re.M)
-    assert sorted(used) == sorted(path.stem for path in (COURSE / "figures").glob("*.py"))
+@pytest.mark.parametrize(
+    ("directive", "folder"), [("plot", "figures"), ("animation", "animations")]
+)
+def test_each_figure_has_its_place(directive, folder):
+    pattern = rf"^\.\. {directive}:: {folder}/(\w+)\.py$"
+    used = re.findall(pattern, "".join(map(read, CHAPTERS)), re.M)
+    assert used
+    assert sorted(used) == sorted(path.stem for path in (COURSE / folder).glob("*.py"))
+
+
+def modules():
+    """Return the docstring of each module of the network, by its path."""
+    root = Path(skscratch.__file__).parent / "nn"
+    paths = [path for path in root.rglob("*.py") if path != root / "__init__.py"]
+    return {
+        path.relative_to(root).as_posix(): ast.get_docstring(ast.parse(path.read_text("utf-8")))
+        for path in paths
+    }
+
+
+def explained(docstring):
+    """Return the chapters that a docstring names."""
+    (names,) = re.findall(r"^Explained in the course: ([\w, ]+)\.$", docstring, re.M)
+    return names.split(", ")
+
+
+def test_each_module_of_the_network_names_its_chapters():
+    found = {path: explained(docstring) for path, docstring in modules().items()}
+    assert len(found) > 20
+    assert {name for names in found.values() for name in names} <= set(CHAPTERS)
+    for chapter in CHAPTERS:
+        for _, caption, _ in shown(chapter):
+            if caption.startswith("skscratch/nn/"):
+                assert chapter in found[caption.removeprefix("skscratch/nn/")]
+
+
+def test_the_contents_name_the_same_chapters_as_the_modules():
+    table = INDEX.split("- Explained in\n")[1].split(".. _course-notation:")[0]
+    rows = re.findall(r"   \* - (.*)\n     - (.*)", table)
+    listed = {
+        path: re.findall(r":doc:`(\w+)`", chapters)
+        for files, chapters in rows
+        for path in re.findall(r"``([\w/.]+)``", files)
+    }
+    found = {re.sub("losses/.*", "losses/", path): explained(d) for path, d in modules().items()}
+    assert listed == found
 
 
 def test_references_to_the_network_are_to_public_names():

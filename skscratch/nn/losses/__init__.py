@@ -10,6 +10,8 @@ with mean 1 over the training set; weights for each output are ``(..., batch, n_
 axes are networks side by side, which may share Y and weights without those axes. The value, of
 shape ``(...)``, is the weighted sum over the batch's rows divided by their number; the gradient is
 its derivative.
+
+Explained in the course: loss.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,7 @@
-"""The base of the losses: row losses become the weighted mean of a batch."""
+"""The base of the losses: row losses become the weighted mean of a batch.
+
+Explained in the course: loss.
+"""
 
 from typing import Any, ClassVar
 

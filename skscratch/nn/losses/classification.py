@@ -1,4 +1,7 @@
-"""Losses of classes and labels: cross-entropy and the focal loss."""
+"""Losses of classes and labels: cross-entropy and the focal loss.
+
+Explained in the course: loss.
+"""
 
 import math
 from dataclasses import dataclass

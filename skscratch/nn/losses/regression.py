@@ -1,4 +1,7 @@
-"""Losses of numbers: distances, and the deviances of counts and amounts."""
+"""Losses of numbers: distances, and the deviances of counts and amounts.
+
+Explained in the course: loss.
+"""
 
 import math
 from dataclasses import dataclass
