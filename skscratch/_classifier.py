@@ -58,8 +58,8 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         What to normalize before each activation: ``"batch"`` each unit over the rows of a batch,
         ``"layer"`` each row over the units. Both learn a scale and a shift.
     batch_size : int, "auto", "full" or None, default="auto"
-        Rows of a mini-batch, >= 1. ``"auto"`` is 64, or all rows if there are fewer; ``"full"`` and
-        None take all rows.
+        Rows of a mini-batch, >= 1. ``"auto"`` makes even ones of at most 64; ``"full"`` and None
+        take all rows.
     learning_rate : float, default=8e-3
         Step size, > 0; the schedule's base rate.
     lr_schedule : str or Schedule, default="cosine"
