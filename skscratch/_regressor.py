@@ -59,8 +59,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         What to normalize before each activation: ``"batch"`` each unit over the rows of a batch,
         ``"layer"`` each row over the units. Both learn a scale and a shift.
     batch_size : int, "auto", "full" or None, default="auto"
-        Rows of a mini-batch, >= 1. ``"auto"`` is 64, or all rows if there are fewer; ``"full"`` and
-        None take all rows.
+        Rows of a mini-batch, >= 1. ``"auto"`` makes even ones of at most 64; ``"full"`` and None
+        take all rows.
     learning_rate : float, default=8e-3
         Step size, > 0; the schedule's base rate.
     lr_schedule : str or Schedule, default="cosine"
@@ -87,7 +87,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``"piecewise_linear"``, ``"periodic"``, or an object such as ``Periodic(scale=0.1)``,
         searched as ``numerical_embedding__scale``. X has to be dense.
     max_iter : int or "auto", default="auto"
-        Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 32, or as many as make
+        Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 24, or as many as make
         250 steps; 200 with ``"lbfgs"``.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order.

@@ -23,6 +23,7 @@ PACKAGES = (
     "optax",
     "skorch",
     "pytabkit",
+    "mapie",
 )
 MISSING = "missing"
 

@@ -12,11 +12,11 @@ Every rule behind an "auto" is here. What they lead to:
 ...     print(f"{n:6} {plan.n_networks:8} {plan.judge or '-':15} {plan.batch_size:6}"
 ...           f" {plan.max_iter:6} {plan.dtype:>8}")
     30        8 -                   30    250  float64
-    60        8 folds               60    250  float64
-   150        8 folds               64     84  float32
-   900        8 folds               64     32  float32
-  5000        8 folds               64     32  float32
-100000        8 folds               64     32  float32
+    60        8 folds               53    250  float64
+   150        8 folds               44     84  float32
+   900        8 folds               61     24  float32
+  5000        8 folds               64     24  float32
+100000        8 folds               64     24  float32
 """
 
 import math
@@ -38,7 +38,7 @@ FOLDS_FROM = 40
 """Rows that are enough for folds: scikit-learn's checks, which want weights to be as good as
 repeated rows to seven digits, have fewer."""
 AUTO_BATCH_SIZE = 64
-AUTO_EPOCHS, LEAST_STEPS = 32, 250
+AUTO_EPOCHS, LEAST_STEPS = 24, 250
 EPOCHS_OF_LBFGS = 200
 FLOAT32_FROM = 1_000
 """Rows times networks from which the time that float32 saves is worth it."""
@@ -200,13 +200,14 @@ def make_plan(
     n_held_out = 0
     if judge == "held-out rows":
         n_held_out = choose("n_held_out", _n_held_out(settings, n_samples))
+    n_rows = n_training or n_samples - (n_samples // n_networks if judge == "folds" else n_held_out)
     plan = Plan(
         n_samples=n_samples,
         n_networks=n_networks,
         judge=judge,
         n_held_out=n_held_out,
         goes_back=choose("goes_back", _goes_back(settings, judge, incremental)),
-        batch_size=choose("batch_size", rows_per_batch(settings, n_samples)),
+        batch_size=choose("batch_size", rows_per_batch(settings, n_samples, n_rows)),
         max_iter=1,
         lr_schedule=choose("lr_schedule", schedule_of(settings, incremental)),
         init=choose("init", _initializers(settings)),
@@ -307,15 +308,22 @@ def _goes_back(settings: Settings, judge: str, incremental: bool) -> tuple[bool,
     return True, f"the best epoch is known by the {judge}"
 
 
-def rows_per_batch(settings: Settings, n_samples: int) -> tuple[int, str]:
-    """Return the rows of a batch, given the number of rows before any are held out."""
+def rows_per_batch(
+    settings: Settings, n_samples: int, n_training: int | None = None
+) -> tuple[int, str]:
+    """Return the rows of a batch, given the number of rows, and of those that are trained on.
+
+    Batches are even: after 64 rows one with a single row would be a step as long as any other.
+    """
     if settings.optimizer.full_batch:
         return n_samples, "L-BFGS needs all rows"
     if settings.batch_size is None:
         return n_samples, SET
     if settings.batch_size != "auto":
         return int(settings.batch_size), SET
-    return min(AUTO_BATCH_SIZE, n_samples), f"{AUTO_BATCH_SIZE} if there are as many"
+    n_rows = max(1, n_training or n_samples)
+    n_batches = math.ceil(n_rows / AUTO_BATCH_SIZE)
+    return math.ceil(n_rows / n_batches), f"even batches of {AUTO_BATCH_SIZE} at most"
 
 
 def _epochs(

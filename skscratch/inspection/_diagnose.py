@@ -122,7 +122,7 @@ def diagnose(
     ...                            feature_scaling="robust", random_state=0)
     >>> finding = diagnose(clf, X, y).findings[0]
     >>> print(f"{finding.name}: {finding.remedy}")
-    learning rate too large: set learning_rate=0.0... in place of 100
+    learning rate too large: set learning_rate=0... in place of 100
     >>> diagnose(ScratchMLPClassifier(random_state=0).fit(X, y), X, y).findings
     []
     """
