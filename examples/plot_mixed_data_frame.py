@@ -107,6 +107,7 @@ model = make_pipeline(to_numbers, mlp)
 model.fit(X, y)
 print(f"{X.shape[1]} columns became {model[-1].n_features_in_} inputs:")
 print(", ".join(model[0].get_feature_names_out()), end="\n\n")
+model
 
 # %%
 # What the words tell, and what gaps cost

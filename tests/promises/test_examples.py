@@ -37,6 +37,11 @@ def test_the_gallery_is_the_folder_whole():
     assert not {"filename_pattern", "ignore_pattern"} & set(settings)  # each would leave some out
 
 
+def test_each_example_is_in_one_section_of_the_gallery():
+    page = (ROOT / "docs/gallery.rst").read_text("utf-8")
+    assert sorted(re.findall(r"\.\./examples/(\w+\.py)", page)) == [path.name for path in EXAMPLES]
+
+
 def test_examples_that_pages_refer_to_are_there():
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.rst")]
     for folder in ("api", "course", "guide"):
