@@ -1,5 +1,6 @@
 """The pages of the documentation are complete: public names, scikit-learn's parameters, pages."""
 
+import doctest
 import inspect
 import re
 from pathlib import Path
@@ -138,3 +139,10 @@ def test_an_example_that_fails_fails_the_build_but_lets_it_end():
 def test_twenty_errors_at_least_have_their_message_in_the_guide():
     page = (DOCS / "guide/errors.rst").read_text("utf-8")  # which is run as a doctest
     assert page.count("Traceback (most recent call last):") >= 20
+
+
+@pytest.mark.parametrize("page", ["first_hour", "getting_started"])
+def test_the_first_pages_show_what_comes_out(page):
+    examples = doctest.DocTestParser().get_examples((DOCS / f"guide/{page}.rst").read_text("utf-8"))
+    assert len(examples) > 20
+    assert not [example.source for example in examples if "..." in example.want]
