@@ -15,6 +15,7 @@ pytest.importorskip("matplotlib")
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(ROOT.joinpath("examples").glob("*.py"))
 PACKAGES = {"joblib", "matplotlib", "numpy", "pandas", "scipy", "skscratch", "sklearn"}
+PACKAGES |= {"threadpoolctl"}  # comes with scikit-learn
 
 
 @pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
