@@ -66,6 +66,9 @@ sphinx_gallery_conf = {
     "doc_module": ("skscratch",),
     "reference_url": {"skscratch": None},
     "image_srcset": ["2x"],
+    "thumbnail_size": (640, 480),  # what the grid of skscratch.css shows at half of it
+    # What has no HTML of its own would show as text, objects as their addresses.
+    "capture_repr": ("_repr_html_",),
     "show_signature": False,
     "write_computation_times": False,
     "nested_sections": False,

@@ -103,9 +103,9 @@ for data, load in LOADERS.items():
     print(f"{data}: {X.shape[0]} rows, {X.shape[1]} features, done in {seconds:.0f} s", flush=True)
 
 # %%
-# One of them in full, as ``print(compare(X, y))`` shows it:
+# One of them in full. Outside of notebooks and pages, ``print`` shows it:
 
-print(comparisons["digits"])
+comparisons["digits"]
 
 # %%
 # Tables

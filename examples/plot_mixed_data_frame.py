@@ -19,6 +19,7 @@ before the predictions suffer?
 # missing: a share of them is deleted at random. To be predicted is whether the disease progresses
 # faster than in half of the patients.
 
+import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -69,7 +70,7 @@ for name, columns in [("words and gaps", WORDS + NUMBERS), ("gaps", NUMBERS)]:
     try:
         ScratchMLPClassifier().fit(X[columns], y)
     except ValueError as error:
-        print(f"{name}: {error}\n")
+        print(textwrap.fill(f"{name}: {error}", 88), end="\n\n")
 
 # %%
 # Through a column transformer
@@ -106,7 +107,8 @@ model = make_pipeline(to_numbers, mlp)
 
 model.fit(X, y)
 print(f"{X.shape[1]} columns became {model[-1].n_features_in_} inputs:")
-print(", ".join(model[0].get_feature_names_out()), end="\n\n")
+print(textwrap.fill(", ".join(model[0].get_feature_names_out()), 88), end="\n\n")
+model
 
 # %%
 # What the words tell, and what gaps cost

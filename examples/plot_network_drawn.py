@@ -44,15 +44,15 @@ mlp = ScratchMLPClassifier(
     random_state=0,
 ).fit(X_train, y_train)
 print(f"{mlp.score(X_test, y_test):.1%} of {len(y_test)} test flowers right\n")
-print(summary(mlp))
+summary(mlp)
 
 # %%
 # One flower, step by step
 # ------------------------
 #
 # `trace` follows a flower from its measurements to the probabilities, the loss, and the gradient of
-# every weight. Where it shows as HTML, as in a notebook, each step can be unfolded; ``print``
-# writes all of them as text.
+# every weight. Each step can be unfolded; ``print`` writes all of them as text, and so with the
+# other reports here.
 
 flower = X_test.iloc[[0]]
 print(f"a {y_test[0]}: {flower.iloc[0].to_dict()}")
@@ -61,7 +61,7 @@ trace(mlp, flower, y_test[:1])
 # %%
 # These gradients can be trusted: `gradient_check` compares them with finite differences.
 
-print(gradient_check(mlp, X_train, y_train))
+gradient_check(mlp, X_train, y_train)
 
 # %%
 # The picture

@@ -57,11 +57,11 @@ patients = {
 # Diagnoses
 # ---------
 #
-# This is the whole report on one of them. In a notebook it shows as HTML, and ``to_frame()`` makes
-# a data frame of the findings.
+# This is the whole report on one of them. ``print`` shows it as text, and ``to_frame()`` makes a
+# data frame of the findings.
 
 diagnoses = {name: diagnose(mlp, *data) for name, (data, mlp) in patients.items()}
-print(diagnoses["twelve sigmoid layers"])
+diagnoses["twelve sigmoid layers"]
 
 # %%
 # Causes are listed before their effects, so that the first finding is the one to treat first. A

@@ -387,7 +387,7 @@ class BaseScratchMLP(NotebookReprMixin, CallbackSupportMixin, BaseEstimator, ABC
         goes_on = self.__sklearn_is_fitted__() and (incremental or settings.warm_start)
         if (X_val is None) is not (y_val is None):
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
-            raise ValueError(f"{given} was given without {missing}.")
+            raise ValueError(f"{given} was given without {missing}. Pass both.")
         data = check_data(self, X, y, sample_weight, self._clean_target, reset=not goes_on)
         validation = self._check_validation_data(X_val, y_val)
         before = self._fitted if goes_on else None

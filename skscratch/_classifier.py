@@ -300,7 +300,10 @@ class ScratchMLPClassifier(ClassifierMixin, BaseScratchMLP):
         """
         is_first = not self.__sklearn_is_fitted__()
         if classes is None and is_first:
-            raise ValueError("classes must be passed on the first call to partial_fit.")
+            raise ValueError(
+                "classes must be passed on the first call to partial_fit, since rows to come may "
+                "have classes that these lack. Pass classes=np.unique(y) if all of them are here."
+            )
         if classes is not None:
             classes = sort_classes(classes)
             if not is_first and not np.array_equal(classes, self.classes_):

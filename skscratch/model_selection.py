@@ -148,7 +148,8 @@ def out_of_fold_score(estimator: Any, X: Any, y: Any = None) -> float:
         return last.oof_score_
     except AttributeError as error:
         raise ValueError(
-            f"{type(last).__name__} has no out-of-fold score: {error}. out_of_fold_score takes a "
+            f"{type(last).__name__} has no out-of-fold score: "
+            f"{str(error).removesuffix('.')}. out_of_fold_score takes a "
             "ScratchMLPClassifier or ScratchMLPRegressor that leaves rows out of training, or a "
             "pipeline that ends in one."
         ) from error

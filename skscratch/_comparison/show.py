@@ -14,6 +14,7 @@ from ..inspection.displays._plotting import COLORS, make_figure
 UNDECIDED = "no clear difference"
 _LABELS = {"r2": "R2", "rmse": "RMSE"}
 _MARKERS = "osD^vP"
+_WIDTH = 80
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -64,7 +65,8 @@ class Comparison:
 
     def __str__(self) -> str:
         tables = (f"{heading}\n\n{frame.to_string()}" for heading, frame in self._formatted())
-        return "\n\n".join([self.title, *tables, *self._notes()])
+        notes = (textwrap.fill(note, _WIDTH) for note in self._notes())
+        return "\n\n".join([self.title, *tables, *notes])
 
     def _repr_html_(self) -> str:
         """Show the tables in a notebook."""

@@ -297,7 +297,8 @@ def check_sample_weight(sample_weight: Any, X: Any) -> np.ndarray:
     check_consistent_length(X, sample_weight)
     if np.any(sample_weight < 0):
         raise ValueError(
-            f"sample_weight must not be negative, got a smallest weight of {sample_weight.min():g}."
+            f"sample_weight must not be negative, got a smallest weight of {sample_weight.min():g}"
+            ". Give rows that should not count a weight of 0."
         )
     with np.errstate(over="ignore"):
         if not np.isfinite(sample_weight.sum()):

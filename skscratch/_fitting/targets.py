@@ -147,7 +147,8 @@ class Labels(Target):
         if len(unseen):
             raise ValueError(
                 f"y has classes {unseen.tolist()} that are not among the known classes "
-                f"{self.classes.tolist()}."
+                f"{self.classes.tolist()}. Name all classes in the first call, or fit a new "
+                "estimator."
             )
         index = np.searchsorted(self.classes, y)
         if self.is_binary:
@@ -299,7 +300,8 @@ class Quantities(Target):
         for end in (Y.min(), Y.max()):
             if end not in domain:
                 raise ValueError(
-                    f"loss={self.name!r} needs targets in {domain}, got {end:g} (in {dtype}). "
+                    f"loss={self.name!r} needs targets in {domain}, got {end:g} (in "
+                    f"{np.dtype(dtype)}). "
                     "Shift or transform y, or take another loss."
                 )
         return Y

@@ -48,7 +48,8 @@ def to_sklearn(estimator: BaseScratchMLP) -> MLPClassifier | MLPRegressor:
         )
         raise ValueError(
             f"{theirs.__name__} of scikit-learn {sklearn.__version__} has nothing like {listed}. "
-            f"Choose what it has to convert this {type(estimator).__name__}.{hint}"
+            f"To convert this {type(estimator).__name__}, choose what {theirs.__name__} has, such "
+            f"as activation='relu' and feature_scaling=None.{hint}"
         )
     mlp = theirs(**params)
     if estimator.__sklearn_is_fitted__():

@@ -1,5 +1,6 @@
 """The pages of the documentation are complete: public names, scikit-learn's parameters, pages."""
 
+import doctest
 import inspect
 import re
 from pathlib import Path
@@ -95,6 +96,31 @@ def test_the_migration_page_has_the_defaults_of_both():
     assert checked > 40
 
 
+def test_the_api_page_has_each_parameter_in_one_group():
+    page = (DOCS / "api/estimators.rst").read_text("utf-8")
+    table = page.split("Parameters, by use\n---")[1].split("Tools\n===")[0].split("=====\nEvery")[1]
+    named = re.findall(r"``(\w+)``(?: \((C|R)\))?", table.split("\n====")[0])
+    classifier, regressor = ScratchMLPClassifier().get_params(), ScratchMLPRegressor().get_params()
+    assert sorted(name for name, _ in named) == sorted(classifier | regressor)
+    for name, only in named:
+        where = {"": (True, True), "C": (True, False), "R": (False, True)}[only]
+        assert (name in classifier, name in regressor) == where
+
+
+def test_the_guide_explains_each_choice_of_the_plan():
+    page = (DOCS / "guide/networks.rst").read_text("utf-8")
+    X, y = load_iris(return_X_y=True)
+    choices = set()
+    for params in ({}, {"early_stopping": True}):
+        plan = ScratchMLPClassifier((2,), max_iter=2, **params).fit(X, y).plan_
+        choices |= set(plan.why)
+    assert {"n_networks", "n_held_out"} <= choices
+    assert {
+        name for name in choices if not re.search(rf"^``{name}`` ", page, re.MULTILINE)
+    } == set()
+    assert {name for name in plan.seconds if f"- ``{name}``: " not in page} == set()
+
+
 def test_every_page_of_the_guide_is_in_its_contents():
     guide = DOCS / "guide"
     contents = (guide / "index.rst").read_text("utf-8").split()
@@ -108,3 +134,15 @@ def test_an_example_that_fails_fails_the_build_but_lets_it_end():
         builds = re.findall("-m sphinx .*", (DOCS.parent / path).read_text("utf-8"))
         assert builds
         assert all(" -W --keep-going " in build for build in builds)
+
+
+def test_twenty_errors_at_least_have_their_message_in_the_guide():
+    page = (DOCS / "guide/errors.rst").read_text("utf-8")  # which is run as a doctest
+    assert page.count("Traceback (most recent call last):") >= 20
+
+
+@pytest.mark.parametrize("page", ["first_hour", "getting_started"])
+def test_the_first_pages_show_what_comes_out(page):
+    examples = doctest.DocTestParser().get_examples((DOCS / f"guide/{page}.rst").read_text("utf-8"))
+    assert len(examples) > 20
+    assert not [example.source for example in examples if "..." in example.want]

@@ -15,6 +15,7 @@ pytest.importorskip("matplotlib")
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(ROOT.joinpath("examples").glob("*.py"))
 PACKAGES = {"joblib", "matplotlib", "numpy", "pandas", "scipy", "skscratch", "sklearn"}
+PACKAGES |= {"threadpoolctl"}  # comes with scikit-learn
 
 
 @pytest.fixture(params=EXAMPLES, ids=lambda path: path.stem)
@@ -35,6 +36,11 @@ def test_the_gallery_is_the_folder_whole():
     )
     assert (ROOT / "docs" / settings["examples_dirs"]).resolve() == ROOT / "examples"
     assert not {"filename_pattern", "ignore_pattern"} & set(settings)  # each would leave some out
+
+
+def test_each_example_is_in_one_section_of_the_gallery():
+    page = (ROOT / "docs/gallery.rst").read_text("utf-8")
+    assert sorted(re.findall(r"\.\./examples/(\w+\.py)", page)) == [path.name for path in EXAMPLES]
 
 
 def test_examples_that_pages_refer_to_are_there():

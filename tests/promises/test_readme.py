@@ -25,8 +25,13 @@ def test_both_start_in_a_fresh_virtual_environment(index):
 
 
 def test_the_first_is_the_main_job():
-    assert "examples/plot_compare_with_mlpclassifier.py" in COMMANDS[0]
+    assert "examples/plot_first_comparison.py" in COMMANDS[0]
     assert '".[plots]"' in COMMANDS[0]
+
+
+def test_the_full_comparison_comes_later():
+    assert not any("plot_compare_with" in command for command in COMMANDS[:2])
+    assert any("plot_compare_with_mlpclassifier.py" in command for command in COMMANDS[2:])
 
 
 def test_the_second_runs_the_tests():
