@@ -29,6 +29,7 @@ def record(data, system, error, task="classification"):
     return {
         "data": data,
         "task": task,
+        "family": "main",
         "half": "development",
         "position": 0,
         "seed": 0,
