@@ -51,7 +51,8 @@ def trace(estimator: Any, X: Any, y: Any = None, *, loss: Any = None, member: in
     networks one is followed, and the prediction is its own; `predict` goes by the mean of their
     logits.
 
-    Dropout is off, and all is computed in float64, on a copy.
+    Dropout is off, and all is computed in float64, on a copy. In a file an estimator may lose
+    the optimizer's averages, which then start anew. L-BFGS goes by all rows and makes no update.
 
     Parameters
     ----------
