@@ -50,9 +50,9 @@ summary(mlp)
 # One flower, step by step
 # ------------------------
 #
-# `trace` follows a flower from its measurements to the probabilities, the loss, and the gradient of
-# every weight. Each step can be unfolded; ``print`` writes all of them as text, and so with the
-# other reports here.
+# `trace` follows a flower from its measurements to the probabilities, the loss, the gradient of
+# every weight, and the weights after one more step of training. Each step can be unfolded;
+# ``print`` writes all of them as text, and so with the other reports here.
 
 flower = X_test.iloc[[0]]
 print(f"a {y_test[0]}: {flower.iloc[0].to_dict()}")

@@ -150,16 +150,8 @@ class Trained:
             if number < first + n:
                 break
             first += n
-        alone, k = copy.copy(learner), number - first
-        alone.network, alone.streams, alone.diverged = network, learner.streams[k : k + 1], {}
-        if np.ndim(alone.mean_weight):
-            alone.mean_weight = float(alone.mean_weight[k, 0])
-        if "state" in vars(learner) and learner.network.stack:
-            state = learner.state
-            moments, scratch = (
-                tuple(array[k] for array in arrays) for arrays in (state.moments, state.scratch)
-            )
-            alone.state = replace(state, moments=moments, scratch=scratch)
+        alone = learner.member((number - first,) if learner.network.stack else ())
+        alone.network = network
         return replace(self, network=network, learners=[alone], out_of_fold=None)
 
     def __getstate__(self) -> dict[str, Any]:

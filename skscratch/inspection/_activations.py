@@ -19,7 +19,8 @@ from .._base import BaseScratchMLP
 from ..nn.layers import Activate
 from ..nn.network import Network
 from ..nn.options import check_integer
-from ._passes import check_estimator_is_ours, one_network, run_passes
+from ._passes import check_estimator_is_ours, one_network
+from ._subject import look_at
 
 
 def activations(estimator: Any, X: Any, *, member: int = 0) -> dict[str, np.ndarray]:
@@ -30,8 +31,8 @@ def activations(estimator: Any, X: Any, *, member: int = 0) -> dict[str, np.ndar
 
     Parameters
     ----------
-    estimator : ScratchMLPClassifier or ScratchMLPRegressor
-        A fitted estimator.
+    estimator : ScratchMLPClassifier, ScratchMLPRegressor, Pipeline, or nn.Network
+        A fitted estimator, a fitted pipeline that ends in one, or a network of `skscratch.nn`.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The inputs, as `predict` takes them.
     member : int, default=0
@@ -49,9 +50,9 @@ def activations(estimator: Any, X: Any, *, member: int = 0) -> dict[str, np.ndar
     Raises
     ------
     TypeError
-        If the estimator is none of ours.
+        If the estimator is none of these.
     ValueError
-        If there is no such network.
+        If there is no such network, or if a Network has another number of inputs than X.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
@@ -75,7 +76,7 @@ def activations(estimator: Any, X: Any, *, member: int = 0) -> dict[str, np.ndar
     activation 2 (150, 8)
     dense 3 (150, 3)
     """
-    passes = run_passes(one_network(estimator, member), X)
+    passes = look_at(estimator, X, member=member).passes()
     return dict(zip(passes.names, passes.outputs, strict=True))
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from .._base import BaseScratchMLP
@@ -21,6 +20,7 @@ from ._findings_data import (
 from ._findings_network import constant_predictions, gradients, idle_units
 from ._findings_training import diverged, few_steps, large_rate, overfitting, small_rate
 from ._passes import check_estimator_is_ours, name_member
+from ._subject import last_step
 
 CHECKS: tuple[Callable[[Case], Iterator[Finding]], ...] = (
     unscaled,
@@ -131,7 +131,7 @@ def diagnose(
     given_X_val = None
     if isinstance(estimator, Pipeline):
         given_X_val = X_val
-        estimator, X, X_val = _last_step(estimator, X, y, X_val)
+        estimator, X, X_val = last_step(estimator, X, y, X_val)
     if not isinstance(estimator, BaseScratchMLP):
         check_estimator_is_ours(estimator)
     case = examine(estimator, X, y, sample_weight, X_val, y_val, given_X_val, range_test, member)
@@ -146,21 +146,5 @@ def diagnose(
     if len(sizes) > 8:
         sizes = [*sizes[:3], "...", sizes[-1]]
     title = f"Diagnosis of {type(estimator).__name__} ({' → '.join(sizes)}), {how}"
-    title += name_member(case.network, member)
+    title += name_member(case.network.network_, member)
     return Diagnosis(title, findings, case.notes, case.range_test, case.statistics)
-
-
-def _last_step(pipeline: Pipeline, X: Any, y: Any, X_val: Any) -> tuple[Any, Any, Any]:
-    """Return a pipeline's last step, and X and X_val as the steps before it make them."""
-    last = pipeline[-1]
-    if not isinstance(last, BaseScratchMLP):
-        check_estimator_is_ours(last)
-    if len(pipeline) > 1:
-        before = pipeline[:-1]
-        if last.__sklearn_is_fitted__():
-            X = before.transform(X)
-        else:
-            before = clone(before)
-            X = before.fit_transform(X, y)
-        X_val = None if X_val is None else before.transform(X_val)
-    return last, X, X_val

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import Pipeline
 from sklearn.utils import check_random_state
 
 from .._base import BaseScratchMLP
@@ -16,10 +17,9 @@ from ._passes import (
     Passes,
     clone_for_all_rows,
     named_parameters,
-    one_network,
-    run_passes,
 )
 from ._report import data_frame, html_table, page, text_table
+from ._subject import last_step, look_at
 
 MOST_ROWS = 50
 """Rows that the loss is computed on. With more of them more kinks of ReLU are in the way."""
@@ -91,6 +91,7 @@ def gradient_check(
     y: Any,
     *,
     sample_weight: Any = None,
+    loss: Any = None,
     n_coordinates: int = 10,
     tolerance: float = 1e-5,
     random_state: Any = 0,
@@ -111,15 +112,18 @@ def gradient_check(
 
     Parameters
     ----------
-    estimator : ScratchMLPClassifier or ScratchMLPRegressor
-        The estimator. If it is not fitted, a clone of a single network is trained for an epoch
-        first, at a learning rate of 0.001.
+    estimator : ScratchMLPClassifier, ScratchMLPRegressor, Pipeline, nn.Network or nn.Learner
+        The estimator, or a pipeline that ends in one. If it is not fitted, a clone of a single
+        network is trained for an epoch first, at a learning rate of 0.001. Of `skscratch.nn` a
+        Learner, or a Network and its loss.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The inputs. Of more than 50 rows as many are taken, evenly spaced.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        The targets.
+        The targets; of a Network or a Learner a column for each output, as the loss takes them.
     sample_weight : array-like of shape (n_samples,), default=None
         Weights of the rows, >= 0; None means 1 everywhere.
+    loss : nn.Loss, default=None
+        The loss of a Network; all others have their own.
     n_coordinates : int, default=10
         How many parameters of each array to move one by one, >= 1; the half of them with the
         largest gradients, the others at random.
@@ -171,17 +175,28 @@ def gradient_check(
     True
     >>> check.largest_error < 1e-6
     True
+
+    A network as the course makes it, with random weights:
+
+    >>> import numpy as np
+    >>> from skscratch.nn import Architecture, Network, SoftmaxLogLoss, Tanh
+    >>> network = Network(Architecture([4, 8, 3], [Tanh()]))
+    >>> network.parameters.vector[:] = np.random.default_rng(0).normal(size=67)
+    >>> gradient_check(network, X, np.eye(3)[y], loss=SoftmaxLogLoss()).passed
+    True
     """
     n_coordinates = check_integer("n_coordinates", n_coordinates, 1)
     tolerance = check_real("tolerance", tolerance, POSITIVE)
     rng = check_random_state(random_state)
+    if isinstance(estimator, Pipeline):
+        estimator, X, _ = last_step(estimator, X, y)
     if isinstance(estimator, BaseScratchMLP) and not estimator.__sklearn_is_fitted__():
         estimator = _barely_trained(estimator, X, y, sample_weight)
-    estimator = one_network(estimator, member)
-    passes = run_passes(estimator, X, y, sample_weight, MOST_ROWS)
+    subject = look_at(estimator, X, loss=loss, member=member)
+    passes = subject.passes(y, sample_weight, MOST_ROWS)
     vector = passes.network.parameters.vector
     vector += _JITTER * rng.standard_normal(len(vector))
-    objective = _Objective(estimator._fitted.learners[0], passes)
+    objective = _Objective(subject.learner, passes)
     gradient, arrays = objective.gradient, _arrays(passes)
     everything = np.concatenate([positions for _, _, positions in arrays])
     rows = []

@@ -14,7 +14,6 @@ from .._base import BaseScratchMLP
 from .._fitting.inputs import check_data
 from ..nn.embeddings import EmbeddingLayer
 from ..nn.layers import Activate, Dense, Dropout, Layer
-from ..nn.losses import Loss
 from ..nn.network import Network
 from ..nn.normalization import BatchNorm, LayerNorm
 from ..nn.options import check_integer
@@ -96,19 +95,23 @@ def one_network(estimator: Any, member: Any) -> Any:
         If it is not fitted.
     """
     estimator = check_estimator_is_ours(estimator)
-    number, n_networks = check_integer("member", member, 0), prod(estimator.network_.stack)
-    if number >= n_networks:
-        numbers = "0, as there is one network" if n_networks == 1 else f"from 0 to {n_networks - 1}"
-        raise ValueError(f"member must be {numbers}, got {number}.")
     alone = copy.copy(estimator)
-    alone._trained = estimator._fitted.member(number)
+    alone._trained = estimator._fitted.member(check_member(estimator.network_, member))
     return alone
 
 
-def name_member(estimator: Any, member: int) -> str:
+def check_member(network: Network, member: Any) -> int:
+    """Return the number of a network of a stack, or raise if there is none of that number."""
+    number, n_networks = check_integer("member", member, 0), prod(network.stack)
+    if number >= n_networks:
+        numbers = "0, as there is one network" if n_networks == 1 else f"from 0 to {n_networks - 1}"
+        raise ValueError(f"member must be {numbers}, got {number}.")
+    return number
+
+
+def name_member(network: Network, member: int) -> str:
     """Say in a title which network it is about, if there are several."""
-    stack = estimator.network_.stack
-    return f", member={member} of {stack[0]} networks" if stack else ""
+    return f", member={member} of {prod(network.stack)} networks" if network.stack else ""
 
 
 def clone_for_all_rows(estimator: BaseScratchMLP) -> Any:
@@ -154,10 +157,7 @@ def run_passes(
         X, y, sample_weight = check_data(
             estimator, X, y, sample_weight, estimator._clean_target, reset=False
         )
-    if most_rows is not None and X.shape[0] > most_rows:
-        rows = np.linspace(0, X.shape[0] - 1, most_rows).astype(int)
-        X, y = X[rows], None if y is None else y[rows]
-        sample_weight = None if sample_weight is None else sample_weight[rows]
+    X, y, sample_weight = some_rows(most_rows, X, y, sample_weight)
     double = np.dtype(np.float64)
     if y is not None:
         encoded = estimator._target.encode(y, np.float64)
@@ -174,6 +174,15 @@ def run_passes(
     return pass_through(network, estimator._fitted.learners[0].loss, inputs, Y, weights)
 
 
+def some_rows(most_rows: int | None, *arrays: Any) -> tuple[Any, ...]:
+    """Return so many rows of each array at most, evenly spaced; an array may be None."""
+    n_rows = arrays[0].shape[0]
+    if most_rows is None or n_rows <= most_rows:
+        return arrays
+    rows = np.linspace(0, n_rows - 1, most_rows).astype(int)
+    return tuple(None if array is None else array[rows] for array in arrays)
+
+
 def copy_without_dropout(network: Network, dtype: Any = np.float64) -> Network:
     """Copy a network, in a precision of choice, without its dropout layers."""
     copied = Network(replace(network.architecture, dropout=()), dtype=dtype)
@@ -182,9 +191,11 @@ def copy_without_dropout(network: Network, dtype: Any = np.float64) -> Network:
 
 
 def pass_through(
-    network: Network, loss: Loss, inputs: Any, Y: np.ndarray | None, weights: np.ndarray | None
+    network: Network, loss: Any, inputs: Any, Y: np.ndarray | None, weights: np.ndarray | None
 ) -> Passes:
     """Pass inputs through a network, and back if there are targets, as `run_passes` does.
+
+    Without targets there may be no loss, None.
 
     Layers write to buffers that others overwrite, so that each result is copied at once.
     """
@@ -216,6 +227,11 @@ def layer_names(network: Network) -> list[str]:
         kind = next(kind for cls, kind in _KINDS.items() if isinstance(layer, cls))
         names.append(f"{kind} {number}" if number else kind)
     return names
+
+
+def number_in(name: str) -> str:
+    """Return what a layer's symbols end in: the number in its name, or E for an embedding."""
+    return "".join(filter(str.isdigit, name)) or "E"
 
 
 def named_parameters(network: Network, parameters: Parameters) -> list[dict[str, np.ndarray]]:

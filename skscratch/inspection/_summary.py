@@ -1,15 +1,15 @@
 """The summary of a network: its layers, and what they take in memory and in computation."""
 
 from dataclasses import dataclass
-from math import prod
 from typing import Any
 
 from .._fitting.lbfgs import LBFGS
 from ..nn.layers import Activate, Dense, Dropout, Layer
-from ..nn.network import Network
 from ..nn.step import Learner
-from ._passes import layer_names, name_member, named_parameters, one_network
+from ..nn.workspace import Workspace
+from ._passes import layer_names, named_parameters
 from ._report import data_frame, html_table, page, show_bytes, text_table
+from ._subject import look_at
 
 _COLUMNS = (
     "layer",
@@ -36,8 +36,8 @@ class Summary:
         forward, and on the way back.
     memory : dict of str to int
         Bytes of ``"parameters"``, of ``"statistics"`` (running averages of batch normalization),
-        and in training besides of the ``"gradient"``, of the ``"optimizer"``'s state, and of the
-        ``"workspace"`` that each row of a batch takes.
+        and in training besides of the ``"gradient"``, of the ``"optimizer"``'s state if there is
+        one, and of the ``"workspace"`` that each row of a batch takes.
     n_networks : int
         How many such networks there are. All other numbers are those of one.
     """
@@ -68,13 +68,14 @@ class Summary:
 
     def _notes(self) -> list[str]:
         sizes = {name: show_bytes(n) for name, n in self.memory.items()}
+        optimizer = f"optimizer {sizes['optimizer']}, " if "optimizer" in sizes else ""
         several = [f"All numbers are those of one of {self.n_networks} networks"]
         return [
             *several[: self.n_networks > 1],
             f"Parameters: {self.n_parameters:,}",
             f"Memory: {sizes['parameters']} of parameters, "
             f"{sizes['statistics']} of running averages",
-            f"In training also: gradient {sizes['gradient']}, optimizer {sizes['optimizer']}, "
+            f"In training also: gradient {sizes['gradient']}, {optimizer}"
             f"{sizes['workspace']} for each row of a batch",
             f"Cost of a row: {self.forward_flops:,} FLOPs to predict, "
             f"{self.forward_flops + self.backward_flops:,} to train on",
@@ -93,8 +94,10 @@ def summary(estimator: Any, *, member: int = 0) -> Summary:
 
     Parameters
     ----------
-    estimator : ScratchMLPClassifier or ScratchMLPRegressor
-        A fitted estimator; before, the numbers of inputs and outputs are not known.
+    estimator : ScratchMLPClassifier, ScratchMLPRegressor, Pipeline, nn.Network or nn.Learner
+        A fitted estimator (before, the numbers of inputs and outputs are not known), a fitted
+        pipeline that ends in one, or a network of `skscratch.nn`. An optimizer's memory is known
+        of its Learner.
     member : int, default=0
         The number of the network, if there are several. All are built alike.
 
@@ -106,7 +109,7 @@ def summary(estimator: Any, *, member: int = 0) -> Summary:
     Raises
     ------
     TypeError
-        If the estimator is none of ours.
+        If the estimator is none of these.
     ValueError
         If there is no such network.
     sklearn.exceptions.NotFittedError
@@ -142,8 +145,8 @@ def summary(estimator: Any, *, member: int = 0) -> Summary:
     In training also: gradient 1.0 KiB, optimizer 2.0 KiB, 304 B for each row of a batch
     Cost of a row: 224 FLOPs to predict, 563 to train on
     """
-    whole, estimator = estimator, one_network(estimator, member)
-    network: Network = estimator.network_
+    subject = look_at(estimator, member=member)
+    network, learner = subject.network, subject.learner
     rows = []
     n_units = network.sizes[0]
     for name, layer, arrays in zip(
@@ -156,18 +159,16 @@ def summary(estimator: Any, *, member: int = 0) -> Summary:
         shapes = ", ".join(f"{key} {array.shape}" for key, array in arrays.items())
         size = sum(array.size for array in arrays.values())
         rows.append((name, _kind(layer), n_units, shapes, size, *_flops(layer)))
-    learner = estimator._fitted.learners[0]
-    workspace = learner.workspace(1)
+    workspace = Workspace(network, 1, training=True)
     memory = {
         "parameters": network.parameters.vector.nbytes,
         "statistics": network.statistics.vector.nbytes,
         "gradient": network.parameters.vector.nbytes,
-        "optimizer": _optimizer_bytes(learner),
+        **({} if learner is None else {"optimizer": _optimizer_bytes(learner)}),
         "workspace": sum(array.nbytes for array in workspace._arrays),
     }
-    sizes = " → ".join(map(str, network.sizes))
-    title = f"{type(estimator).__name__}: {sizes} in {network.dtype}{name_member(whole, member)}"
-    return Summary(title, rows, memory, prod(whole.network_.stack))
+    title = f"{subject.title} in {network.dtype}{subject.note}"
+    return Summary(title, rows, memory, subject.n_networks)
 
 
 def _kind(layer: Layer) -> str:

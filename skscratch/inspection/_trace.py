@@ -12,10 +12,13 @@ from .._fitting.scaling import BOUND
 from .._interop.notebook import count
 from ..nn.embeddings import PeriodicEmbedding, PiecewiseLinearEmbedding
 from ..nn.layers import Activate, Dense
+from ..nn.losses import Loss
 from ..nn.normalization import BatchNorm, LayerNorm
 from ..nn.scaled_dense import ScaledDense
-from ._passes import Passes, name_member, named_parameters, one_network, run_passes
+from ._passes import Passes, named_parameters, number_in
+from ._subject import Subject, look_at
 from ._trace_report import Trace, TraceStep
+from ._trace_update import update_steps
 
 # The loss of a row with logits Z and targets Y, and its derivative by Z, a row of it being divided
 # by the number n of rows; m is the number of outputs.
@@ -37,26 +40,32 @@ _LOSSES = {
 }
 
 
-def trace(estimator: Any, X: Any, y: Any = None, *, member: int = 0) -> Trace:
-    """Follow a few rows through a fitted network, step by step, and the gradient on its way back.
+def trace(estimator: Any, X: Any, y: Any = None, *, loss: Any = None, member: int = 0) -> Trace:
+    """Follow a few rows through a network, step by step, the gradient back, and the update.
 
     Each step has a name, an equation, and the arrays it starts from and arrives at. The forward
     part leads from X to the logits, the prediction from there to what `predict` returns. With
     targets the loss follows, and back-propagation from its gradient to those of all parameters.
-    Of several networks one is followed, and the prediction is its own; `predict` goes by the mean
-    of their logits.
+    The update adds the penalty's gradient, clips, lets the optimizer make the step that it would
+    make next, at the learning rate of the last epoch, and arrives at the new parameters. Of several
+    networks one is followed, and the prediction is its own; `predict` goes by the mean of their
+    logits.
 
-    Dropout is off, and all is computed in float64. The L2 penalty, which adds ``l2 W / n`` to a dW
-    of a batch of n rows, is left out.
+    Dropout is off, and all is computed in float64, on a copy. In a file an estimator may lose
+    the optimizer's averages, which then start anew. L-BFGS goes by all rows and makes no update.
 
     Parameters
     ----------
-    estimator : ScratchMLPClassifier or ScratchMLPRegressor
-        A fitted estimator.
+    estimator : ScratchMLPClassifier, ScratchMLPRegressor, Pipeline, nn.Network or nn.Learner
+        A fitted estimator, or a fitted pipeline that ends in one, whose other steps transform X. Of
+        `skscratch.nn` a Learner, or a Network, which has no update: that needs an optimizer.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The rows, preferably two or three. They are taken for one batch.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
-        Their targets; without them the trace ends with the prediction.
+        Their targets; without them the trace ends with the prediction. Of a Network or a Learner a
+        column for each output, as the loss takes them.
+    loss : nn.Loss, default=None
+        The loss of a Network, if there are targets; all others have their own.
     member : int, default=0
         The number of the network, if there are several. They differ by chance alone, so the first
         is as typical as any.
@@ -70,9 +79,9 @@ def trace(estimator: Any, X: Any, y: Any = None, *, member: int = 0) -> Trace:
     Raises
     ------
     TypeError
-        If the estimator is none of ours.
+        If the estimator is none of these, or if a Network has targets but no loss.
     ValueError
-        If there is no such network.
+        If there is no such network, or if X or y does not fit a Network.
     sklearn.exceptions.NotFittedError
         If it is not fitted.
 
@@ -112,29 +121,31 @@ def trace(estimator: Any, X: Any, y: Any = None, *, member: int = 0) -> Trace:
     backward   dense 2           dW2 = A1^T dZ2, db2 = 1^T dZ2, dA1 = dZ2 W2^T
     backward   activation 1      dZ1 = dA1 * f'(Z1)
     backward   dense 1           D = X0^T dZ1, dW1 = (1 + 20 t1) * D, ...
+    update     penalty           R = c / 2 * sum over all W of W^2, c = l2 / n, ...
+    update     Adam(beta1=0.9, ...
+    update     new parameters    W1' = W1 + sW1, b1' = b1 + sb1, and so for all else
     >>> steps["dW1"].shape
     (4, 4)
     """
-    whole, estimator = estimator, one_network(estimator, member)
-    passes = run_passes(estimator, X, y)
-    raw = estimator._validate_input(X)
-    raw = raw.toarray() if issparse(raw) else np.asarray(raw, np.float64)
-    steps = _input_steps(estimator, raw)
+    subject = look_at(estimator, X, loss=loss, member=member)
+    passes = subject.passes(y)
+    steps = _input_steps(subject.estimator, subject.X)
     symbols = [list(steps[-1].results)[-1]]
     for i in range(len(passes.names)):
         step = _forward_step(passes, i, symbols[-1])
         steps.append(step)
         symbols.append(next(iter(step.results)))
-    steps += _prediction_steps(estimator, symbols[-1], passes.outputs[-1])
+    if subject.estimator is not None:
+        steps += _prediction_steps(subject.estimator, symbols[-1], passes.outputs[-1])
     if y is not None:
-        _, y, _ = check_data(estimator, X, y, None, estimator._clean_target, reset=False)
-        steps += _loss_steps(estimator, y, passes, symbols[-1])
+        targets, Y = _target_steps(subject, y, passes)
+        steps += targets + _loss_steps(subject.learner.loss, passes, symbols[-1], Y)
         for i in reversed(range(len(passes.names))):
             steps.append(_backward_step(passes, i, symbols[i], symbols[i + 1]))
-    sizes = " → ".join(map(str, passes.network.sizes))
-    rows = count(len(raw), "row")
-    title = f"Trace of {rows} through {type(estimator).__name__}: {sizes}"
-    return Trace(title + name_member(whole, member), steps)
+        if subject.rate is not None and not subject.learner.optimizer.full_batch:
+            steps += update_steps(subject.learner, passes, subject.rate)
+    rows = count(len(passes.outputs[-1]), "row")
+    return Trace(f"Trace of {rows} through {subject.title}{subject.note}", steps)
 
 
 _EMBEDDINGS: dict[type, str] = {
@@ -143,9 +154,11 @@ _EMBEDDINGS: dict[type, str] = {
 }
 
 
-def _input_steps(estimator: BaseScratchMLP, X: np.ndarray) -> list[TraceStep]:
+def _input_steps(estimator: BaseScratchMLP | None, X: Any) -> list[TraceStep]:
+    X = X if estimator is None else estimator._validate_input(X)
+    X = X.toarray() if issparse(X) else np.asarray(X, np.float64)
     steps = [TraceStep("forward", "input", "X", {"X": X})]
-    scaler = estimator.feature_scaler_
+    scaler = None if estimator is None else estimator.feature_scaler_
     if scaler is not None:
         equation = f"X' = a (X - m), X0 = X' / sqrt(1 + (X' / {BOUND:g})^2)"
         given = {"m": scaler.center_, "a": scaler.scale_}
@@ -157,7 +170,7 @@ def _input_steps(estimator: BaseScratchMLP, X: np.ndarray) -> list[TraceStep]:
 def _forward_step(passes: Passes, i: int, symbol: str) -> TraceStep:
     """Return the step of the layer with index i, whose input has the symbol."""
     layer, name = passes.network.layers[i], passes.names[i]
-    k = _number(name)
+    k = number_in(name)
     parameters = named_parameters(passes.network, passes.network.parameters)[i]
     given = {f"{key}{k}": array for key, array in parameters.items()}
     if isinstance(layer, Dense):
@@ -190,7 +203,7 @@ def _forward_step(passes: Passes, i: int, symbol: str) -> TraceStep:
 def _backward_step(passes: Passes, i: int, symbol: str, output: str) -> TraceStep:
     """Return the step back through the layer with index i, from its output to its input."""
     layer, name = passes.network.layers[i], passes.names[i]
-    k = _number(name)
+    k = number_in(name)
     gradients = named_parameters(passes.network, passes.gradient)[i]
     results = {f"d{key}{k}": array for key, array in gradients.items()}
     if i > 0:
@@ -267,8 +280,12 @@ def _prediction_steps(estimator: Any, symbol: str, Z: np.ndarray) -> list[TraceS
     return steps
 
 
-def _loss_steps(estimator: Any, y: Any, passes: Passes, symbol: str) -> list[TraceStep]:
-    """Return the steps from the targets to the gradient by the logits, which have the symbol."""
+def _target_steps(subject: Subject, y: Any, passes: Passes) -> tuple[list[TraceStep], str]:
+    """Return the steps from y to what the loss takes, and the symbol of that."""
+    estimator = subject.estimator
+    if estimator is None:
+        return [TraceStep("loss", "targets", "Y = y", {"Y": passes.targets})], "Y"
+    _, y, _ = check_data(estimator, subject.X, y, None, estimator._clean_target, reset=False)
     encoded = np.asarray(estimator._target.encode(y, np.float64))
     given = {}
     if is_classifier(estimator):
@@ -290,11 +307,15 @@ def _loss_steps(estimator: Any, y: Any, passes: Passes, symbol: str) -> list[Tra
         K = encoded.shape[1] if estimator.out_activation_ == "softmax" else 2
         equation = f"Ys = (1 - {s:g}) Y + {s:g} / {K}"
         steps.append(TraceStep("loss", "label smoothing", equation, {Y: passes.targets}))
-    loss = estimator._fitted.learners[0].loss
+    return steps, Y
+
+
+def _loss_steps(loss: Loss, passes: Passes, symbol: str, Y: str) -> list[TraceStep]:
+    """Return the steps from logits and targets, which have the symbols, to the loss's gradient."""
     link = loss.out_activation
     p = {"p": loss.inverse_link(passes.outputs[-1])}
     equation = f"p = {symbol if link == 'identity' else f'{link}({symbol})'}"
-    steps.append(TraceStep("loss", f"link, {link}", equation, p))
+    steps = [TraceStep("loss", f"link, {link}", equation, p)]
     row_loss, derivative = _LOSSES.get(type(loss).__name__, ("l by the loss", "its derivative"))
     given, mean = {}, "mean over the rows of l"
     if passes.weights is not None:
@@ -317,11 +338,6 @@ def _batch_statistics(passes: Passes, i: int, layer: BatchNorm) -> tuple[np.ndar
         weights = weights.mean(axis=1)
     mean = np.average(Z, axis=0, weights=weights)
     return mean, np.average((Z - mean) ** 2, axis=0, weights=weights)
-
-
-def _number(name: str) -> str:
-    """Return what a layer's symbols end in: the number in its name, or E for an embedding."""
-    return "".join(filter(str.isdigit, name)) or "E"
 
 
 def _formula(layer: Activate) -> str:

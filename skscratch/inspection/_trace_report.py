@@ -14,7 +14,7 @@ class TraceStep:
 
     Attributes
     ----------
-    part : {"forward", "prediction", "loss", "backward"}
+    part : {"forward", "prediction", "loss", "backward", "update"}
         What the step belongs to.
     name : str
         What happens, or in which layer, such as ``"dense 1"``.

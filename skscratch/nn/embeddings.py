@@ -54,6 +54,8 @@ class EmbeddingLayer(Layer):
         Number of outputs, ``n_in + J * O``.
     """
 
+    shown = ("n_in", "n_out")
+
     def __init__(self, n_in: int, embedded: Sequence[int], n_functions: int, n_outputs: int):
         self.n_in, self.n_functions, self.n_outputs = n_in, n_functions, n_outputs
         self.embedded = np.array(embedded, dtype=np.intp)

@@ -17,7 +17,7 @@ Explained in the course: neuron, backpropagation, regularization.
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -35,9 +35,21 @@ class Layer:
     ----------
     widest : int
         The most numbers per row that any array of a cache holds.
+    shown : tuple of str
+        The attributes that the layer shows when it is printed.
+
+    Examples
+    --------
+    >>> from skscratch.nn import Activate, Dense, ReLU
+    >>> Dense(4, 16), Activate(ReLU(), 16)
+    (Dense(4, 16), Activate(ReLU(), 16))
     """
 
     widest: int
+    shown: ClassVar[tuple[str, ...]] = ()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(repr(getattr(self, k)) for k in self.shown)})"
 
     def shapes(self) -> list[Shape]:
         """List the parameters that the layer needs."""
@@ -112,6 +124,8 @@ class Dense(Layer):
         The biases.
     """
 
+    shown = ("n_in", "n_out")
+
     def __init__(self, n_in: int, n_out: int, input_gradient: bool = True):
         self.n_in = n_in
         self.n_out = self.widest = n_out
@@ -165,6 +179,8 @@ class Activate(Layer):
         Number of features.
     """
 
+    shown = ("activation", "n_units")
+
     def __init__(self, activation: Activation, n_units: int):
         self.activation = activation
         self.n_units = self.widest = n_units
@@ -207,6 +223,8 @@ class Dropout(Layer):
     Srivastava, Hinton, Krizhevsky, Sutskever and Salakhutdinov (2014), "Dropout: a simple way to
     prevent neural networks from overfitting", JMLR 15.
     """
+
+    shown = ("rate", "n_units")
 
     def __init__(self, rate: Any, n_units: int):
         self.rate = rate

@@ -117,6 +117,11 @@ class Network:
     >>> network = Network(Architecture([4, 8, 3], [ReLU()]))
     >>> network.predict(np.ones((5, 4))).shape
     (5, 3)
+    >>> network
+    Network(4 → 8 → 3, 67 parameters, float64)
+      Dense(4, 8)
+      Activate(ReLU(), 8)
+      Dense(8, 3)
     """
 
     def __init__(
@@ -180,6 +185,12 @@ class Network:
     def part(self, chosen: Any) -> "Network":
         """Return some networks of a stack with one axis: of a slice as views, of indices copied."""
         return self.member((chosen,))
+
+    def __repr__(self) -> str:
+        facts = [" → ".join(map(str, self.sizes))]
+        facts += [f"{self.parameters.vector.shape[-1]:,} parameters", str(self.dtype)]
+        facts += [f"stack={self.stack}"] if self.stack else []
+        return "\n  ".join([f"Network({', '.join(facts)})", *map(repr, self.layers)])
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ class _Normalization(Layer):
     """
 
     epsilon = 1e-5
+    shown = ("n_units",)
 
     def __init__(self, n_units: int):
         self.n_units = self.widest = n_units

@@ -6,7 +6,7 @@ Explained in the course: forty_lines, backpropagation, optimization, regularizat
 import copy
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -147,6 +147,22 @@ class Learner:
     def __post_init__(self) -> None:
         for name in ("learning_rate", "l2", "clip_norm", "mean_weight"):
             setattr(self, name, in_dtype(getattr(self, name), self.network.dtype))
+
+    def member(self, index: tuple[int, ...]) -> "Learner":
+        """Return how one network of the stack learns, with views of its arrays."""
+        numbers = ("learning_rate", "l2", "clip_norm", "mean_weight")
+        own: dict[str, Any] = {name: getattr(self, name) for name in numbers}
+        own = {k: float(v[index][0]) if isinstance(v, np.ndarray) else v for k, v in own.items()}
+        number = list(np.ndindex(self.network.stack)).index(index)
+        own["network"], own["streams"] = self.network.member(index), self.streams[number:][:1]
+        alone = replace(self, **own, diverged={})
+        if "state" in vars(self):
+            alone.state = replace(
+                self.state,
+                moments=tuple(moment[index] for moment in self.state.moments),
+                scratch=tuple(room[index] for room in self.state.scratch),
+            )
+        return alone
 
     @property
     def is_lost(self) -> bool:

@@ -1,3 +1,4 @@
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,10 +10,24 @@ from sklearn.neural_network import MLPRegressor
 
 from skscratch import Periodic, PiecewiseLinear, ScratchMLPClassifier, from_sklearn
 from skscratch.inspection import trace
-from skscratch.inspection._passes import run_passes
+from skscratch.inspection._passes import one_network, run_passes
 from skscratch.inspection._trace import _LOSSES
+from skscratch.nn import (
+    OPTIMIZERS,
+    SGD,
+    Adam,
+    AdamW,
+    Architecture,
+    Batch,
+    HeNormal,
+    Learner,
+    Network,
+    SoftmaxLogLoss,
+    train_step,
+)
 from skscratch.nn.activations import Tanh
 from skscratch.nn.losses import LOSSES
+from skscratch.nn.optimizers import Optimizer
 from skscratch.nn.scaled_dense import ScaledDense
 
 from ..conftest import BOTH, cancer, classifier, diabetes, iris, multilabel, regressor, state
@@ -161,7 +176,8 @@ def test_an_embedding_comes_first(embedding):
     np.testing.assert_allclose(t["Z1"], (t["E"] * s.T) @ t["W1"] + t["b1"], rtol=1e-12)
     np.testing.assert_allclose(t["dE"], t["dZ1"] @ (s * t["W1"]).T, rtol=1e-12)
     assert t["daE"].shape == t["aE"].shape
-    assert "daE = dL/daE" in t.steps[-1].equation
+    (last,) = [step for step in t.steps if step.part == "backward" and step.name == "embedding"]
+    assert "daE = dL/daE" in last.equation
 
 
 def test_weights_of_each_label_are_averaged_for_the_statistics_of_a_batch():
@@ -215,3 +231,109 @@ def test_what_is_refused():
         trace(clf, X[:2])["W9"]
     with pytest.raises(ValueError, match="Expected 2D array"):
         trace(clf, X[0])
+
+
+# The update -----------------------------------------------------------------------------------
+
+
+@dataclass
+class Halving(Optimizer):
+    """An optimizer of one's own."""
+
+    def _move(self, w, g, learning_rate, state, scratch):
+        w -= 0.5 * g
+
+
+OPTIMIZERS_TO_TRACE = {name: make() for name, make in OPTIMIZERS.items()} | {
+    "scikit-learn's": Adam(correct_epsilon=False),
+    "own": Halving(),
+}
+
+
+def a_learner(optimizer, **settings):
+    structure = {"normalization": "batch", "learned_scales": True}
+    network = Network(Architecture([4, 5, 3], [Tanh()], **structure))
+    network.initialize([HeNormal()] * 2, [np.random.default_rng(0)])
+    return Learner(network, SoftmaxLogLoss(), optimizer, 0.02, **settings)
+
+
+def new_parameters(traced, network):
+    """Return the new parameters of a trace, in the order of the network's."""
+    new = traced.steps[-1].results
+    per_layer = network.per_layer(network.parameters)
+    assert [array.shape for array in new.values()] == [v.shape for own in per_layer for v in own]
+    return list(new.values())
+
+
+@pytest.mark.parametrize("settings", [{}, {"l2": 3.0, "clip_norm": 0.1, "mean_weight": 2.0}])
+@pytest.mark.parametrize("name", OPTIMIZERS_TO_TRACE)
+def test_the_update_is_the_next_step_of_training(name, settings):
+    X, y = iris()
+    X, Y = X[::5], np.eye(3)[y[::5]]
+    learner = a_learner(OPTIMIZERS_TO_TRACE[name], **settings)
+    workspace = learner.workspace(len(X))
+    for _ in range(3):
+        train_step(learner, Batch(X, Y), workspace, 0.02)
+    t = trace(learner, X, Y)
+    old = learner.network.parameters.vector.copy()
+    value, norm = train_step(learner, Batch(X, Y), workspace, 0.02)
+    views = learner.network.parameters.views
+    for mine, its in zip(new_parameters(t, learner.network), views, strict=True):
+        np.testing.assert_allclose(mine, its, rtol=1e-12, atol=1e-15)
+    assert not np.allclose(learner.network.parameters.vector, old, atol=1e-6)
+    np.testing.assert_allclose(t["W1"] + t["sW1"], t["W1'"], rtol=1e-12)
+    penalized = learner.is_penalized
+    assert ("penalty" in names(t)) == penalized
+    assert t["L"] + (t["R"] if penalized else 0) == pytest.approx(value, rel=1e-12)
+    if settings:
+        assert t["norm"] == pytest.approx(norm, rel=1e-12)
+    assert t["t"] == 4
+    assert ("s by the optimizer" in t.steps[-2].equation) == (name == "own")
+
+
+def test_the_numbers_of_the_update_obey_the_equations():
+    X, y = iris()
+    X, Y = X[::5], np.eye(3)[y[::5]]
+    t = trace(a_learner(SGD(), l2=3.0, clip_norm=0.1), X, Y)
+    c = 3.0 / 30
+    assert t["R"] == pytest.approx(c / 2 * (np.sum(t["W1"] ** 2) + np.sum(t["W2"] ** 2)))
+    symbols = ["W1", "b1", "t1", "gamma1", "beta1", "W2", "b2"]
+    for symbol in symbols:
+        penalty = c * t[symbol] if symbol[0] == "W" else 0
+        np.testing.assert_allclose(t[f"g{symbol}"], t[f"d{symbol}"] + penalty, atol=1e-15)
+    assert t["norm"] == pytest.approx(np.sqrt(sum(np.sum(t[f"g{s}"] ** 2) for s in symbols)))
+    assert t["norm"] > 0.1
+    for symbol in symbols:
+        np.testing.assert_allclose(t[f"h{symbol}"], t[f"g{symbol}"] * 0.1 / t["norm"], atol=1e-15)
+        np.testing.assert_allclose(t[f"s{symbol}"], -0.02 * t[f"h{symbol}"], atol=1e-14)
+    t = trace(a_learner(AdamW(), l2=3.0), X, Y)
+    first = -0.02 * t["dW1"] / (np.abs(t["dW1"]) + 1e-8) - 0.02 * 3 * t["W1"]
+    np.testing.assert_allclose(t["sW1"], first, rtol=1e-9, atol=1e-14)
+    assert t.steps[-2].equation.endswith("and for each W besides -eta l2 W")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n_networks", [1, 3])
+def test_the_update_of_an_estimator_is_a_step_of_its_own(n_networks, dtype):
+    X, y = iris()
+    params = {"class_weight": {0: 1, 1: 2, 2: 3}, "lr_schedule": "cosine", "label_smoothing": 0.1}
+    clf = classifier(**SMALL, **FULL, **params, n_networks=n_networks, dtype=dtype).fit(X, y)
+    before = state(clf)
+    t = trace(clf, X[::9], y[::9], member=n_networks - 1)
+    assert state(clf) == before
+    assert t["eta"] == clf.history_["learning_rate"][-1] < 0.01
+    alone = one_network(clf, n_networks - 1)
+    passes = run_passes(alone, X[::9], y[::9])
+    learner = copy.deepcopy(alone._fitted.learners[0])
+    cast = [array.astype(dtype) for array in (passes.inputs, passes.targets, passes.weights)]
+    train_step(learner, Batch(*cast), learner.workspace(len(cast[0])), float(t["eta"]))
+    views = learner.network.parameters.views
+    atol = 1e-12 if dtype == "float64" else 1e-4
+    for mine, its in zip(new_parameters(t, learner.network), views, strict=True):
+        np.testing.assert_allclose(mine, its, atol=atol)
+
+
+def test_an_optimizer_of_all_rows_makes_no_step_on_a_few():
+    X, y = iris()
+    clf = classifier(**SMALL, optimizer="lbfgs", batch_size="auto").fit(X, y)
+    assert trace(clf, X[:3], y[:3]).steps[-1].part == "backward"

@@ -379,3 +379,18 @@ def test_an_architecture_makes_layers_anew_for_each_network():
     first, second = Network(architecture), Network(architecture, (3,), np.float32)
     assert not set(map(id, first.layers)) & set(map(id, second.layers))
     assert first.architecture is second.architecture is architecture
+
+
+def test_a_network_prints_its_layers():
+    architecture = Architecture(
+        [3, 4, 2], [LeakyReLU()], [0.5], "layer", embedding=Periodic(), edges=[[0, 1], [], [0, 1]]
+    )
+    assert repr(Network(architecture, (2,), np.float32)).splitlines() == [
+        "Network(3 → 4 → 2, 218 parameters, float32, stack=(2,))",
+        "  PeriodicEmbedding(3, 9)",
+        "  Dense(9, 4)",
+        "  LayerNorm(4)",
+        "  Activate(LeakyReLU(slope=0.01), 4)",
+        "  Dropout(0.5, 4)",
+        "  Dense(4, 2)",
+    ]

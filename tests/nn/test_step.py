@@ -430,6 +430,30 @@ def test_a_copied_learner_goes_on_alike_and_apart(optimizer, duplicate, stack):
     assert not np.array_equal(numbers(learner.network), kept)
 
 
+@optimizers
+def test_a_member_of_a_learner_makes_the_step_that_the_stack_does(optimizer):
+    numbers_of_each = {"learning_rate": 0.05, "l2": 0.3, "clip_norm": 0.5, "mean_weight": 1.5}
+    stack = learner_of(
+        network_of([3, 4, 2], [LeakyReLU()], [0.4], stack=(2, 3)),
+        optimizer=OPTIMIZERS[optimizer](),
+        streams=streams_of(*range(6)),
+        **{k: v * np.linspace(1, 2, 6).reshape(2, 3, 1) for k, v in numbers_of_each.items()},
+    )
+    randomized(stack.network)
+    batch = Batch(*np.random.default_rng(2).standard_normal((2, 6, 3)))
+    batch = batch._replace(Y=batch.Y[:, :2])
+    train_step(stack, batch, stack.workspace(6), stack.learning_rate)
+    members = [copy.deepcopy(stack.member(index)) for index in np.ndindex(2, 3)]
+    train_step(stack, batch, stack.workspace(6), stack.learning_rate)
+    for index, member in zip(np.ndindex(2, 3), members, strict=True):
+        assert type(member.learning_rate) is float
+        train_step(member, batch, member.workspace(6), member.learning_rate)
+        expected = stack.network.parameters.vector[index]
+        np.testing.assert_allclose(
+            member.network.parameters.vector, expected, rtol=1e-9, atol=1e-12
+        )
+
+
 def test_a_file_for_prediction_has_no_moments_and_they_start_anew():
     batch = batch_of(*problem())
     learner = learner_of(small_network(), optimizer=Adam(beta1=0.7))

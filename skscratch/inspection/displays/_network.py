@@ -8,8 +8,9 @@ from sklearn.base import is_classifier
 
 from ..._interop.notebook import count
 from ...nn.layers import Dense
+from ...nn.network import Network
 from ...nn.options import check_integer
-from .._passes import one_network
+from .._subject import look_at
 from ._plotting import BLUE, MOST_LABELS, ORANGE, make_axes
 
 
@@ -67,12 +68,12 @@ class NetworkDisplay:
         member: int = 0,
         ax: Any = None,
     ) -> Self:
-        """Draw the network of a fitted estimator.
+        """Draw the network of a fitted estimator, or one of `skscratch.nn`.
 
         Parameters
         ----------
-        estimator : ScratchMLPClassifier or ScratchMLPRegressor
-            A fitted estimator.
+        estimator : ScratchMLPClassifier, ScratchMLPRegressor, Pipeline, nn.Network or nn.Learner
+            A fitted estimator, a fitted pipeline that ends in one, or a network.
         most_units : int, default=12
             Of larger layers only so many units are drawn, see `plot`.
         show_weights : bool, default=None
@@ -88,12 +89,12 @@ class NetworkDisplay:
         display : NetworkDisplay
             The display.
         """
-        estimator = one_network(estimator, member)
+        subject = look_at(estimator, member=member)
         display = cls(
-            [W.astype(float) for W in estimator.coefs_],
-            descriptions=_descriptions(estimator),
-            input_names=getattr(estimator, "feature_names_in_", None),
-            output_names=_output_names(estimator),
+            [layer.coefficients.astype(float) for layer in subject.network.dense],
+            descriptions=_descriptions(subject.network, subject.link),
+            input_names=subject.feature_names,
+            output_names=_output_names(subject.estimator),
         )
         return display.plot(most_units=most_units, show_weights=show_weights, ax=ax)
 
@@ -219,9 +220,8 @@ def _heights(units: np.ndarray) -> np.ndarray:
     return places[-1] / 2 - places
 
 
-def _descriptions(estimator: Any) -> list[str]:
+def _descriptions(network: Network, link: str | None) -> list[str]:
     """Say what each column of units is."""
-    network = estimator.network_
     counts = [0]  # of what comes before the first affine map, then of each map and what follows
     for layer, views in zip(network.layers, network.per_layer(network.parameters), strict=True):
         if isinstance(layer, Dense):
@@ -242,7 +242,7 @@ def _descriptions(estimator: Any) -> list[str]:
             lines.append(f"dropout {dropout[number - 1]:g}")
         descriptions.append("\n".join(lines))
     outputs = count(network.sizes[-1], "unit")
-    descriptions.append(f"outputs\n{outputs}\n{estimator.out_activation_}")
+    descriptions.append(f"outputs\n{outputs}\n{link or 'logits'}")
     for number, n_parameters in enumerate(counts):
         if n_parameters:
             descriptions[number] += "\n" + count(n_parameters, "parameter")
@@ -250,7 +250,9 @@ def _descriptions(estimator: Any) -> list[str]:
 
 
 def _output_names(estimator: Any) -> list[str] | None:
-    """Name the outputs: by classes, or by number if there are several."""
+    """Name an estimator's outputs: by classes, or by number if there are several."""
+    if estimator is None:
+        return None
     n_outputs = estimator.n_outputs_
     if is_classifier(estimator):
         classes = estimator.classes_
