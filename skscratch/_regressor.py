@@ -87,8 +87,8 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         ``"piecewise_linear"``, ``"periodic"``, or an object such as ``Periodic(scale=0.1)``,
         searched as ``numerical_embedding__scale``. X has to be dense.
     max_iter : int or "auto", default="auto"
-        Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 24, or as many as make
-        250 steps; 200 with ``"lbfgs"``.
+        Most epochs, >= 1; with ``"lbfgs"`` most iterations. ``"auto"`` is 32, or as many as make
+        500 steps; 200 with ``"lbfgs"``.
     shuffle : bool, default=True
         Whether each epoch takes the rows in a new random order.
     random_state : int, RandomState instance or None, default=None

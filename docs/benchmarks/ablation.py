@@ -64,6 +64,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
     "two layers": {"hidden_layer_sizes": (64, 64)},
 }
 """What moves along the curve of accuracy over time."""
+USUAL_EPOCHS = {CLASSIFICATION: AUTO_EPOCHS["classifier"], REGRESSION: AUTO_EPOCHS["regressor"]}
 
 
 def variant(name: str, params: dict[str, Any]) -> System:
@@ -103,7 +104,8 @@ def summarize(saved: dict[str, Any]) -> str:
         ("### What each part is worth", PARTS | CLASSIFIER_PARTS, runs),
         (
             "### Accuracy and time\n\nOn the sets that have enough rows for the defaults to make "
-            f"{AUTO_EPOCHS} epochs, and no more.",
+            f"{USUAL_EPOCHS[CLASSIFICATION]} epochs, in regression {USUAL_EPOCHS[REGRESSION]}, and "
+            "no more.",
             BUDGETS,
             with_usual_epochs(runs),
         ),
@@ -125,7 +127,7 @@ def with_usual_epochs(runs: Runs) -> Runs:
     usual = {
         record["data"]
         for record in runs.records
-        if record["system"] == DEFAULTS and record["epochs"] == AUTO_EPOCHS
+        if record["system"] == DEFAULTS and record["epochs"] == USUAL_EPOCHS[record["task"]]
     }
     return Runs(record for record in runs.records if record["data"] in usual)
 

@@ -38,7 +38,9 @@ FOLDS_FROM = 40
 """Rows that are enough for folds: scikit-learn's checks, which want weights to be as good as
 repeated rows to seven digits, have fewer."""
 AUTO_BATCH_SIZE = 64
-AUTO_EPOCHS, LEAST_STEPS = 24, 250
+AUTO_EPOCHS = {"classifier": 24, "regressor": 32}
+LEAST_STEPS = {"classifier": 250, "regressor": 500}
+"""A regressor gains from more of both, most of all where rows are few; a classifier does not."""
 EPOCHS_OF_LBFGS = 200
 FLOAT32_FROM = 1_000
 """Rows times networks from which the time that float32 saves is worth it."""
@@ -338,10 +340,11 @@ def _epochs(
     join_single = settings.normalization == "batch"
     n_rows = n_training or max(1, plan.n_training)
     n_steps = len(batch_starts(n_rows, plan.batch_size, join_single))
-    enough = math.ceil(LEAST_STEPS / n_steps)
-    if enough > AUTO_EPOCHS:
-        return enough, f"{LEAST_STEPS:,} steps at least"
-    return AUTO_EPOCHS, f"{AUTO_EPOCHS} are {AUTO_EPOCHS * n_steps:,} steps"
+    kind = "classifier" if settings.is_classifier else "regressor"
+    n_epochs, least = AUTO_EPOCHS[kind], LEAST_STEPS[kind]
+    if n_epochs * n_steps < least:
+        return math.ceil(least / n_steps), f"{least:,} steps at least"
+    return n_epochs, f"{n_epochs} are {n_epochs * n_steps:,} steps"
 
 
 def schedule_of(settings: Settings, incremental: bool = False) -> tuple[Schedule, str]:

@@ -33,6 +33,10 @@ AUTO = {
 }
 
 
+def kind(make):
+    return "classifier" if is_classifier(make()) else "regressor"
+
+
 def rows(n_samples, make):
     """Draw rows of two features for the estimator that ``make`` makes."""
     X = np.random.default_rng(0).standard_normal((n_samples, 2))
@@ -65,21 +69,21 @@ def test_epochs_make_the_least_steps_at_least(make, n_samples, params, n_trainin
     batch_size = params.get("batch_size", min(AUTO_BATCH_SIZE, n_samples)) or n_samples
     n_steps = math.ceil(n_training / batch_size)
     assert all(learner.state.t == n_steps * n_epochs for learner in estimator._fitted.learners)
-    assert (n_epochs - 1) * n_steps < LEAST_STEPS <= n_epochs * n_steps
+    assert (n_epochs - 1) * n_steps < LEAST_STEPS[kind(make)] <= n_epochs * n_steps
 
 
 @each
 def test_many_rows_have_a_number_of_epochs(make):
-    X, y = rows(2 * math.ceil(LEAST_STEPS / AUTO_EPOCHS), make)
+    X, y = rows(2 * math.ceil(LEAST_STEPS[kind(make)] / AUTO_EPOCHS[kind(make)]), make)
     estimator = make(**{**AUTO, "batch_size": 1}).fit(X, y)
-    assert estimator.n_iter_ == AUTO_EPOCHS
+    assert estimator.n_iter_ == AUTO_EPOCHS[kind(make)]
 
 
 @each
 def test_validation_data_leave_all_rows_to_the_epochs(make):
     X, y = rows(1100, make)
     estimator = make(**{**AUTO, "batch_size": 1000}).fit(X, y, X_val=X[:50], y_val=y[:50])
-    assert estimator.n_iter_ == math.ceil(LEAST_STEPS / 2)
+    assert estimator.n_iter_ == math.ceil(LEAST_STEPS[kind(make)] / 2)
     assert estimator.t_ == estimator.n_iter_ * 1100
 
 
@@ -87,17 +91,18 @@ def test_validation_data_leave_all_rows_to_the_epochs(make):
 def test_the_least_steps_with_batches_that_are_joined(make):
     X, y = rows(201, make)  # two batches, since the single row that is left joins one
     estimator = make(**{**AUTO, "batch_size": 100}, normalization="batch").fit(X, y)
-    assert estimator.n_iter_ == math.ceil(LEAST_STEPS / 2)
-    assert estimator._fitted.learners[0].state.t >= LEAST_STEPS
+    assert estimator.n_iter_ == math.ceil(LEAST_STEPS[kind(make)] / 2)
+    assert estimator._fitted.learners[0].state.t >= LEAST_STEPS[kind(make)]
 
 
 @both
 def test_a_constant_rate_has_as_many_epochs_and_may_stop_before(make, data):
     X, y = data()
     constant = {**AUTO, "lr_schedule": "constant", "batch_size": None}
-    with pytest.warns(ConvergenceWarning, match=f"max_iter={LEAST_STEPS} before it converged"):
+    n_epochs = LEAST_STEPS[kind(make)]
+    with pytest.warns(ConvergenceWarning, match=f"max_iter={n_epochs} before it converged"):
         estimator = make(**{**constant, "tol": 0.0}).fit(X, y)
-    assert estimator.n_iter_ == LEAST_STEPS
+    assert estimator.n_iter_ == n_epochs
     assert set(estimator.history_["learning_rate"]) == {1e-3}
     stopped = make(**{**constant, "tol": 1e9, "n_iter_no_change": 4}).fit(X, y)
     assert stopped.n_iter_ == 1 + 4 + 1

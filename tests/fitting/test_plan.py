@@ -21,7 +21,9 @@ from skscratch._fitting.plan import (
 from skscratch._fitting.settings import resolve
 from skscratch.nn import ACTIVATIONS, INITIALIZERS, Constant, GlorotUniform, HeNormal, LecunNormal
 
-from ..conftest import cancer, classifier, diabetes, iris
+from ..conftest import cancer, classifier, diabetes, iris, regressor
+
+EPOCHS, STEPS = AUTO_EPOCHS["classifier"], LEAST_STEPS["classifier"]
 
 
 def resolved(**params):
@@ -209,13 +211,13 @@ def test_rows_of_a_batch(params, n_samples, expected):
     [
         ({"max_iter": 7}, 10**6, 7),
         ({"max_iter": np.int64(7)}, 10, 7),
-        ({"batch_size": 10}, 10 * math.ceil(LEAST_STEPS / AUTO_EPOCHS), AUTO_EPOCHS),
-        ({}, 10**6, AUTO_EPOCHS),
-        ({"lr_schedule": "constant"}, 10**6, AUTO_EPOCHS),
-        ({"batch_size": 512}, 1024, math.ceil(LEAST_STEPS / 2)),
-        ({"batch_size": 512}, 1025, math.ceil(LEAST_STEPS / 3)),
-        ({"batch_size": 512, "normalization": "batch"}, 1025, math.ceil(LEAST_STEPS / 2)),
-        ({"batch_size": None}, 10**6, LEAST_STEPS),
+        ({"batch_size": 10}, 10 * math.ceil(STEPS / EPOCHS), EPOCHS),
+        ({}, 10**6, EPOCHS),
+        ({"lr_schedule": "constant"}, 10**6, EPOCHS),
+        ({"batch_size": 512}, 1024, math.ceil(STEPS / 2)),
+        ({"batch_size": 512}, 1025, math.ceil(STEPS / 3)),
+        ({"batch_size": 512, "normalization": "batch"}, 1025, math.ceil(STEPS / 2)),
+        ({"batch_size": None}, 10**6, STEPS),
         ({"optimizer": "lbfgs"}, 10**6, EPOCHS_OF_LBFGS),
     ],
 )
@@ -224,12 +226,18 @@ def test_number_of_epochs(params, n_samples, expected):
     assert plan_of(n_samples, **{**automatic, **params}).max_iter == expected
 
 
+def test_a_regressor_has_more_epochs_and_steps():
+    settings = resolve(regressor(max_iter="auto", batch_size=64).get_params(deep=False))
+    assert make_plan(settings, 64).max_iter == LEAST_STEPS["regressor"] > STEPS
+    assert make_plan(settings, 10**6).max_iter == AUTO_EPOCHS["regressor"] > EPOCHS
+
+
 def test_the_number_of_epochs_counts_the_rows_that_a_network_is_trained_on():
     params = {"max_iter": "auto", "batch_size": 500}
-    assert plan_of(2000, **params).max_iter == math.ceil(LEAST_STEPS / 4)
+    assert plan_of(2000, **params).max_iter == math.ceil(STEPS / 4)
     some = {"early_stopping": True, "validation_fraction": 0.25}
-    assert plan_of(2000, **params, **some).max_iter == math.ceil(LEAST_STEPS / 3)
-    assert plan_of(2000, **params, n_networks=4).max_iter == math.ceil(LEAST_STEPS / 3)
+    assert plan_of(2000, **params, **some).max_iter == math.ceil(STEPS / 3)
+    assert plan_of(2000, **params, n_networks=4).max_iter == math.ceil(STEPS / 3)
 
 
 @pytest.mark.parametrize(
