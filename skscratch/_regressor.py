@@ -38,7 +38,7 @@ class ScratchMLPRegressor(RegressorMixin, BaseScratchMLP):
         network for each split. `fit` has ``groups`` for it. ``n_networks=1`` has no folds.
     n_jobs : int or None, default=None
         How many groups of networks are trained at the same time, by threads; -1 takes all cores.
-        Results do not depend on it.
+        Narrow networks are a single group. Results do not depend on it.
     init : str or Initializer, default="auto"
         How to draw the weights: ``"he_normal"`` (also ``"he"``), ``"he_uniform"``,
         ``"glorot_normal"`` (also ``"xavier"``), ``"glorot_uniform"``, ``"lecun_normal"``,

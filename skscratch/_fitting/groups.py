@@ -10,7 +10,6 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
-from joblib import effective_n_jobs
 
 from ..nn.batches import Batches, batch_starts
 from ..nn.blocks import networks_per_stack
@@ -66,8 +65,6 @@ def make_groups(
     counts = [plan.n_samples if each is None else len(each) for each in own]
     n_steps = [len(batch_starts(count, plan.batch_size, join_single)) for count in counts]
     at_once = networks_per_stack(min(plan.batch_size, max(counts)), max(network.sizes))
-    n_jobs = effective_n_jobs(settings.n_jobs)
-    at_once = min(at_once, math.ceil(plan.n_networks / n_jobs))  # a group for each thread
     if settings.optimizer.full_batch:
         at_once = 1
     Y = target.soften(encoded.Y)

@@ -157,19 +157,6 @@ def test_n_jobs_do_not_matter(make, data, params, n_jobs, monkeypatch):
     assert_same_committee(several, alone)
 
 
-@pytest.mark.parametrize(("make", "data"), KINDS)
-def test_n_jobs_get_a_group_of_networks_each(make, data):
-    X, y = data()
-    together = make(n_networks=5, max_iter=3).fit(X, y)
-    apart = make(n_networks=5, max_iter=3, n_jobs=2).fit(X, y)
-    sizes = [
-        [math.prod(learner.network.stack) for learner in each._fitted.learners]
-        for each in (together, apart)
-    ]
-    assert sizes == [[5], [3, 2]]
-    assert_same_committee(apart, together, exactly=False)
-
-
 def test_with_n_jobs_one_target_is_shared():
     """Threads that make rows of a `OneHot` at once disturb each other in nothing."""
     Y = OneHot(np.zeros(20, int), 3, np.array([0.0, 1.0]))
