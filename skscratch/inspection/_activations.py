@@ -32,7 +32,7 @@ def activations(estimator: Any, X: Any, *, member: int = 0) -> dict[str, np.ndar
     Parameters
     ----------
     estimator : ScratchMLPClassifier, ScratchMLPRegressor, Pipeline, or nn.Network
-        A fitted estimator, a fitted pipeline that ends in one, or a network of `skscratch.nn`.
+        A fitted estimator, a fitted pipeline that ends in one, or a network of ``skscratch.nn``.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The inputs, as `predict` takes them.
     member : int, default=0

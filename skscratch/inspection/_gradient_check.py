@@ -114,7 +114,7 @@ def gradient_check(
     ----------
     estimator : ScratchMLPClassifier, ScratchMLPRegressor, Pipeline, nn.Network or nn.Learner
         The estimator, or a pipeline that ends in one. If it is not fitted, a clone of a single
-        network is trained for an epoch first, at a learning rate of 0.001. Of `skscratch.nn` a
+        network is trained for an epoch first, at a learning rate of 0.001. Of ``skscratch.nn`` a
         Learner, or a Network and its loss.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The inputs. Of more than 50 rows as many are taken, evenly spaced.

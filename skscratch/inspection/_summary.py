@@ -96,7 +96,7 @@ def summary(estimator: Any, *, member: int = 0) -> Summary:
     ----------
     estimator : ScratchMLPClassifier, ScratchMLPRegressor, Pipeline, nn.Network or nn.Learner
         A fitted estimator (before, the numbers of inputs and outputs are not known), a fitted
-        pipeline that ends in one, or a network of `skscratch.nn`. An optimizer's memory is known
+        pipeline that ends in one, or a network of ``skscratch.nn``. An optimizer's memory is known
         of its Learner.
     member : int, default=0
         The number of the network, if there are several. All are built alike.

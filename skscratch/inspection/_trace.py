@@ -58,7 +58,7 @@ def trace(estimator: Any, X: Any, y: Any = None, *, loss: Any = None, member: in
     ----------
     estimator : ScratchMLPClassifier, ScratchMLPRegressor, Pipeline, nn.Network or nn.Learner
         A fitted estimator, or a fitted pipeline that ends in one, whose other steps transform X. Of
-        `skscratch.nn` a Learner, or a Network, which has no update: that needs an optimizer.
+        ``skscratch.nn`` a Learner, or a Network, which has no update: that needs an optimizer.
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The rows, preferably two or three. They are taken for one batch.
     y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None

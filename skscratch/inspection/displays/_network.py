@@ -68,7 +68,7 @@ class NetworkDisplay:
         member: int = 0,
         ax: Any = None,
     ) -> Self:
-        """Draw the network of a fitted estimator, or one of `skscratch.nn`.
+        """Draw the network of a fitted estimator, or one of ``skscratch.nn``.
 
         Parameters
         ----------
