@@ -1,4 +1,4 @@
-"""The floor: nothing but the matrix products of forward and backward passes, in NumPy."""
+"""The floor: nothing but the matrix products of forward and backward passes."""
 
 import time
 from collections.abc import Callable
@@ -16,13 +16,24 @@ def seconds_per_step(shape: Any, dtype: str, epochs: int) -> float:
     The operands are always the same and stay in the cache as far as they can; real training has
     to fetch each batch. Batches are those of training, the last one being shorter.
     """
-    return min(_time(function, shape, dtype, epochs) for function in (np.dot, np.matmul))
+    return min(time_products(function, shape, dtype, epochs) for function in (np.dot, np.matmul))
 
 
-def _time(function: Callable, shape: Any, dtype: str, epochs: int) -> float:
+def time_products(
+    function: Callable,
+    shape: Any,
+    dtype: str,
+    epochs: int,
+    convert: Callable[[np.ndarray], Any] = lambda array: array,
+) -> float:
+    """Return the time of a step's products by ``function``, on arrays that ``convert`` made."""
     n_full, rest = divmod(shape.n_samples, shape.batch_size)
-    full = _products(shape, shape.batch_size, dtype)
-    last = _products(shape, rest, dtype) if rest else []
+    full, last = (
+        [tuple(map(convert, product)) for product in _products(shape, n_rows, dtype)]
+        if n_rows
+        else []
+        for n_rows in (shape.batch_size, rest)
+    )
     for left, right, out in full + last:  # BLAS makes room for itself in its first calls
         function(left, right, out=out)
     started = time.perf_counter()

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from _common import blas_threads
+from _floor import time_products
 
 torch.set_num_threads(blas_threads())
 
@@ -55,3 +56,9 @@ def prepare(X: np.ndarray, y: np.ndarray, shape: Any) -> Callable[[], list[float
         return losses
 
     return fit
+
+
+def products_per_step(shape: Any, epochs: int) -> float:
+    """Return the time of a step's matrix products in float32 by PyTorch's own BLAS."""
+    with torch.inference_mode():
+        return time_products(torch.mm, shape, "float32", epochs, torch.from_numpy)
