@@ -25,11 +25,15 @@ def time_products(
     dtype: str,
     epochs: int,
     convert: Callable[[np.ndarray], Any] = lambda array: array,
+    transposed: bool = False,
 ) -> float:
-    """Return the time of a step's products by ``function``, on arrays that ``convert`` made."""
+    """Return the time of a step's products by ``function``, on arrays that ``convert`` made.
+
+    ``transposed`` has weights of shape (n_out, n_in), as PyTorch stores them.
+    """
     n_full, rest = divmod(shape.n_samples, shape.batch_size)
     full, last = (
-        [tuple(map(convert, product)) for product in _products(shape, n_rows, dtype)]
+        [tuple(map(convert, product)) for product in _products(shape, n_rows, dtype, transposed)]
         if n_rows
         else []
         for n_rows in (shape.batch_size, rest)
@@ -46,7 +50,7 @@ def time_products(
     return (time.perf_counter() - started) / (epochs * shape.n_steps)
 
 
-def _products(shape: Any, n_rows: int, dtype: str) -> list[Product]:
+def _products(shape: Any, n_rows: int, dtype: str, transposed: bool) -> list[Product]:
     """Return the operands and results of one step's products, in their order."""
     rng = np.random.default_rng(0)
 
@@ -56,12 +60,14 @@ def _products(shape: Any, n_rows: int, dtype: str) -> list[Product]:
     sizes = shape.sizes
     A = [room(n_rows, size) for size in sizes]
     dZ = [room(n_rows, size) for size in sizes]
-    W = [room(*pair) for pair in pairwise(sizes)]
-    dW = [np.empty_like(weights) for weights in W]
+    stored = [room(*(pair[::-1] if transposed else pair)) for pair in pairwise(sizes)]
+    W = [weights.T if transposed else weights for weights in stored]
+    dW = [np.empty_like(weights) for weights in stored]
     forward = [(A[i], W[i], A[i + 1]) for i in range(len(W))]
     backward: list[Product] = []
     for i in reversed(range(len(W))):
-        backward += [(A[i].T, dZ[i + 1], dW[i])]
+        factors = (dZ[i + 1].T, A[i]) if transposed else (A[i].T, dZ[i + 1])
+        backward += [(*factors, dW[i])]
         if i:  # nobody needs the gradient of the inputs
             backward += [(dZ[i + 1], W[i].T, dZ[i])]
     return forward + backward

@@ -61,4 +61,4 @@ def prepare(X: np.ndarray, y: np.ndarray, shape: Any) -> Callable[[], list[float
 def products_per_step(shape: Any, epochs: int) -> float:
     """Return the time of a step's matrix products in float32 by PyTorch's own BLAS."""
     with torch.inference_mode():
-        return time_products(torch.mm, shape, "float32", epochs, torch.from_numpy)
+        return time_products(torch.mm, shape, "float32", epochs, torch.from_numpy, transposed=True)

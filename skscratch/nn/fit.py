@@ -431,7 +431,8 @@ def _column(number: Any) -> Any:
 
 def _mean(values: Any) -> float:
     """Return the mean over the networks that have not diverged."""
-    values = np.ravel(values)
+    if np.ndim(values) == 0:
+        return float(values)
     known = values[~np.isnan(values)]
     return float(known.sum() / len(known)) if len(known) else math.nan
 
