@@ -27,6 +27,7 @@ from fit import medians, summarize_dtypes
 
 SECTIONS = {
     "fit": "Fitting",
+    "overhead": "Around the steps",
     "networks": "Networks side by side",
     "predict": "Predicting",
     "search": "Searching",
