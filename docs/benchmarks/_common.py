@@ -184,7 +184,9 @@ def _owner(library: str) -> str:
 def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
-            names = [line.split(":")[1].strip() for line in file if line.startswith("model name")]
-        return names[0]
-    except (OSError, IndexError):
+            # Of the first core, whose lines end at the first empty one.
+            facts = dict(map(str.strip, line.split(":")) for line in iter(file.readline, "\n"))
+        # Clouds give generations of processors the same name.
+        return f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
+    except (OSError, KeyError, ValueError):
         return platform.processor() or platform.machine()
