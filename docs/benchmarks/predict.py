@@ -196,7 +196,8 @@ def summarize(saved: dict[str, Any]) -> str:
                 name: MISSING if values is None else mebibytes(values[method])
                 for name, values in record["memory"].items()
             }
-            memories.append([text, *(memory.get(name, MISSING) for name in (*RIVALS, DEFAULTS))])
+            row = [text, *(memory.get(name, MISSING) for name in RIVALS)]
+            memories.append([*row, memory.get(DEFAULTS, "-")])
             if method == "predict":
                 extra = record["memory"]["skscratch"][method]
                 size = None if extra is None else extra / 2**20
