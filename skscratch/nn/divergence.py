@@ -36,7 +36,8 @@ class DivergenceError(ValueError):
 
 def is_finite(value: Any) -> bool:
     """Tell whether a loss, or each loss of a stack, is finite."""
-    return bool(np.isfinite(value).all()) if np.ndim(value) else math.isfinite(value)
+    is_one = not isinstance(value, np.ndarray)
+    return math.isfinite(value) if is_one else bool(np.isfinite(value).all())
 
 
 def members(network: Network, which: Any) -> list[tuple[int, ...]]:

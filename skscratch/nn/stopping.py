@@ -69,11 +69,11 @@ class Patience:
     def update(self, value: Numbers) -> Any:
         """Take an epoch's value, and tell whether it is the best so far; NaN never is."""
         watched = np.logical_not(self.spent)
-        is_best = watched & (np.greater(value, self.best))
+        is_best = watched & (value > self.best)
         if self.last_of_equals:
-            is_best |= watched & np.equal(value, self.best)
-        improved = np.greater_equal(value, np.add(self.best, self.tol))
-        stalled: Any = np.where(improved & watched, 0, np.add(self.stalled, 1))
+            is_best |= watched & (value == self.best)
+        improved = value >= self.best + self.tol
+        stalled: Any = np.where(watched & improved, 0, self.stalled + 1)
         best: Any = np.where(is_best, value, self.best)
         self.best, self.stalled = best[()], stalled[()]
         return is_best
