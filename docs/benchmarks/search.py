@@ -14,8 +14,7 @@ A quarter of the rows, drawn anew for each seed, is kept from the searches and t
 winners are. Times are process times of one process. The interval is that of the paired differences
 of the seeds (95 %, Student's t); "not worse" is a difference that it does not tell from 0.
 
-The records are of two seeds on a busy machine, and of ours with 32 epochs or 400 steps at least,
-before it became 24 or 250.
+The records are of three seeds (`--seeds 3`).
 
     OMP_NUM_THREADS=1 python docs/benchmarks/search.py
 """
