@@ -307,11 +307,11 @@ def main() -> None:
     arguments.output.mkdir(parents=True, exist_ok=True)
     page = [
         "# Speed",
-        "Every script runs the rivals side by side and in turns; the tables show medians. A "
-        'library that was not installed is "missing". This page is made by '
-        "`docs/benchmarks/report.py` from the results beside it. To measure on your machine, "
-        'install the rivals by `pip install -e ".[benchmarks]"`, run the scripts, and then the '
-        "report.",
+        "Every script runs the rivals side by side and in turns; the tables show medians, or the "
+        'least where they say so. A library that was not installed is "missing". This page is '
+        "made by `docs/benchmarks/report.py` from the results beside it. To measure on your "
+        'machine, install the rivals by `pip install -e ".[benchmarks]"`, run the scripts, and '
+        "then the report.",
         *(section(name, title, arguments.results) for name, title in SECTIONS.items()),
     ]
     (arguments.output / "speed.md").write_text("\n\n".join(page) + "\n", encoding="utf-8")
