@@ -185,7 +185,7 @@ def _processor() -> str:
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             # Of the first core, whose lines end at the first empty one.
-            facts = dict(map(str.strip, line.split(":")) for line in iter(file.readline, "\n"))
+            facts = dict(map(str.strip, line.split(":", 1)) for line in iter(file.readline, "\n"))
         # Clouds give generations of processors the same name.
         return f"{facts['model name']} (family {facts['cpu family']}, model {facts['model']})"
     except (OSError, KeyError, ValueError):

@@ -13,7 +13,7 @@ own. "skscratch, defaults" leaves all but layers, batch size and epochs as the c
     OMP_NUM_THREADS=1 python docs/benchmarks/fit.py
 
 Ratios depend on the processor, and those of wide layers on how fast its products are. The records
-are of an AMD EPYC of family 25 and model 17, which makes 100 GFLOPS of float32 products with one
+are of an AMD EPYC of family 25 and model 17: about 100 GFLOPS of float32 products with one
 thread. An AMD EPYC with twice that gave an earlier version ratios of 2.6 to 4.8 to scikit-learn's
 float64, and of 1.9 at least to PyTorch's: where products take less time, all else counts for more.
 
@@ -114,29 +114,34 @@ def prepare_sklearn(X: np.ndarray, y: np.ndarray, shape: Shape) -> Callable[[], 
     return lambda: estimator.fit(X, y).loss_curve_
 
 
+# What scikit-learn's MLPs do, as far as it does not depend on the data.
+EQUAL_SETTINGS: dict[str, Any] = {
+    "activation": "relu",
+    "optimizer": "adam",
+    "dropout": 0.0,
+    "normalization": None,
+    "lr_schedule": "constant",
+    "feature_scaling": None,
+    "tol": 0.0,
+    "n_networks": 1,
+    "early_stopping": False,
+    "random_state": 0,
+}
+EQUAL_CLASSIFIER: dict[str, Any] = {**EQUAL_SETTINGS, "label_smoothing": 0.0, "calibrate": False}
+
+
 def prepare_ours(
     X: np.ndarray, y: np.ndarray, shape: Shape, **settings: Any
 ) -> Callable[[], list[float]]:
     """Return a function that fits our classifier with the settings of scikit-learn's."""
     estimator = ScratchMLPClassifier(
         shape.hidden,
-        activation="relu",
-        optimizer="adam",
         l2=shape.l2,
-        dropout=0.0,
-        normalization=None,
         batch_size=shape.batch_size,
         learning_rate=shape.learning_rate,
-        lr_schedule="constant",
-        label_smoothing=0.0,
-        feature_scaling=None,
         max_iter=shape.epochs,
-        tol=0.0,
         n_iter_no_change=shape.epochs,
-        n_networks=1,
-        early_stopping=False,
-        calibrate=False,
-        random_state=0,
+        **EQUAL_CLASSIFIER,
         **settings,
     )
     return lambda: estimator.fit(X, y).loss_curve_
@@ -247,9 +252,12 @@ def summarize(saved: dict[str, Any]) -> str:
     records = saved["records"]
     found = [medians(record) for record in records]
     labels = [label(record) for record in records]
-    columns = [
+    fits = [
         *(f"{who}, {dtype}" for who in ("scikit-learn", "skscratch") for dtype in DTYPES),
         *RIVALS,
+    ]
+    columns = [
+        *fits,
         *(f"floor, {dtype}" for dtype in DTYPES),
         TORCH_FLOOR,
         "skscratch, defaults",
@@ -271,7 +279,7 @@ def summarize(saved: dict[str, Any]) -> str:
                     {k: v * record["shape"]["epochs"] * record["n_steps"] for k, v in one.items()},
                     name,
                 )
-                for name in columns[:-4]
+                for name in fits
             ),
             number(1e3 * median(record["compilation"]) if record["compilation"] else None),
         ]
@@ -303,7 +311,7 @@ def summarize(saved: dict[str, Any]) -> str:
             table(["rows x features, hidden layers", *columns], times),
             "Milliseconds of the whole fit, and of JAX's compilation apart",
             table(
-                ["rows x features, hidden layers", "epochs", *columns[:-4], "JAX compilation"],
+                ["rows x features, hidden layers", "epochs", *fits, "JAX compilation"],
                 totals,
             ),
             "The rival's time over ours (with float32 input for all but the first column), ours "

@@ -36,8 +36,9 @@ class DivergenceError(ValueError):
 
 def is_finite(value: Any) -> bool:
     """Tell whether a loss, or each loss of a stack, is finite."""
-    is_one = not isinstance(value, np.ndarray)
-    return math.isfinite(value) if is_one else bool(np.isfinite(value).all())
+    if isinstance(value, np.ndarray):
+        return bool(np.isfinite(value).all())
+    return math.isfinite(value)
 
 
 def members(network: Network, which: Any) -> list[tuple[int, ...]]:
